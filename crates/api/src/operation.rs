@@ -1,0 +1,191 @@
+//! The operation table: every operation's name, what it demands, and its typed input and output.
+//!
+//! Dispatch, action names, audit event names, metric labels and the denial tests come from these rows.
+
+use crate::shapes::*;
+
+/// The service that an operation belongs to; it decides protocol and credential scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Service {
+    /// AWS KMS, JSON 1.1, `TrentService.` targets.
+    Kms,
+    /// AWS STS, Query protocol.
+    Sts,
+}
+
+impl Service {
+    /// The name in a credential scope.
+    #[must_use]
+    pub const fn scope_name(self) -> &'static str {
+        match self {
+            Self::Kms => "kms",
+            Self::Sts => "sts",
+        }
+    }
+
+    /// The `eventSource` of audit records.
+    #[must_use]
+    pub const fn event_source(self) -> &'static str {
+        match self {
+            Self::Kms => "kms.amazonaws.com",
+            Self::Sts => "sts.amazonaws.com",
+        }
+    }
+}
+
+/// What an operation acts on, as one demand sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// No key: the account itself, resource `*`.
+    Account,
+    /// The key that `KeyId` (or, for aliases, `TargetKeyId`) names.
+    Key,
+    /// The key that a ciphertext blob's header names.
+    CiphertextKey,
+    /// ReEncrypt's `DestinationKeyId`.
+    DestinationKey,
+    /// The alias that `AliasName` names.
+    Alias,
+    /// The key to which an alias points now (UpdateAlias, DeleteAlias).
+    AliasTarget,
+}
+
+/// When a demand applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum When {
+    /// Always.
+    Always,
+    /// Only when the request carries tags.
+    Tagged,
+}
+
+/// One (action, resource role) pair that must be allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Demand {
+    /// The IAM action, `kms:Decrypt`.
+    pub action: &'static str,
+    /// What it acts on.
+    pub role: Role,
+    /// When it applies.
+    pub when: When,
+}
+
+/// Whether an operation changes state, which decides how its audit record becomes durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// Changes nothing in the store.
+    Reads,
+    /// Changes records; its audit record is written in the same transaction.
+    Changes,
+}
+
+/// A row of the operation table.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The operation's name: `Decrypt`.
+    pub name: &'static str,
+    /// Its service.
+    pub service: Service,
+    /// Everything that must be allowed.
+    pub demands: &'static [Demand],
+    /// Whether it changes state.
+    pub effect: Effect,
+}
+
+/// An operation as a type, so that requests of different operations can't be mixed up.
+pub trait Operation: Send + Sync + 'static {
+    /// Its row of the table.
+    const ROW: &'static Row;
+    /// The typed input, constraints checked.
+    type Input: DecodeInput + Send + Sync + 'static;
+    /// The typed output.
+    type Output: EncodeOutput + Send + Sync + 'static;
+}
+
+macro_rules! operations {
+    ($($name:ident, $method:ident, $input:ident, $output:ident, $service:ident, $effect:ident,
+       [$($action:literal $role:ident $when:ident),*];)*) => {
+        $(
+            #[doc = concat!("The operation `", stringify!($name), "`.")]
+            #[derive(Debug, Clone, Copy)]
+            pub struct $name;
+
+            impl Operation for $name {
+                const ROW: &'static Row = &Row {
+                    name: stringify!($name),
+                    service: Service::$service,
+                    demands: &[$(Demand { action: $action, role: Role::$role, when: When::$when }),*],
+                    effect: Effect::$effect,
+                };
+                type Input = $input;
+                type Output = $output;
+            }
+        )*
+
+        /// Every operation, in the order of the table.
+        pub const TABLE: &[&Row] = &[$($name::ROW),*];
+
+        /// Calls `$visit!(Name)` for every operation of the table, to build dispatch from it.
+        #[macro_export]
+        macro_rules! for_each_operation {
+            ($visit:ident) => { $($visit!($name, $method);)* };
+        }
+
+        /// A key management service: the engine in this process, one behind its admin socket, or one
+        /// across the network. All calls are made as the caller that the value was made for.
+        pub trait Kms: Send + Sync {
+            $(
+                #[doc = concat!("Calls `", stringify!($name), "`.")]
+                fn $method<'a>(&'a self, input: $input) -> $crate::CallFuture<'a, $output>;
+            )*
+
+            /// Which KMS this is and which setting chose it, for messages:
+            /// `the embedded KMS in /x (--data-dir)`.
+            fn describe(&self) -> String;
+        }
+    };
+}
+
+operations! {
+    CreateKey, create_key, CreateKeyInput, CreateKeyOutput, Kms, Changes,
+        ["kms:CreateKey" Account Always, "kms:TagResource" Account Tagged];
+    DescribeKey, describe_key, DescribeKeyInput, DescribeKeyOutput, Kms, Reads,
+        ["kms:DescribeKey" Key Always];
+    ListKeys, list_keys, ListKeysInput, ListKeysOutput, Kms, Reads,
+        ["kms:ListKeys" Account Always];
+    EnableKey, enable_key, EnableKeyInput, Empty, Kms, Changes,
+        ["kms:EnableKey" Key Always];
+    DisableKey, disable_key, DisableKeyInput, Empty, Kms, Changes,
+        ["kms:DisableKey" Key Always];
+    UpdateKeyDescription, update_key_description, UpdateKeyDescriptionInput, Empty, Kms, Changes,
+        ["kms:UpdateKeyDescription" Key Always];
+    ScheduleKeyDeletion, schedule_key_deletion, ScheduleKeyDeletionInput, ScheduleKeyDeletionOutput, Kms, Changes,
+        ["kms:ScheduleKeyDeletion" Key Always];
+    CancelKeyDeletion, cancel_key_deletion, CancelKeyDeletionInput, CancelKeyDeletionOutput, Kms, Changes,
+        ["kms:CancelKeyDeletion" Key Always];
+    RotateKeyOnDemand, rotate_key_on_demand, RotateKeyOnDemandInput, RotateKeyOnDemandOutput, Kms, Changes,
+        ["kms:RotateKeyOnDemand" Key Always];
+    CreateAlias, create_alias, CreateAliasInput, Empty, Kms, Changes,
+        ["kms:CreateAlias" Alias Always, "kms:CreateAlias" Key Always];
+    UpdateAlias, update_alias, UpdateAliasInput, Empty, Kms, Changes,
+        ["kms:UpdateAlias" Alias Always, "kms:UpdateAlias" AliasTarget Always, "kms:UpdateAlias" Key Always];
+    DeleteAlias, delete_alias, DeleteAliasInput, Empty, Kms, Changes,
+        ["kms:DeleteAlias" Alias Always, "kms:DeleteAlias" AliasTarget Always];
+    ListAliases, list_aliases, ListAliasesInput, ListAliasesOutput, Kms, Reads,
+        ["kms:ListAliases" Account Always];
+    GenerateDataKey, generate_data_key, GenerateDataKeyInput, GenerateDataKeyOutput, Kms, Reads,
+        ["kms:GenerateDataKey" Key Always];
+    GenerateDataKeyWithoutPlaintext, generate_data_key_without_plaintext,
+        GenerateDataKeyWithoutPlaintextInput, GenerateDataKeyWithoutPlaintextOutput, Kms, Reads,
+        ["kms:GenerateDataKeyWithoutPlaintext" Key Always];
+    Encrypt, encrypt, EncryptInput, EncryptOutput, Kms, Reads,
+        ["kms:Encrypt" Key Always];
+    Decrypt, decrypt, DecryptInput, DecryptOutput, Kms, Reads,
+        ["kms:Decrypt" CiphertextKey Always];
+    ReEncrypt, re_encrypt, ReEncryptInput, ReEncryptOutput, Kms, Reads,
+        ["kms:ReEncryptFrom" CiphertextKey Always, "kms:ReEncryptTo" DestinationKey Always];
+    GenerateRandom, generate_random, GenerateRandomInput, GenerateRandomOutput, Kms, Reads,
+        ["kms:GenerateRandom" Account Always];
+    GetCallerIdentity, get_caller_identity, GetCallerIdentityInput, GetCallerIdentityOutput, Sts, Reads,
+        [];
+}

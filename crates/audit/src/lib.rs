@@ -1,0 +1,1 @@
+//! CloudTrail-shaped audit records, chained.

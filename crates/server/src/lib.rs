@@ -1,0 +1,1 @@
+//! The listener: HTTP, TLS, limits, the request pipeline, health, metrics.
