@@ -238,7 +238,9 @@ impl FromStr for AliasName {
         let fits = text.len() <= 256
             && text.strip_prefix("alias/").is_some_and(|name| {
                 !name.is_empty()
-                    && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b':' | b'/' | b'_' | b'-'))
+                    && name
+                        .bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b':' | b'/' | b'_' | b'-'))
             });
         if fits { Ok(Self(text.into())) } else { Err(malformed("alias name")) }
     }

@@ -3,6 +3,7 @@
 //! Dispatch, action names, audit event names, metric labels and the denial tests come from these rows.
 
 use crate::shapes::*;
+use crate::wire::Shape;
 
 /// The service that an operation belongs to; it decides protocol and credential scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -97,13 +98,22 @@ pub trait Operation: Send + Sync + 'static {
     /// Its row of the table.
     const ROW: &'static Row;
     /// The typed input, constraints checked.
-    type Input: DecodeInput + Send + Sync + 'static;
+    type Input: Shape + Send + Sync + 'static;
     /// The typed output.
-    type Output: EncodeOutput + Send + Sync + 'static;
+    type Output: Shape + Send + Sync + 'static;
 }
 
+/// The row of this operation, or `None` where this version doesn't have it: see [`crate::model`] for
+/// telling an operation that AWS has from one that nobody has.
+#[must_use]
+pub fn row(service: Service, name: &str) -> Option<&'static Row> {
+    TABLE.iter().copied().find(|row| row.service == service && row.name == name)
+}
+
+// The first argument is a dollar sign: `for_each_operation` is a macro made by a macro, and its own
+// variables can't be written otherwise.
 macro_rules! operations {
-    ($($name:ident, $method:ident, $input:ident, $output:ident, $service:ident, $effect:ident,
+    ($dollar:tt; $($name:ident, $method:ident, $input:ident, $output:ident, $service:ident, $effect:ident,
        [$($action:literal $role:ident $when:ident),*];)*) => {
         $(
             #[doc = concat!("The operation `", stringify!($name), "`.")]
@@ -125,10 +135,18 @@ macro_rules! operations {
         /// Every operation, in the order of the table.
         pub const TABLE: &[&Row] = &[$($name::ROW),*];
 
-        /// Calls `$visit!(Name)` for every operation of the table, to build dispatch from it.
+        /// Calls the macro `visit` once with the whole table, `Name, method, Input, Output;` for each
+        /// operation, to build dispatch from it: `for_each_operation!(visit)` expands to
+        /// `visit! { CreateKey, create_key, CreateKeyInput, CreateKeyOutput; … }`. Tokens after the
+        /// macro's name, `for_each_operation!(visit a b)`, are handed on in front: `visit! { (a b) … }`.
         #[macro_export]
         macro_rules! for_each_operation {
-            ($visit:ident) => { $($visit!($name, $method);)* };
+            ($dollar visit:ident) => {
+                $dollar visit! { $($name, $method, $input, $output;)* }
+            };
+            ($dollar visit:ident $dollar ($dollar before:tt)+) => {
+                $dollar visit! { ($dollar ($dollar before)+) $($name, $method, $input, $output;)* }
+            };
         }
 
         /// A key management service: the engine in this process, one behind its admin socket, or one
@@ -147,6 +165,7 @@ macro_rules! operations {
 }
 
 operations! {
+    $;
     CreateKey, create_key, CreateKeyInput, CreateKeyOutput, Kms, Changes,
         ["kms:CreateKey" Account Always, "kms:TagResource" Account Tagged];
     DescribeKey, describe_key, DescribeKeyInput, DescribeKeyOutput, Kms, Reads,

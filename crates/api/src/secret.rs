@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 /// `Debug`, `Display`, `Clone` or `Serialize`, so that it can't reach a log or a record by accident.
 ///
 /// The buffer never grows: a growing vector would leave copies of its content behind.
+#[derive(Default)]
 pub struct SecretBytes(Zeroizing<Vec<u8>>);
 
 impl SecretBytes {

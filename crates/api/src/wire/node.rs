@@ -1,0 +1,39 @@
+//! A request or answer as a tree.
+
+use crate::secret::SecretBytes;
+use crate::timestamp::Timestamp;
+
+/// A value of one of the model's types. Has no `Debug`: it may hold what is sensitive.
+pub enum Node {
+    /// Absent, or null.
+    Null,
+    /// A boolean.
+    Bool(bool),
+    /// An integer.
+    Integer(i64),
+    /// A date.
+    Timestamp(Timestamp),
+    /// Text, also of enums.
+    Text(String),
+    /// Bytes that are not sensitive.
+    Blob(Vec<u8>),
+    /// Bytes that are.
+    Secret(SecretBytes),
+    /// A list.
+    List(Vec<Node>),
+    /// A map; names are unique.
+    Map(Vec<(String, Node)>),
+    /// A structure's members by wire name, without those that are absent.
+    Structure(Vec<(&'static str, Node)>),
+}
+
+impl Node {
+    /// Takes a structure's member out; `Null` where it is absent, or this isn't a structure.
+    pub(crate) fn take(&mut self, name: &str) -> Node {
+        let Self::Structure(members) = self else { return Self::Null };
+        match members.iter_mut().find(|(member, _)| *member == name) {
+            Some((_, node)) => std::mem::replace(node, Self::Null),
+            None => Self::Null,
+        }
+    }
+}
