@@ -1,0 +1,152 @@
+//! Connections: how they are opened, set up and what their errors mean.
+
+use crate::store::{EngineFailure, StoreError};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Whether a database is to be made or to be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenMode {
+    /// Makes a new database; one that is there, even an empty file, is an error.
+    Create,
+    /// Opens a database that is there, and never makes one.
+    Existing,
+}
+
+/// Settings that lose acknowledged data or stand in for the operating system. For tests only.
+#[derive(Debug, Clone, Default)]
+pub struct Dangerous {
+    /// The name of a registered SQLite VFS that stands in for the file system.
+    pub vfs: Option<String>,
+    /// Acknowledge without syncing.
+    pub without_sync: bool,
+}
+
+/// What every connection of one store shares.
+pub(super) struct Settings {
+    pub(super) path: PathBuf,
+    pub(super) dangerous: Dangerous,
+}
+
+/// How long a connection waits for another process's transaction. A commit takes milliseconds, a purge of a
+/// large log seconds.
+const BUSY_WAIT: Duration = Duration::from_secs(10);
+
+/// `application_id` of the database: "Bula". Tells a store from any other SQLite file.
+const APPLICATION_ID: i32 = 0x4275_6c61;
+
+/// `user_version` of the database: the layout of its tables, not of what records say.
+const LAYOUT_VERSION: i32 = 1;
+
+/// `WITHOUT ROWID` keeps a record in the tree that finds it: one page read for one record.
+const TABLES: &str = "
+    CREATE TABLE records (
+        path BLOB NOT NULL PRIMARY KEY,
+        generation BLOB NOT NULL,
+        value BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE changes (
+        revision INTEGER NOT NULL,
+        path BLOB NOT NULL,
+        generation BLOB,
+        PRIMARY KEY (revision, path)
+    ) STRICT, WITHOUT ROWID;
+";
+
+impl Settings {
+    pub(super) fn connect(&self, mode: OpenMode) -> Result<Connection, StoreError> {
+        let connection = self.open(mode).map_err(|error| failure(&error))?;
+        let (application, layout) = identify(&connection).map_err(|error| failure(&error))?;
+        match mode {
+            OpenMode::Create if application == 0 && layout == 0 => {
+                create(&connection).map_err(|error| failure(&error))?;
+            }
+            OpenMode::Existing if application == APPLICATION_ID && layout == LAYOUT_VERSION => {}
+            OpenMode::Existing if application == APPLICATION_ID && layout > LAYOUT_VERSION => {
+                return Err(own(ffi::SQLITE_NOTADB, "made by a newer program; use that one"));
+            }
+            _ => return Err(own(ffi::SQLITE_NOTADB, "a database, but not a store of this program")),
+        }
+        Ok(connection)
+    }
+
+    fn open(&self, mode: OpenMode) -> Result<Connection, rusqlite::Error> {
+        // Each connection belongs to one thread, so SQLite's own mutexes have nothing to do.
+        let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        if mode == OpenMode::Create {
+            flags |= OpenFlags::SQLITE_OPEN_CREATE;
+        }
+        let connection = match &self.dangerous.vfs {
+            Some(vfs) => Connection::open_with_flags_and_vfs(&self.path, flags, vfs.as_str())?,
+            None => Connection::open_with_flags(&self.path, flags)?,
+        };
+        connection.busy_timeout(BUSY_WAIT)?;
+        // The file is not trusted: nothing that stands in its schema is run.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
+        let synchronous = if self.dangerous.without_sync { "OFF" } else { "FULL" };
+        connection.execute_batch(&format!(
+            "PRAGMA synchronous = {synchronous}; PRAGMA secure_delete = ON; PRAGMA cell_size_check = ON;
+             PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY;"
+        ))?;
+        Ok(connection)
+    }
+}
+
+/// Application id and layout version, from the file's first page.
+fn identify(connection: &Connection) -> Result<(i32, i32), rusqlite::Error> {
+    let application = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let layout = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    Ok((application, layout))
+}
+
+fn create(connection: &Connection) -> Result<(), rusqlite::Error> {
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    connection.execute_batch(&format!(
+        "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {LAYOUT_VERSION}; COMMIT;"
+    ))
+}
+
+/// What an error of SQLite means to a caller, when nothing was made durable.
+pub(super) fn failure(error: &rusqlite::Error) -> StoreError {
+    let Some(sqlite) = error.sqlite_error() else {
+        // A column of another type or length than the tables were made with: the file was tampered with.
+        return StoreError::Damaged(EngineFailure { code: 0, message: error.to_string() });
+    };
+    let detail = engine_failure(error);
+    match sqlite.code {
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => StoreError::Busy,
+        ErrorCode::DiskFull => StoreError::Full,
+        ErrorCode::ReadOnly | ErrorCode::PermissionDenied => StoreError::ReadOnly,
+        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => StoreError::Damaged(detail),
+        // A table that is missing: what `SQLITE_ERROR` means for statements that are fixed.
+        ErrorCode::Unknown if sqlite.extended_code == ffi::SQLITE_ERROR => StoreError::Damaged(detail),
+        _ => StoreError::Failed(detail),
+    }
+}
+
+/// What an error of a commit's last step means: only a full disk and a lock surely leave nothing behind.
+pub(super) fn commit_failure(error: &rusqlite::Error) -> StoreError {
+    match failure(error) {
+        certain @ (StoreError::Busy | StoreError::Full | StoreError::ReadOnly) => certain,
+        _ => StoreError::OutcomeUnknown(engine_failure(error)),
+    }
+}
+
+fn engine_failure(error: &rusqlite::Error) -> EngineFailure {
+    match error.sqlite_error() {
+        Some(sqlite) => EngineFailure {
+            code: sqlite.extended_code,
+            message: rusqlite::ffi::code_to_str(sqlite.extended_code).to_owned(),
+        },
+        None => EngineFailure { code: 0, message: error.to_string() },
+    }
+}
+
+fn own(code: i32, message: &str) -> StoreError {
+    StoreError::Damaged(EngineFailure { code, message: message.to_owned() })
+}

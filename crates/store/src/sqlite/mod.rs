@@ -1,0 +1,201 @@
+//! The embedded store: SQLite on threads of its own.
+
+mod connection;
+mod queue;
+mod read;
+mod write;
+
+pub use connection::{Dangerous, OpenMode};
+
+use crate::path::Path;
+use crate::store::{
+    Commit, Committed, Feed, GET_PATHS_MAX, PAGE_RECORDS_MAX, Record, Scan, ScanPage, Store, StoreError,
+    StoreFuture,
+};
+use connection::Settings;
+use queue::Queue;
+use rusqlite::Connection;
+use std::path as file;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use tokio::sync::oneshot;
+
+/// A store in one SQLite database: write-ahead log, a sync of the log before each acknowledgement, deleted
+/// content overwritten.
+///
+/// One thread commits, one reads; each has a connection of its own and starts with its first use, so that a
+/// command that only reads pays for nothing else. Commits that wait together become durable with one sync.
+/// Several processes may have one database open; each notices the others' commits with its next read.
+pub struct SqliteStore {
+    settings: Arc<Settings>,
+    reads: Arc<Queue<ReadJob>>,
+    writes: Arc<Queue<write::Job>>,
+    threads: Mutex<Threads>,
+}
+
+type ReadJob = Box<dyn FnOnce(&mut Connection) + Send>;
+
+#[derive(Default)]
+struct Threads {
+    /// Opened by [`SqliteStore::open`], which so finds out at once what is wrong; the reader takes it.
+    first: Option<Connection>,
+    reader: Option<JoinHandle<()>>,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl SqliteStore {
+    /// Opens the database at `path`. Blocks for a file open or two.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when there is something else than a store of this program;
+    /// [`StoreError::ReadOnly`] or [`StoreError::Failed`] when the file can't be opened.
+    pub fn open(path: &file::Path, mode: OpenMode) -> Result<Self, StoreError> {
+        Self::open_dangerously(path, mode, Dangerous::default())
+    }
+
+    /// As [`SqliteStore::open`], with settings that lose data. For tests of what such losses do.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub fn open_dangerously(
+        path: &file::Path,
+        mode: OpenMode,
+        dangerous: Dangerous,
+    ) -> Result<Self, StoreError> {
+        let settings = Arc::new(Settings { path: path.to_owned(), dangerous });
+        let first = settings.connect(mode)?;
+        Ok(Self {
+            settings,
+            reads: Arc::new(Queue::default()),
+            writes: Arc::new(Queue::default()),
+            threads: Mutex::new(Threads { first: Some(first), ..Threads::default() }),
+        })
+    }
+
+    fn read<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&mut Connection) -> Result<T, rusqlite::Error> + Send + 'static,
+    ) -> StoreFuture<'_, T> {
+        let (answer, answered) = oneshot::channel();
+        let job: ReadJob = Box::new(move |connection| {
+            let result = run(connection).map_err(|error| connection::failure(&error));
+            // Whoever asked may have gone away meanwhile.
+            let _ = answer.send(result);
+        });
+        let queued = self.start_reader().and_then(|()| self.reads.push(job));
+        Box::pin(async move {
+            queued?;
+            answered.await.unwrap_or(Err(StoreError::Closed))
+        })
+    }
+
+    fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(write::Answer<T>) -> write::Job,
+    ) -> StoreFuture<'_, T> {
+        let (answer, answered) = oneshot::channel();
+        let queued = self.start_writer().and_then(|()| self.writes.push(job(answer)));
+        Box::pin(async move {
+            queued?;
+            answered.await.unwrap_or(Err(StoreError::Closed))
+        })
+    }
+
+    fn start_reader(&self) -> Result<(), StoreError> {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        if threads.reader.is_none() {
+            let connection = match threads.first.take() {
+                Some(first) => first,
+                None => self.settings.connect(OpenMode::Existing)?,
+            };
+            let queue = Arc::clone(&self.reads);
+            threads.reader = Some(spawn("store-read", move || read::run(connection, &queue))?);
+        }
+        Ok(())
+    }
+
+    fn start_writer(&self) -> Result<(), StoreError> {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        if threads.writer.is_none() {
+            let connection = self.settings.connect(OpenMode::Existing)?;
+            let queue = Arc::clone(&self.writes);
+            threads.writer = Some(spawn("store-write", move || write::run(connection, &queue))?);
+        }
+        Ok(())
+    }
+
+    /// Finishes what is queued and closes the connections.
+    fn shut(&self) {
+        self.writes.close();
+        self.reads.close();
+        let (first, handles) = {
+            let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+            (threads.first.take(), [threads.writer.take(), threads.reader.take()])
+        };
+        for handle in handles.into_iter().flatten() {
+            // A panic of a thread has been seen by whoever waited for its answer.
+            let _ = handle.join();
+        }
+        drop(first);
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(|error| {
+        StoreError::Failed(crate::store::EngineFailure {
+            code: error.raw_os_error().unwrap_or_default(),
+            message: format!("can't start a thread: {error}"),
+        })
+    })
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.shut();
+    }
+}
+
+impl Store for SqliteStore {
+    fn get_many<'a>(&'a self, paths: &'a [Path]) -> StoreFuture<'a, Vec<Option<Record>>> {
+        if paths.len() > GET_PATHS_MAX {
+            return refused(StoreError::TooLarge { what: "paths", limit: GET_PATHS_MAX });
+        }
+        let paths = paths.to_vec();
+        self.read(move |connection| read::get_many(connection, &paths))
+    }
+
+    fn scan(&self, scan: Scan) -> StoreFuture<'_, ScanPage> {
+        if !(1..=PAGE_RECORDS_MAX).contains(&scan.limit) {
+            return refused(StoreError::TooLarge { what: "records", limit: PAGE_RECORDS_MAX });
+        }
+        self.read(move |connection| read::scan(connection, &scan))
+    }
+
+    fn commit(&self, commit: Commit) -> StoreFuture<'_, Committed> {
+        if let Err(error) = commit.check() {
+            return refused(error);
+        }
+        self.write(move |answer| write::Job::Commit(commit, answer))
+    }
+
+    fn feed(&self, after_revision: u64) -> StoreFuture<'_, Feed> {
+        self.read(move |connection| read::feed(connection, after_revision))
+    }
+
+    fn revision(&self) -> StoreFuture<'_, u64> {
+        self.read(|connection| read::revision(connection))
+    }
+
+    fn purge(&self) -> StoreFuture<'_, ()> {
+        self.write(write::Job::Purge)
+    }
+
+    fn close(&self) -> StoreFuture<'_, ()> {
+        self.shut();
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+fn refused<T: Send + 'static>(error: StoreError) -> StoreFuture<'static, T> {
+    Box::pin(std::future::ready(Err(error)))
+}
