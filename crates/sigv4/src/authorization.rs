@@ -1,0 +1,267 @@
+//! What a request presents as its authentication, before any secret is needed.
+
+use crate::Request;
+use crate::canonical::ALGORITHM;
+use crate::error::{Missing, ScopeFault, Shown, SigV4Error};
+use crate::time::Instant;
+use base64::Engine as _;
+use bulla_crypto::sha256;
+
+/// A credential's scope, without its terminator.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Scope {
+    /// `20150830`.
+    pub date: String,
+    /// `us-east-1`.
+    pub region: String,
+    /// `kms`.
+    pub service: String,
+}
+
+/// What a request claims of itself: nothing here is proven.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Presented {
+    /// The access key id.
+    pub access_key_id: String,
+    /// The credential's scope.
+    pub scope: Scope,
+    /// Names of the signed headers, lower-case, sorted, without repeats.
+    pub signed_headers: Vec<String>,
+    /// The signature.
+    pub signature: [u8; 32],
+    /// The session token, for temporary credentials.
+    pub session_token: Option<String>,
+    /// When the request was signed.
+    pub signed: Instant,
+}
+
+impl std::fmt::Debug for Presented {
+    /// Without signature and session token.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Presented")
+            .field("access_key_id", &self.access_key_id)
+            .field("scope", &self.scope)
+            .field("signed_headers", &self.signed_headers)
+            .field("signed", &self.signed)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The longest `Authorization` header that is read. Bytes.
+const AUTHORIZATION_LENGTH_MAX: usize = 8192;
+/// The most headers that can be signed.
+const SIGNED_HEADERS_MAX: usize = 100;
+/// Headers that must not occur twice, beside every `x-amz-*`.
+const SINGLE: [&str; 4] = ["authorization", "host", "date", "content-type"];
+
+/// Takes a request's authentication apart.
+///
+/// # Errors
+/// Anything that is wrong with it whatever the access key, the service and the time are.
+pub fn parse_authorization(request: &Request<'_>) -> Result<Presented, SigV4Error> {
+    let in_query = names_in_query(request.path_and_query).any(|name| {
+        ["X-Amz-Algorithm", "X-Amz-Signature", "X-Amz-Credential"]
+            .iter()
+            .any(|parameter| parameter.eq_ignore_ascii_case(&name))
+    });
+    let authorization = match (request.values("authorization").next(), in_query) {
+        (Some(_), true) => return Err(SigV4Error::HeaderAndQuery),
+        (None, true) => return Err(SigV4Error::Presigned),
+        (None, false) => return Err(SigV4Error::MissingToken),
+        (Some(value), false) => value,
+    };
+    refuse_duplicates(request)?;
+    let text = std::str::from_utf8(authorization).map_err(|_| SigV4Error::MissingToken)?.trim();
+    if !text.starts_with("AWS4-") || text.len() > AUTHORIZATION_LENGTH_MAX {
+        return Err(SigV4Error::MissingToken);
+    }
+    let (algorithm, parameters) = text.split_once([' ', '\t']).unwrap_or((text, ""));
+    if algorithm != ALGORITHM {
+        return Err(SigV4Error::Algorithm(Shown::new(algorithm)));
+    }
+    let parameters = Parameters::read(parameters, authorization)?;
+    let date = date_header(request);
+    let missing = Missing {
+        credential: parameters.credential.is_none(),
+        signature: parameters.signature.is_none(),
+        signed_headers: parameters.signed_headers.is_none(),
+        date: date.is_none(),
+    };
+    let (Some(credential), Some(signature), Some(signed_headers), Some((date_name, date))) =
+        (parameters.credential, parameters.signature, parameters.signed_headers, date)
+    else {
+        debug_assert!(missing.any());
+        return Err(SigV4Error::Incomplete { missing, authorization_hash: hash(authorization) });
+    };
+    let date = String::from_utf8_lossy(date);
+    let signed = Instant::parse(date.trim()).ok_or_else(|| SigV4Error::DateFormat(Shown::new(&date)))?;
+    let signed_headers = read_signed_headers(signed_headers)?;
+    demand_signed(request, &signed_headers, date_name)?;
+    let (access_key_id, scope) = read_credential(credential, signed)?;
+    Ok(Presented {
+        access_key_id,
+        scope,
+        signed_headers,
+        signature: read_signature(signature)?,
+        session_token: session_token(request)?,
+        signed,
+    })
+}
+
+/// The header's parameters, undecoded.
+struct Parameters<'a> {
+    credential: Option<&'a str>,
+    signature: Option<&'a str>,
+    signed_headers: Option<&'a str>,
+}
+
+impl<'a> Parameters<'a> {
+    /// A parameter that is repeated, or empty, counts as missing.
+    fn read(text: &'a str, authorization: &[u8]) -> Result<Self, SigV4Error> {
+        let mut pairs = Vec::new();
+        for pair in text.split([',', ' ', '\t']).filter(|pair| !pair.is_empty()) {
+            let Some((name, value)) = pair.split_once('=') else {
+                return Err(SigV4Error::NotKeyValue { authorization_hash: hash(authorization) });
+            };
+            pairs.push((name, value));
+        }
+        let find = |name: &str| {
+            let mut values =
+                pairs.iter().filter(|(parameter, _)| *parameter == name).map(|(_, value)| *value);
+            match (values.next(), values.next()) {
+                (Some(value), None) if !value.is_empty() => Some(value),
+                _ => None,
+            }
+        };
+        Ok(Self {
+            credential: find("Credential"),
+            signature: find("Signature"),
+            signed_headers: find("SignedHeaders"),
+        })
+    }
+}
+
+/// `X-Amz-Date`, or without it `Date`.
+fn date_header<'a>(request: &Request<'a>) -> Option<(&'static str, &'a [u8])> {
+    ["x-amz-date", "date"].into_iter().find_map(|name| Some((name, request.values(name).next()?)))
+}
+
+fn is_amz(name: &str) -> bool {
+    name.get(..6).is_some_and(|prefix| prefix.eq_ignore_ascii_case("x-amz-"))
+}
+
+fn refuse_duplicates(request: &Request<'_>) -> Result<(), SigV4Error> {
+    for (index, (name, _)) in request.headers.iter().enumerate() {
+        let single = is_amz(name) || SINGLE.iter().any(|single| single.eq_ignore_ascii_case(name));
+        let mut before = request.headers.iter().take(index);
+        if single && before.any(|(other, _)| other.eq_ignore_ascii_case(name)) {
+            return Err(SigV4Error::DuplicateHeader(Shown::new(name)));
+        }
+    }
+    Ok(())
+}
+
+fn read_signed_headers(text: &str) -> Result<Vec<String>, SigV4Error> {
+    let names: Vec<String> = text.split(';').map(str::to_ascii_lowercase).collect();
+    let proper = |name: &String| {
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+    };
+    // Sorted without repeats: there is one way to write a list, so what is verified is what was signed.
+    let ordered = names.is_sorted_by(|a, b| a < b);
+    if names.len() > SIGNED_HEADERS_MAX || !ordered || !names.iter().all(proper) {
+        return Err(SigV4Error::Component("SignedHeaders"));
+    }
+    Ok(names)
+}
+
+/// Refuses a request that leaves unsigned what decides its meaning.
+fn demand_signed(request: &Request<'_>, signed: &[String], date_name: &str) -> Result<(), SigV4Error> {
+    let is_signed = |name: &str| signed.iter().any(|signed| signed.eq_ignore_ascii_case(name));
+    if !is_signed("host") {
+        return Err(SigV4Error::NotSigned(Shown::new("Host' or ':authority")));
+    }
+    let amz = request.headers.iter().map(|(name, _)| *name).filter(|name| is_amz(name));
+    match std::iter::once(date_name).chain(amz).find(|name| !is_signed(name)) {
+        Some(name) => Err(SigV4Error::NotSigned(Shown::new(&title_case(name)))),
+        None => Ok(()),
+    }
+}
+
+fn read_credential(text: &str, signed: Instant) -> Result<(String, Scope), SigV4Error> {
+    let parts: Vec<&str> = text.split('/').collect();
+    let [access_key_id, date, region, service, terminator] = parts.as_slice() else {
+        return Err(SigV4Error::CredentialParts(Shown::new(text)));
+    };
+    if access_key_id.is_empty() {
+        return Err(SigV4Error::CredentialParts(Shown::new(text)));
+    }
+    let mut faults = Vec::new();
+    if *terminator != "aws4_request" {
+        faults.push(ScopeFault::Terminator(Shown::new(terminator)));
+    }
+    if *date != signed.day() {
+        faults.push(ScopeFault::Date { scope: Shown::new(date), day: signed.day(), signed });
+    }
+    if !faults.is_empty() {
+        return Err(SigV4Error::Scope(faults));
+    }
+    let scope =
+        Scope { date: (*date).to_owned(), region: (*region).to_owned(), service: (*service).to_owned() };
+    Ok(((*access_key_id).to_owned(), scope))
+}
+
+/// 64 hex digits, lower-case as all signers write them: one signature has one spelling.
+fn read_signature(text: &str) -> Result<[u8; 32], SigV4Error> {
+    let malformed = SigV4Error::Component("Signature");
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let mut signature = [0; 32];
+    if text.len() != 64 {
+        return Err(malformed);
+    }
+    for (byte, pair) in signature.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        match pair {
+            [high, low] => match (digit(*high), digit(*low)) {
+                (Some(high), Some(low)) => *byte = high << 4 | low,
+                _ => return Err(malformed),
+            },
+            _ => return Err(malformed),
+        }
+    }
+    Ok(signature)
+}
+
+fn session_token(request: &Request<'_>) -> Result<Option<String>, SigV4Error> {
+    match request.values("x-amz-security-token").next() {
+        None => Ok(None),
+        Some(value) => match std::str::from_utf8(value) {
+            Ok(text) => Ok(Some(text.trim().to_owned())),
+            Err(_) => Err(SigV4Error::UnknownAccessKey),
+        },
+    }
+}
+
+/// Names of the query's parameters, percent-decoded as far as names of this protocol need it.
+fn names_in_query(path_and_query: &str) -> impl Iterator<Item = String> {
+    let query = path_and_query.split_once('?').map_or("", |(_, query)| query);
+    query.split('&').map(|pair| {
+        let name = pair.split_once('=').map_or(pair, |(name, _)| name);
+        name.replace("%2D", "-").replace("%2d", "-")
+    })
+}
+
+fn hash(authorization: &[u8]) -> String {
+    base64::engine::general_purpose::STANDARD.encode(sha256(&[authorization]))
+}
+
+/// `x-amz-target` as `X-Amz-Target`.
+fn title_case(name: &str) -> String {
+    let word = |word: &str| {
+        let mut chars = word.chars();
+        chars.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(chars).collect::<String>()
+    };
+    name.split('-').map(word).collect::<Vec<_>>().join("-")
+}

@@ -1,0 +1,32 @@
+//! The signing key.
+
+use bulla_crypto::hmac_sha256;
+use zeroize::{Zeroize, Zeroizing};
+
+/// The key that signs one day's requests of one access key to one service in one region. Wiped when
+/// dropped; without `Debug` and `Clone`.
+///
+/// Deriving costs four HMACs. A cache must be keyed by access key id, credential version, date, region
+/// and service.
+pub struct SigningKey(Zeroizing<[u8; 32]>);
+
+impl SigningKey {
+    /// Derives the key. Source: AWS general reference, "Create a signed AWS API request", step 4.
+    #[must_use]
+    pub fn derive(secret_access_key: &[u8], date: &str, region: &str, service: &str) -> Self {
+        let mut first = Zeroizing::new(Vec::with_capacity(4 + secret_access_key.len()));
+        first.extend_from_slice(b"AWS4");
+        first.extend_from_slice(secret_access_key);
+        let mut key = Zeroizing::new(hmac_sha256(&first, &[date.as_bytes()]));
+        for part in [region, service, "aws4_request"] {
+            let mut next = hmac_sha256(key.as_slice(), &[part.as_bytes()]);
+            key.copy_from_slice(&next);
+            next.zeroize();
+        }
+        Self(key)
+    }
+
+    pub(crate) fn sign(&self, string_to_sign: &[u8]) -> [u8; 32] {
+        hmac_sha256(self.0.as_slice(), &[string_to_sign])
+    }
+}

@@ -1,0 +1,70 @@
+//! Signing, for clients and tests.
+
+use crate::authorization::Scope;
+use crate::canonical::{ALGORITHM, PathRule, canonical_request, push_hex, string_to_sign};
+use crate::key::SigningKey;
+use crate::time::Instant;
+use crate::{Request, SigV4Error};
+
+/// An access key. Borrowed: the owner wipes it. Without `Debug`.
+#[derive(Clone, Copy)]
+pub struct Credentials<'a> {
+    /// The access key id.
+    pub access_key_id: &'a str,
+    /// The secret access key.
+    pub secret_access_key: &'a str,
+    /// The session token of temporary credentials.
+    pub session_token: Option<&'a str>,
+}
+
+/// Signs a request: every header given, and those that it gives back to be added, `x-amz-date`,
+/// `x-amz-security-token` (for a session token) and `authorization`, in this order.
+///
+/// # Errors
+/// None for a request with a `host` header and without those that are added.
+pub fn sign(
+    request: &Request<'_>,
+    credentials: &Credentials<'_>,
+    region: &str,
+    service: &str,
+    now: Instant,
+) -> Result<Vec<(&'static str, String)>, SigV4Error> {
+    sign_with(request, credentials, &Scope::new(now, region, service), now, PathRule::Normalized)
+}
+
+impl Scope {
+    /// The scope of a request signed now.
+    #[must_use]
+    pub fn new(now: Instant, region: &str, service: &str) -> Self {
+        Self { date: now.day(), region: region.to_owned(), service: service.to_owned() }
+    }
+}
+
+pub(crate) fn sign_with(
+    request: &Request<'_>,
+    credentials: &Credentials<'_>,
+    scope: &Scope,
+    now: Instant,
+    path_rule: PathRule,
+) -> Result<Vec<(&'static str, String)>, SigV4Error> {
+    let mut added = vec![("x-amz-date", now.to_string())];
+    added.extend(credentials.session_token.map(|token| ("x-amz-security-token", token.to_owned())));
+    let mut headers = request.headers.to_vec();
+    headers.extend(added.iter().map(|(name, value)| (*name, value.as_bytes())));
+    let mut names: Vec<String> = headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+    names.sort();
+    names.dedup();
+    let canonical = canonical_request(&Request { headers: &headers, ..*request }, &names, path_rule)?;
+    let Scope { date, region, service } = scope;
+    let key = SigningKey::derive(credentials.secret_access_key.as_bytes(), date, region, service);
+    let mut signature = Vec::new();
+    push_hex(&key.sign(&string_to_sign(&canonical, now, scope)), &mut signature);
+    let authorization = format!(
+        "{ALGORITHM} Credential={}/{date}/{region}/{service}/aws4_request, SignedHeaders={}, Signature={}",
+        credentials.access_key_id,
+        names.join(";"),
+        String::from_utf8_lossy(&signature),
+    );
+    added.push(("authorization", authorization));
+    Ok(added)
+}
