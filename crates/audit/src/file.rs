@@ -1,0 +1,138 @@
+//! A log in one file.
+
+use crate::record::Entry;
+use crate::sink::{AuditSink, Recorded, RelayMark};
+use crate::tail::read_tail;
+use crate::writer::{Job, Shared, Writer, run_syncer};
+use std::fs::{File, TryLockError};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// When a batch of records is brought to the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SyncPolicy {
+    /// At most one second after it was written: a power cut may take the records of the last second.
+    #[default]
+    WithinASecond,
+    /// Before any request of the batch is answered.
+    Always,
+}
+
+/// Why a log can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file can't be opened, read or written.
+    #[error("the audit log {} can't be used: {cause}", path.display())]
+    Unusable {
+        /// The log.
+        path: PathBuf,
+        /// What the operating system said.
+        cause: io::Error,
+    },
+    /// Another process writes it.
+    #[error("the audit log {} is held by another process", path.display())]
+    Busy {
+        /// The log.
+        path: PathBuf,
+    },
+}
+
+/// Writes records to a file that only ever grows, one JSON object a line, each tied to the one before by its hash.
+///
+/// One process at a time: the file is locked while the sink lives. Two threads do the work; dropping the sink writes
+/// what was submitted, syncs, and ends them.
+pub struct FileSink {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// How long another process is given to let go of the log.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+const LOCK_RETRY: Duration = Duration::from_millis(5);
+
+impl FileSink {
+    /// Opens the log at `path`, or makes it (mode 0600). A torn last line is closed by a recovery record together with
+    /// the first record written. Blocks for up to ten seconds while another process holds the log.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(path: &Path, policy: SyncPolicy) -> Result<Self, OpenError> {
+        let unusable = |cause| OpenError::Unusable { path: path.to_owned(), cause };
+        let file = File::options()
+            .read(true)
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+            .open(path)
+            .map_err(unusable)?;
+        lock(&file).map_err(|error| match error {
+            TryLockError::WouldBlock => OpenError::Busy { path: path.to_owned() },
+            TryLockError::Error(cause) => unusable(cause),
+        })?;
+        let tail = read_tail(&file).map_err(unusable)?;
+        if !tail.torn.is_empty() {
+            tracing::warn!(
+                path = %path.display(),
+                bytes = tail.torn.len(),
+                "the audit log ends in a torn line; it is kept and closed by a recovery record"
+            );
+        }
+        let shared = Arc::new(Shared::default());
+        let syncer_file = file.try_clone().map_err(unusable)?;
+        let writer = Writer::new(Arc::clone(&shared), file, tail, policy == SyncPolicy::Always);
+        let mut sink = Self { shared: Arc::clone(&shared), threads: Vec::new() };
+        let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
+        sink.threads.push(thread("audit-writer").spawn(move || writer.run()).map_err(unusable)?);
+        sink.threads
+            .push(thread("audit-syncer").spawn(move || run_syncer(&shared, &syncer_file)).map_err(unusable)?);
+        Ok(sink)
+    }
+
+    fn submit(&self, job: Job) -> Recorded<'_> {
+        // At once, not when first polled: the order of calls is the order of records.
+        let batch = self.shared.submit(job);
+        Box::pin(async move { batch?.wait().await })
+    }
+}
+
+fn lock(file: &File) -> Result<(), TryLockError> {
+    let mut waited = Duration::ZERO;
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if waited < LOCK_WAIT => {
+                std::thread::sleep(LOCK_RETRY);
+                waited += LOCK_RETRY;
+            }
+            other => return other,
+        }
+    }
+}
+
+impl AuditSink for FileSink {
+    fn record(&self, entry: Entry) -> Recorded<'_> {
+        self.submit(Job::Record(entry))
+    }
+
+    fn relay(&self, entries: Vec<(RelayMark, Entry)>) -> Recorded<'_> {
+        self.submit(Job::Relay(entries))
+    }
+
+    fn sync(&self) -> Recorded<'_> {
+        self.submit(Job::Sync)
+    }
+}
+
+impl Drop for FileSink {
+    fn drop(&mut self) {
+        self.shared.close();
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has nothing left to give.
+            let _ = thread.join();
+        }
+    }
+}
