@@ -1,0 +1,100 @@
+//! Files that hold a secret: who may own them, how they are read and made.
+
+use super::{RootKeyError, RootKeySource};
+use crate::data_dir::make_private_directory;
+use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// Longer than any form of a root key or passphrase.
+const TEXT_BYTES_MAX: usize = 4096;
+
+/// Reads a file that must be this user's or root's, and readable by nobody else.
+pub(super) fn read_private(from: &RootKeySource, path: &Path) -> Result<Zeroizing<Vec<u8>>, RootKeyError> {
+    let file = open(from, path)?;
+    let status = rustix::fs::fstat(&file).map_err(|errno| io("examine", from, errno.into()))?;
+    if !rustix::fs::FileType::from_raw_mode(status.st_mode).is_file() {
+        return Err(RootKeyError::NotAFile(path.to_owned()));
+    }
+    let owner = status.st_uid;
+    if owner != 0 && owner != rustix::process::geteuid().as_raw() {
+        return Err(RootKeyError::ForeignOwner { path: path.to_owned(), owner });
+    }
+    let mode = status.st_mode & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(RootKeyError::TooOpen { path: path.to_owned(), mode });
+    }
+    read_all(from, file)
+}
+
+/// Reads a file or pipe whose protection is another's concern.
+pub(super) fn read(from: &RootKeySource, path: &Path) -> Result<Zeroizing<Vec<u8>>, RootKeyError> {
+    read_all(from, open(from, path)?)
+}
+
+fn open(from: &RootKeySource, path: &Path) -> Result<File, RootKeyError> {
+    File::open(path).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => RootKeyError::Missing(from.clone()),
+        _ => io("read", from, source),
+    })
+}
+
+fn read_all(from: &RootKeySource, mut file: File) -> Result<Zeroizing<Vec<u8>>, RootKeyError> {
+    // Of its full size from the start, for a vector that grows leaves copies behind.
+    let mut text = Zeroizing::new(vec![0; TEXT_BYTES_MAX]);
+    let mut filled = 0;
+    loop {
+        let room = text.get_mut(filled..).unwrap_or_default();
+        if room.is_empty() {
+            let source = std::io::Error::new(std::io::ErrorKind::InvalidData, "too long to be a root key");
+            return Err(io("read", from, source));
+        }
+        match file.read(room) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(io("read", from, error)),
+        }
+    }
+    text.truncate(filled);
+    Ok(text)
+}
+
+/// Makes a file 0600 with this line, whole and durable, and never in place of another. False when there is one
+/// already.
+pub(super) fn write_new(from: &RootKeySource, path: &Path, line: &[u8]) -> Result<bool, RootKeyError> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    make_private_directory(&directory)
+        .map_err(|error| io("make the directory of", from, std::io::Error::other(error)))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let temporary = directory.join(format!(".{name}.{}.new", std::process::id()));
+    let flags = OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let file = rustix::fs::open(&temporary, flags, Mode::RUSR | Mode::WUSR)
+        .map_err(|errno| io("create", from, errno.into()))?;
+    let mut file = File::from(file);
+    let written = file.write_all(line).and_then(|()| file.write_all(b"\n")).and_then(|()| file.sync_all());
+    let renamed = written
+        .and_then(|()| Ok(rustix::fs::renameat_with(CWD, &temporary, CWD, path, RenameFlags::NOREPLACE)?));
+    if let Err(error) = renamed {
+        // The key in it serves nothing.
+        let _ = std::fs::remove_file(&temporary);
+        return match error.raw_os_error() {
+            Some(code) if code == Errno::EXIST.raw_os_error() => Ok(false),
+            _ => Err(io("write", from, error)),
+        };
+    }
+    File::open(&directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(|error| io("sync the directory of", from, error))?;
+    Ok(true)
+}
+
+fn io(what: &'static str, from: &RootKeySource, source: std::io::Error) -> RootKeyError {
+    RootKeyError::Io { what, from: from.clone(), source }
+}

@@ -1,0 +1,252 @@
+//! Where the root key comes from.
+//!
+//! Absent on purpose: TPM, PKCS#11, Shamir shares and a key management service above this one.
+
+mod file;
+mod passphrase;
+mod terminal;
+
+pub use passphrase::PassphraseParams;
+
+use bulla_crypto::barrier::{RootKey, RootKeyTextError};
+use bulla_crypto::{LockedMemoryFull, Rng};
+use std::ffi::OsString;
+use std::fmt;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use zeroize::Zeroizing;
+
+/// Where the root key comes from, as `--root-key` names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RootKeySource {
+    /// `file:PATH`: one line in a file that nobody else can read.
+    File(PathBuf),
+    /// `env:NAME`: the line in an environment variable. It stays in the environment, and so with child processes
+    /// that inherit it, for the standard library can't remove it safely; the process itself can't be inspected
+    /// by others.
+    Env(String),
+    /// `passphrase:tty`: derived from a passphrase that is asked on the terminal.
+    PassphraseTty,
+    /// `passphrase:file:PATH`: derived from a passphrase in a file that nobody else can read.
+    PassphraseFile(PathBuf),
+    /// `fd:N`: the line, read to its end from an inherited descriptor.
+    Fd(u32),
+    /// `credential:NAME`: the line in a systemd credential.
+    Credential(String),
+}
+
+/// Why there is no root key.
+#[derive(Debug, thiserror::Error)]
+pub enum RootKeyError {
+    /// The text names no provider.
+    #[error(
+        "`{0}` names no root key; use file:PATH, env:NAME, passphrase:tty, passphrase:file:PATH, fd:N or credential:NAME"
+    )]
+    UnknownProvider(String),
+    /// There is nothing where the key should be.
+    #[error(
+        "the root key is not at `{0}`; a store opens with no other: put it back, or restore it from the recovery key"
+    )]
+    Missing(RootKeySource),
+    /// Group or others may read the file.
+    #[error("`{}` can be read by other users (mode {mode:04o}); run: chmod 600 {}", path.display(), path.display())]
+    TooOpen {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Another user owns the file, who could replace it.
+    #[error("`{}` belongs to user {owner}; it must belong to you or to root", path.display())]
+    ForeignOwner {
+        /// The file.
+        path: PathBuf,
+        /// Its owner's user id.
+        owner: u32,
+    },
+    /// What is there is not a file.
+    #[error("`{}` is not a file", .0.display())]
+    NotAFile(PathBuf),
+    /// `passphrase:tty` without a terminal.
+    #[error("there is no terminal to ask for the passphrase; use passphrase:file:PATH or another --root-key")]
+    NoTerminal,
+    /// The passphrase was not entered.
+    #[error("no passphrase was entered")]
+    Cancelled,
+    /// The passphrase was entered differently the second time.
+    #[error("the two passphrases differ; nothing was made")]
+    Mismatch,
+    /// The passphrase is empty or too long.
+    #[error("a passphrase has 1 to {} bytes", passphrase::PASSPHRASE_BYTES_MAX)]
+    PassphraseLength,
+    /// A passphrase was given for a store that was not made with one.
+    #[error("the store was not made with a passphrase; give its root key (--root-key file:PATH)")]
+    NotByPassphrase,
+    /// What was found is not the text of a root key.
+    #[error("`{from}`: {source}")]
+    Text {
+        /// Where it was found.
+        from: RootKeySource,
+        /// What is wrong with it.
+        #[source]
+        source: RootKeyTextError,
+    },
+    /// There is no locked memory for the key.
+    #[error(transparent)]
+    LockedMemoryFull(#[from] LockedMemoryFull),
+    /// A system call failed.
+    #[error("can't {what} `{from}`: {source}")]
+    Io {
+        /// What was attempted.
+        what: &'static str,
+        /// On which root key.
+        from: RootKeySource,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// A root key made for a new store.
+pub struct NewRootKey {
+    /// The key.
+    pub key: RootKey,
+    /// How it follows from its passphrase, when it does: kept in the store.
+    pub passphrase: Option<PassphraseParams>,
+    /// Whether this call made the key, rather than finding it where it was to be made.
+    pub made: bool,
+}
+
+impl RootKeySource {
+    /// The file in a data directory that serves when no other place is named.
+    #[must_use]
+    pub fn file(path: &Path) -> Self {
+        Self::File(path.to_owned())
+    }
+
+    /// Reads what `--root-key` says; the same as [`str::parse`].
+    ///
+    /// # Errors
+    /// [`RootKeyError::UnknownProvider`].
+    pub fn parse(text: &str) -> Result<Self, RootKeyError> {
+        text.parse()
+    }
+
+    /// Whether [`RootKeySource::obtain`] needs the parameters that [`crate::passphrase_params`] gives.
+    #[must_use]
+    pub fn is_passphrase(&self) -> bool {
+        matches!(self, Self::PassphraseTty | Self::PassphraseFile(_))
+    }
+
+    /// The root key of an existing store. Never makes one: a key made anew would open nothing. May wait for the
+    /// terminal, so no lock is held around it.
+    ///
+    /// # Errors
+    /// [`RootKeyError`].
+    pub fn obtain(&self, passphrase: Option<&PassphraseParams>) -> Result<RootKey, RootKeyError> {
+        if self.is_passphrase() {
+            let params = passphrase.ok_or(RootKeyError::NotByPassphrase)?;
+            return params.derive(&self.read_passphrase(false)?);
+        }
+        self.key_of(&self.read_text()?)
+    }
+
+    /// The root key of a store that is about to be made. A file that isn't there is made, durably; one that is
+    /// there is used, as left by a run that was interrupted. Other providers must have the key.
+    ///
+    /// # Errors
+    /// [`RootKeyError`].
+    pub fn create_new(&self, rng: &dyn Rng) -> Result<NewRootKey, RootKeyError> {
+        if self.is_passphrase() {
+            let params = PassphraseParams::generate(rng);
+            let key = params.derive(&self.read_passphrase(true)?)?;
+            return Ok(NewRootKey { key, passphrase: Some(params), made: true });
+        }
+        if let Self::File(path) = self
+            && !path.exists()
+        {
+            let key = RootKey::generate(rng)?;
+            if file::write_new(self, path, key.to_line().expose())? {
+                return Ok(NewRootKey { key, passphrase: None, made: true });
+            }
+        }
+        Ok(NewRootKey { key: self.key_of(&self.read_text()?)?, passphrase: None, made: false })
+    }
+
+    fn key_of(&self, text: &[u8]) -> Result<RootKey, RootKeyError> {
+        RootKey::from_text(text).map_err(|source| RootKeyError::Text { from: self.clone(), source })
+    }
+
+    fn read_passphrase(&self, new: bool) -> Result<Zeroizing<Vec<u8>>, RootKeyError> {
+        let passphrase = match self {
+            Self::PassphraseFile(path) => passphrase::first_line(file::read_private(self, path)?),
+            _ if new => terminal::ask_twice()?,
+            _ => terminal::ask("passphrase of the root key: ")?,
+        };
+        if (1..=passphrase::PASSPHRASE_BYTES_MAX).contains(&passphrase.len()) {
+            Ok(passphrase)
+        } else {
+            Err(RootKeyError::PassphraseLength)
+        }
+    }
+
+    fn read_text(&self) -> Result<Zeroizing<Vec<u8>>, RootKeyError> {
+        match self {
+            Self::File(path) | Self::PassphraseFile(path) => file::read_private(self, path),
+            Self::Env(name) => match std::env::var_os(name) {
+                Some(text) => Ok(Zeroizing::new(OsString::into_vec(text))),
+                None => Err(RootKeyError::Missing(self.clone())),
+            },
+            // A number below 0 can't be one; the path opens the same pipe or file without taking over the
+            // descriptor of someone else.
+            Self::Fd(number) => file::read(self, Path::new(&format!("/proc/self/fd/{number}"))),
+            Self::Credential(name) => match std::env::var_os("CREDENTIALS_DIRECTORY") {
+                // systemd has made the file readable by this service alone, by means that its mode needn't show.
+                Some(directory) => file::read(self, &Path::new(&directory).join(name)),
+                None => Err(RootKeyError::Missing(self.clone())),
+            },
+            Self::PassphraseTty => Err(RootKeyError::NoTerminal),
+        }
+    }
+}
+
+impl FromStr for RootKeySource {
+    type Err = RootKeyError;
+
+    fn from_str(text: &str) -> Result<Self, RootKeyError> {
+        let unknown = || {
+            // What follows an unknown name may be a key that someone pasted.
+            let name = text.split(':').next().unwrap_or_default();
+            RootKeyError::UnknownProvider(name.chars().take(32).collect())
+        };
+        let (provider, rest) = text.split_once(':').ok_or_else(unknown)?;
+        let is_name =
+            |name: &str| !name.is_empty() && !name.contains(['/', '=', '\0']) && name != "." && name != "..";
+        match (provider, rest) {
+            ("file", path) if !path.is_empty() => Ok(Self::File(path.into())),
+            ("env", name) if is_name(name) => Ok(Self::Env(name.to_owned())),
+            ("credential", name) if is_name(name) => Ok(Self::Credential(name.to_owned())),
+            ("fd", number) => number.parse().map(Self::Fd).map_err(|_| unknown()),
+            ("passphrase", "tty") => Ok(Self::PassphraseTty),
+            ("passphrase", rest) => match rest.strip_prefix("file:") {
+                Some(path) if !path.is_empty() => Ok(Self::PassphraseFile(path.into())),
+                _ => Err(unknown()),
+            },
+            _ => Err(unknown()),
+        }
+    }
+}
+
+impl fmt::Display for RootKeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Env(name) => write!(f, "env:{name}"),
+            Self::PassphraseTty => f.write_str("passphrase:tty"),
+            Self::PassphraseFile(path) => write!(f, "passphrase:file:{}", path.display()),
+            Self::Fd(number) => write!(f, "fd:{number}"),
+            Self::Credential(name) => write!(f, "credential:{name}"),
+        }
+    }
+}
