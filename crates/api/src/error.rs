@@ -45,6 +45,10 @@ error_codes! {
     SerializationException 400,
     ValidationException 400,
     ThrottlingException 400,
+    // What is wrong at the level of HTTP: AWS's "Common Error Types".
+    MalformedHttpRequestException 400,
+    RequestEntityTooLargeException 413,
+    RequestTimeoutException 408,
     // The API model's own.
     AlreadyExistsException 400,
     ConflictException 400,
