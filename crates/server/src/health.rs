@@ -1,0 +1,84 @@
+//! The admin listener: `/livez`, `/readyz`, `/metrics`. Read-only, unauthenticated, not audited, and on loopback
+//! unless told otherwise.
+
+use crate::connection::{Answering, HttpAnswer, Respond};
+use crate::http_answer::{answer, closing};
+use crate::listener::Peer;
+use crate::metrics::{Metrics, Reading};
+use crate::pace::{Pace, Phase};
+use bulla_engine::Engine;
+use bytes::Bytes;
+use http::{Method, Request};
+use hyper::body::Incoming;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+const PLAIN: &str = "text/plain; charset=utf-8";
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// A store that takes longer to answer is not ready.
+const READY_WITHIN: Duration = Duration::from_secs(2);
+
+/// Answers the admin listener.
+pub(crate) struct Health {
+    engine: Arc<Engine>,
+    metrics: Arc<Metrics>,
+}
+
+impl Health {
+    pub(crate) const fn new(engine: Arc<Engine>, metrics: Arc<Metrics>) -> Self {
+        Self { engine, metrics }
+    }
+
+    async fn answer(&self, method: Method, path: String) -> HttpAnswer {
+        let id = self.engine.new_request_id().text();
+        let plain = |status, text: &'static str| answer(status, &id, PLAIN, None, text.into());
+        if !matches!(method, Method::GET | Method::HEAD) {
+            return plain(405, "only GET\n");
+        }
+        match path.as_str() {
+            "/livez" => plain(200, "alive\n"),
+            "/readyz" => match timeout(READY_WITHIN, self.engine.ready()).await {
+                Ok(Ok(())) => plain(200, "ready\n"),
+                Ok(Err(error)) => {
+                    tracing::warn!(error, "not ready");
+                    plain(503, "not ready: the store or the audit log fails\n")
+                }
+                Err(_) => plain(503, "not ready: the store or the audit log does not answer\n"),
+            },
+            "/metrics" => {
+                let text = self.metrics.render(&self.readings());
+                answer(200, &id, PROMETHEUS, None, Bytes::from(text))
+            }
+            _ => plain(404, "here are /livez, /readyz and /metrics\n"),
+        }
+    }
+
+    fn readings(&self) -> Vec<Reading> {
+        Vec::new()
+    }
+}
+
+impl Respond for Health {
+    fn respond(self: Arc<Self>, _: Arc<Peer>, request: Request<Incoming>, pace: Arc<Pace>) -> Answering {
+        pace.enter(Phase::Work);
+        Box::pin(async move {
+            let answer = self.answer(request.method().clone(), request.uri().path().to_owned()).await;
+            pace.enter(Phase::Answer);
+            answer
+        })
+    }
+
+    fn refuse(self: Arc<Self>, _: Arc<Peer>, status: u16) -> Answering {
+        Box::pin(async move {
+            closing(answer(
+                status,
+                &self.engine.new_request_id().text(),
+                PLAIN,
+                None,
+                "not HTTP/1.1\n".into(),
+            ))
+        })
+    }
+}
