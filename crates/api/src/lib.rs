@@ -4,6 +4,7 @@ mod context;
 mod enums;
 mod error;
 mod ids;
+pub mod model;
 mod operation;
 mod secret;
 mod shapes;

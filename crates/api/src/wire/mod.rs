@@ -5,14 +5,20 @@
 //! into a buffer that is wiped. Nothing here needs the whole model but what reads bytes.
 
 mod buffer;
+mod check;
+mod decode;
+mod errors;
 mod field;
 mod node;
 
 pub use buffer::WipedBuffer;
+pub use errors::{decode_error, encode_error};
 pub(crate) use field::{Element, Field, enum_field, shapes, write_text};
 pub(crate) use node::Node;
 
-use crate::{ApiError, Malformed, Operation};
+use crate::model;
+use crate::{ApiError, ErrorCode, Malformed, Operation};
+use zeroize::Zeroize;
 
 /// A typed input or output. What it takes to be one is this crate's own affair.
 pub trait Shape: Sized + private::Shape {}
@@ -31,18 +37,41 @@ pub(crate) mod private {
     }
 }
 
-/// Reads, validates and types the input of an operation.
+/// Reads, validates and types the input of an operation. The body is wiped, whatever comes of it.
 ///
 /// The body is the very bytes that the signature covers. Members that the model doesn't have are
 /// ignored, null members are absent, and of two members of the same name the last counts (as for the
-/// JSON reader that AWS uses), also in maps.
+/// JSON reader that AWS uses), also in maps: so an encryption context never has a name twice.
 ///
 /// # Errors
 /// SerializationException for what is not JSON or has a wrong type; ValidationException for what
 /// breaks a constraint of the model. Texts are AWS's own and never repeat a sensitive member.
 pub fn decode_input<O: Operation>(body: &mut [u8]) -> Result<O::Input, ApiError> {
-    let _ = body;
-    Err(ApiError::internal())
+    let result = read_input::<O>(body);
+    body.zeroize();
+    result
+}
+
+/// An input that was made in this process, held to the same constraints as one from the wire.
+///
+/// # Errors
+/// As [`decode_input`].
+pub fn check_input<O: Operation>(input: &O::Input) -> Result<(), ApiError> {
+    read_input::<O>(&encode_input::<O>(input)).map(drop)
+}
+
+fn read_input<O: Operation>(body: &[u8]) -> Result<O::Input, ApiError> {
+    // Every operation of the table is in the model, with a shape that its type can be read from: a test
+    // holds them to it.
+    let model = model::operation(O::ROW.service, O::ROW.name);
+    let shape = model.and_then(|model| model.input).ok_or_else(ApiError::internal)?;
+    let node = decode::decode(body, shape)?;
+    check::check(&node, shape)?;
+    if O::ROW.name == "GenerateRandom" && !node.has("NumberOfBytes") {
+        // The one operation that words it like this.
+        return Err(ApiError::new(ErrorCode::ValidationException, "NumberOfBytes is required."));
+    }
+    private::Shape::read(node).ok_or_else(ApiError::internal)
 }
 
 /// Writes an input, for a client.
@@ -61,26 +90,17 @@ pub fn encode_output<O: Operation>(output: &O::Output) -> WipedBuffer {
     out
 }
 
-/// Reads an output, for a client. The model's constraints are not applied to outputs.
+/// Reads an output, for a client. The model's constraints are not applied to outputs. The body is
+/// wiped.
 ///
 /// # Errors
 /// The body is no such output.
 pub fn decode_output<O: Operation>(body: &mut [u8]) -> Result<O::Output, Malformed> {
-    let _ = body;
-    Err(Malformed { what: "answer" })
-}
-
-/// Writes an error's body: `{"__type":"NotFoundException","message":"…"}`.
-#[must_use]
-pub fn encode_error(error: &ApiError) -> Vec<u8> {
-    let _ = error;
-    Vec::new()
-}
-
-/// Reads an error, for a client: the code from the body's `__type`, else from `header`, the value of
-/// `x-amzn-ErrorType`.
-#[must_use]
-pub fn decode_error(body: &[u8], header: Option<&str>) -> ApiError {
-    let _ = (body, header);
-    ApiError::internal()
+    let model = model::operation(O::ROW.service, O::ROW.name);
+    let node = match model.and_then(|model| model.output) {
+        Some(shape) => decode::decode(body, shape).ok(),
+        None => Some(Node::Null),
+    };
+    body.zeroize();
+    node.and_then(private::Shape::read).ok_or(Malformed { what: "answer" })
 }

@@ -2,6 +2,7 @@
 
 use crate::secret::SecretBytes;
 use crate::timestamp::Timestamp;
+use std::collections::BTreeMap;
 
 /// A value of one of the model's types. Has no `Debug`: it may hold what is sensitive.
 pub enum Node {
@@ -21,13 +22,18 @@ pub enum Node {
     Secret(SecretBytes),
     /// A list.
     List(Vec<Node>),
-    /// A map; names are unique.
-    Map(Vec<(String, Node)>),
+    /// A map.
+    Map(BTreeMap<String, Node>),
     /// A structure's members by wire name, without those that are absent.
     Structure(Vec<(&'static str, Node)>),
 }
 
 impl Node {
+    /// Whether a structure has a member.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        matches!(self, Self::Structure(members) if members.iter().any(|(member, _)| *member == name))
+    }
+
     /// Takes a structure's member out; `Null` where it is absent, or this isn't a structure.
     pub(crate) fn take(&mut self, name: &str) -> Node {
         let Self::Structure(members) = self else { return Self::Null };

@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""Trims AWS's published API model to what this project needs: operations, shapes, constraints, enums, errors.
+
+Source: botocore (Apache-2.0), data/kms/2014-11-01/service-2.json.gz and data/sts/2011-06-15/service-2.json.gz.
+The prose is left out. Of STS, shapes are kept for GetCallerIdentity only, and names of all other operations.
+
+    pip install botocore
+    python3 trim.py            # writes kms.json and sts.json beside itself
+"""
+
+import gzip
+import json
+import pathlib
+
+import botocore
+
+SERVICES = {
+    "kms": ("kms/2014-11-01", None),
+    "sts": ("sts/2011-06-15", {"GetCallerIdentity"}),
+}
+# What a shape keeps beside its type and parts.
+CONSTRAINTS = ("enum", "min", "max", "pattern", "sensitive", "required", "fault")
+
+
+def trim(version, kept):
+    path = pathlib.Path(botocore.__path__[0]) / "data" / version / "service-2.json.gz"
+    model = json.load(gzip.open(path))
+    shapes = {}
+
+    def keep(name):
+        if name in shapes:
+            return
+        shape = model["shapes"][name]
+        shapes[name] = trimmed = {"type": shape["type"]}
+        for constraint in CONSTRAINTS:
+            if constraint in shape:
+                trimmed[constraint] = shape[constraint]
+        if shape.get("exception"):
+            trimmed["exception"] = True
+        if "members" in shape:
+            trimmed["members"] = {member: part["shape"] for member, part in shape["members"].items()}
+        for part in ("member", "key", "value"):
+            if part in shape:
+                trimmed[part] = shape[part]["shape"]
+        for part in list(trimmed.get("members", {}).values()) + [
+            trimmed[part] for part in ("member", "key", "value") if part in trimmed
+        ]:
+            keep(part)
+
+    operations = {}
+    for name, operation in sorted(model["operations"].items()):
+        operations[name] = trimmed = {}
+        if kept is not None and name not in kept:
+            continue
+        for part in ("input", "output"):
+            if part in operation:
+                trimmed[part] = operation[part]["shape"]
+                keep(trimmed[part])
+        trimmed["errors"] = sorted(error["shape"] for error in operation.get("errors", []))
+        for error in trimmed["errors"]:
+            keep(error)
+    return {
+        "source": f"botocore {botocore.__version__}, data/{version}/service-2.json.gz, trimmed by trim.py",
+        "api_version": model["metadata"]["apiVersion"],
+        "target_prefix": model["metadata"].get("targetPrefix"),
+        "operations": operations,
+        "shapes": dict(sorted(shapes.items())),
+    }
+
+
+for service, (version, kept) in SERVICES.items():
+    target = pathlib.Path(__file__).with_name(f"{service}.json")
+    target.write_text(json.dumps(trim(version, kept), indent=1) + "\n")

@@ -1,0 +1,169 @@
+//! The model's constraints, answered in AWS's words.
+
+use super::Node;
+use crate::error::{ApiError, ErrorCode};
+use crate::model::{Demand, Kind, Shape};
+use std::fmt::{self, Write as _};
+
+/// The most failures that one answer lists. A request of many tiny faults must not make a huge answer.
+const FAILURES_MAX: usize = 100;
+
+/// Checks an input against its shape.
+pub(super) fn check(input: &Node, shape: &'static Shape) -> Result<(), ApiError> {
+    let mut failures = Vec::new();
+    walk(input, shape, &Path::Root, &mut failures);
+    if failures.is_empty() {
+        return Ok(());
+    }
+    let plural = if failures.len() == 1 { "" } else { "s" };
+    let message = format!("{} validation error{plural} detected: {}", failures.len(), failures.join("; "));
+    Err(ApiError::new(ErrorCode::ValidationException, message))
+}
+
+/// Where a value stands, from the inside out.
+enum Path<'a> {
+    Root,
+    Member(&'a Path<'a>, &'static str),
+    /// Counted from 1.
+    Element(&'a Path<'a>, usize),
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => Ok(()),
+            Self::Member(Path::Root, name) => f.write_str(name),
+            Self::Member(outer, name) => write!(f, "{outer}.{name}"),
+            Self::Element(outer, number) => write!(f, "{outer}.{number}.member"),
+        }
+    }
+}
+
+fn walk(node: &Node, shape: &'static Shape, path: &Path<'_>, failures: &mut Vec<String>) {
+    own_constraints(node, shape, path, failures);
+    match (node, &shape.kind) {
+        (Node::Structure(present), Kind::Structure(members)) => {
+            let find = |name: &str| present.iter().find(|(member, _)| *member == name).map(|(_, node)| node);
+            for member in *members {
+                let path = Path::Member(path, member.path);
+                let required = match member.demand {
+                    Demand::Required => true,
+                    Demand::Unless(other) => find(other).is_none(),
+                    Demand::Optional => false,
+                };
+                match find(member.name) {
+                    Some(node) => walk(node, member.shape, &path, failures),
+                    None if required => {
+                        fail(&Node::Null, member.shape, &path, "Member must not be null", failures)
+                    }
+                    None => {}
+                }
+            }
+        }
+        (Node::List(elements), Kind::List(element_shape)) => {
+            for (index, element) in elements.iter().enumerate() {
+                if failures.len() >= FAILURES_MAX {
+                    return;
+                }
+                let path = Path::Element(path, index + 1);
+                match element {
+                    Node::Null => fail(element, element_shape, &path, "Member must not be null", failures),
+                    _ => walk(element, element_shape, &path, failures),
+                }
+            }
+        }
+        // Names and values of the model's maps have no other constraint.
+        (Node::Map(pairs), Kind::Map(_)) if pairs.values().any(|value| matches!(value, Node::Null)) => {
+            let constraint = "Map value must satisfy constraint: [Member must not be null]";
+            fail(node, shape, path, constraint, failures);
+        }
+        _ => {}
+    }
+}
+
+fn own_constraints(node: &Node, shape: &'static Shape, path: &Path<'_>, failures: &mut Vec<String>) {
+    let mut broken = |constraint: &str| fail(node, shape, path, constraint, failures);
+    let (measure, what) = match node {
+        Node::Text(text) => (Some(text.encode_utf16().count()), "length"),
+        Node::Blob(bytes) => (Some(bytes.len()), "length"),
+        Node::Secret(bytes) => (Some(bytes.len()), "length"),
+        Node::List(elements) => (Some(elements.len()), "length"),
+        Node::Map(pairs) => (Some(pairs.len()), "length"),
+        _ => (None, "value"),
+    };
+    let measure = match (measure, node) {
+        (Some(length), _) => i64::try_from(length).ok(),
+        (None, Node::Integer(value)) => Some(*value),
+        _ => None,
+    };
+    if let Some(measure) = measure {
+        if let Some(max) = shape.max.filter(|max| measure > *max) {
+            broken(&format!("Member must have {what} less than or equal to {max}"));
+        }
+        if let Some(min) = shape.min.filter(|min| measure < *min) {
+            broken(&format!("Member must have {what} greater than or equal to {min}"));
+        }
+    }
+    if let Node::Text(text) = node {
+        if !shape.values.is_empty() && !shape.values.contains(&text.as_str()) {
+            let values = shape.values_shown.join(", ");
+            broken(&format!("Member must satisfy enum value set: [{values}]"));
+        }
+        if let Some(pattern) = shape.pattern.as_ref().filter(|pattern| !pattern.matches(text)) {
+            broken(&format!("Member must satisfy regular expression pattern: {}", pattern.text));
+        }
+    }
+}
+
+fn fail(node: &Node, shape: &'static Shape, path: &Path<'_>, constraint: &str, failures: &mut Vec<String>) {
+    if failures.len() < FAILURES_MAX {
+        let value = shown(node, shape);
+        failures.push(format!("Value{value} at '{path}' failed to satisfy constraint: {constraint}"));
+    }
+}
+
+/// The value as an error repeats it, with a space before: ` 'text'`, ` null`, or nothing for what is
+/// sensitive or bytes.
+fn shown(node: &Node, shape: &'static Shape) -> String {
+    let bytes = matches!(node, Node::Blob(_) | Node::Secret(_));
+    match node {
+        _ if shape.sensitive || bytes => String::new(),
+        Node::Null => " null".to_owned(),
+        _ => {
+            let mut text = String::from(" '");
+            write_value(node, shape, &mut text);
+            text.push('\'');
+            text
+        }
+    }
+}
+
+/// As AWS's own language writes a value.
+fn write_value(node: &Node, shape: &'static Shape, out: &mut String) {
+    match (node, &shape.kind) {
+        (Node::Text(text), _) => out.push_str(text),
+        // Writing to a string can't fail.
+        (Node::Integer(value), _) => drop(write!(out, "{value}")),
+        (Node::Bool(value), _) => drop(write!(out, "{value}")),
+        (Node::List(elements), Kind::List(element_shape)) => {
+            out.push('[');
+            for (index, element) in elements.iter().enumerate() {
+                out.push_str(if index > 0 { ", " } else { "" });
+                write_value(element, element_shape, out);
+            }
+            out.push(']');
+        }
+        (Node::Map(pairs), Kind::Map(value_shape)) => {
+            out.push('{');
+            for (index, (name, value)) in pairs.iter().enumerate() {
+                out.push_str(if index > 0 { ", " } else { "" });
+                out.push_str(name);
+                out.push('=');
+                write_value(value, value_shape, out);
+            }
+            out.push('}');
+        }
+        (Node::Null, _) => out.push_str("null"),
+        _ => out.push_str(shape.name),
+    }
+}
