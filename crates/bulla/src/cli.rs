@@ -1,0 +1,447 @@
+//! The command line's grammar: commands, options and their help. What they do stands elsewhere.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Envelope encryption with a key management service that anyone can run.
+#[derive(Debug, Parser)]
+#[command(
+    name = "bulla",
+    version,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Every option can also be set by a variable, BULLA_ and its name (BULLA_DATA_DIR), and in \
+/etc/bulla/config.toml or ~/.config/bulla/config.toml.\n\n\
+Exit codes: 0 done; 1 failed (disk, permissions); 2 wrong usage; 3 not authentic or not intact; 4 denied; \
+5 KMS unreachable, worth retrying; 6 key unknown, disabled or pending deletion; 128+n signal n.\n\n\
+Examples:\n  \
+bulla encrypt backup.tar                     seals into backup.tar.sealed, embedded key\n  \
+bulla decrypt backup.tar.sealed              opens it again\n  \
+pg_dump db | bulla encrypt -o db.sealed      seals a stream\n  \
+bulla serve --data-dir /var/lib/bulla        a key management service for many"
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Common options")]
+pub(crate) struct Common {
+    /// Directory of the key store [default: $XDG_DATA_HOME/bulla or ~/.local/share/bulla]
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Where the root key comes from: file:PATH, env:NAME, passphrase:tty, passphrase:file:PATH, fd:N, credential:NAME
+    #[arg(long, value_name = "URI", global = true)]
+    pub(crate) root_key: Option<String>,
+    /// Which KMS: AWS's own, or the engine embedded in this program
+    #[arg(long, value_name = "KMS", global = true)]
+    pub(crate) kms: Option<KmsKind>,
+    /// URL of a server that speaks the AWS KMS API, such as `bulla serve`
+    #[arg(long, value_name = "URL", global = true)]
+    pub(crate) endpoint_url: Option<String>,
+    /// Profile of the aws configuration: credentials, region, endpoint
+    #[arg(long, value_name = "NAME", global = true)]
+    pub(crate) profile: Option<String>,
+    /// Region; for `serve` a list, A,B, the first of which is the default
+    #[arg(long, value_name = "REGION", global = true)]
+    pub(crate) region: Option<String>,
+    /// Account of the store, 12 digits [default: its first]
+    #[arg(long, value_name = "N", global = true)]
+    pub(crate) account_id: Option<String>,
+    /// More certificate authorities to trust, PEM, beside the system's
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// How long to retry an unreachable or throttling KMS, in seconds [default: 60]
+    #[arg(long, value_name = "SECONDS", global = true)]
+    pub(crate) kms_wait: Option<u64>,
+    /// Read this configuration file instead of the system's and the user's
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) config: Option<PathBuf>,
+    /// Write events and results as JSON, one object a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Print a summary
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+    /// Replace what is there
+    #[arg(long, global = true)]
+    pub(crate) force: bool,
+}
+
+/// What `--kms` takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KmsKind {
+    /// AWS KMS at AWS's own endpoint
+    Aws,
+    /// The engine in this program, over the store in --data-dir
+    Embedded,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a key management service that speaks the AWS KMS API
+    Serve(Box<Serve>),
+    /// Seal files or a stream
+    Encrypt(Encrypt),
+    /// Open sealed files or a stream
+    Decrypt(Decrypt),
+    /// Open everything, write nothing
+    Verify(Verify),
+    /// Show what a sealed file says of itself; needs no key
+    Inspect(Inspect),
+    /// Make and manage keys
+    #[command(subcommand)]
+    Key(Key),
+    /// Back up, restore and check the key store
+    #[command(subcommand)]
+    Store(Store),
+    /// Make and list accounts of a store
+    #[command(subcommand)]
+    Account(Account),
+    /// Check the audit log
+    #[command(subcommand)]
+    Audit(Audit),
+    /// Write an aws profile for a server
+    Profile(Profile),
+    /// Print completions for a shell
+    Completions(Completions),
+}
+
+/// `bulla serve`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+bulla serve --data-dir /var/lib/bulla\n  \
+bulla serve --data-dir /var/lib/bulla --listen 0.0.0.0:4599 --tls-auto kms.example.org,10.0.0.5\n  \
+bulla profile --data-dir /var/lib/bulla my-profile && aws kms list-keys --profile my-profile")]
+pub(crate) struct Serve {
+    /// Address to serve at; port 0 picks one [default: 127.0.0.1:4599]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<String>,
+    /// Address of health checks and metrics [default: 127.0.0.1:0]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) admin_listen: Option<String>,
+    /// Where records are kept: sqlite:PATH [default: in the data directory]
+    #[arg(long, value_name = "URL")]
+    pub(crate) store: Option<String>,
+    /// TLS certificate chain, PEM; read again when it changes
+    #[arg(long, value_name = "FILE", requires = "tls_key", conflicts_with = "tls_auto")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// TLS private key, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Make a private CA in the data directory and serve these names and addresses
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) tls_auto: Vec<String>,
+    /// Serve plain HTTP beyond this machine (behind a proxy that ends TLS)
+    #[arg(long)]
+    pub(crate) insecure_http: bool,
+    /// Check configuration, files and store, then exit
+    #[arg(long)]
+    pub(crate) check_config: bool,
+    /// Form of the log on standard error [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
+    /// Least severe log line to write [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) log_level: Option<LogLevel>,
+    /// When audit records reach the disk: within a second, or before each answer [default: second]
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) audit_sync: Option<AuditSync>,
+    /// Refuse to start when memory can't be locked
+    #[arg(long)]
+    pub(crate) require_locked_memory: bool,
+}
+
+/// `--log-format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// `--log-level`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogLevel {
+    /// Failures
+    Error,
+    /// And what needs attention
+    Warn,
+    /// And what happens
+    Info,
+    /// And each request
+    Debug,
+    /// Everything
+    Trace,
+}
+
+/// `--audit-sync`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AuditSync {
+    /// At most a second after the answer
+    Second,
+    /// Before each answer
+    Always,
+}
+
+/// How keys are named, for `encrypt`, `decrypt` and `verify`.
+const KEY_HELP: &str = "KEY is a key id, key ARN, alias (alias/NAME) or alias ARN of the KMS, optionally with \
+@PROFILE or @embedded to say of which KMS; or raw-aes:NAMESPACE:NAME:FILE; or \
+raw-rsa:NAMESPACE:NAME:PADDING:PEM-FILE, PADDING one of PKCS1, OAEP_SHA1, OAEP_SHA256, OAEP_SHA384, OAEP_SHA512.";
+
+/// `bulla encrypt`.
+#[derive(Debug, Args)]
+#[command(after_help = format!("{KEY_HELP}\n\nExamples:\n  \
+bulla encrypt notes.txt                                 into notes.txt.sealed\n  \
+bulla encrypt -k alias/backup@prod -c db=main dump.sql\n  \
+bulla encrypt -k alias/a@prod -k alias/b@embedded x     opens with either key\n  \
+tar c dir | bulla encrypt > dir.tar.sealed"))]
+pub(crate) struct Encrypt {
+    /// A key that may open the file; can be repeated [default: alias/default, made when absent]
+    #[arg(short, long, value_name = "KEY")]
+    pub(crate) key: Vec<String>,
+    /// A pair of the encryption context, stored in the clear and bound to the file; can be repeated
+    #[arg(short, long, value_name = "NAME=VALUE")]
+    pub(crate) context: Vec<String>,
+    /// Where to write; - is standard output [default: INPUT.sealed]
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: Option<PathBuf>,
+    /// Algorithm suite, four hex digits [default: 0478]
+    #[arg(long, value_name = "SUITE")]
+    pub(crate) suite: Option<String>,
+    /// Bytes in a frame, 1 to 16777216 [default: 1048576]
+    #[arg(long, value_name = "N")]
+    pub(crate) frame_length: Option<u32>,
+    #[command(flatten)]
+    pub(crate) work: Work,
+    /// Files to seal; - is standard input
+    #[arg(value_name = "INPUT")]
+    pub(crate) input: Vec<PathBuf>,
+}
+
+/// Options of all commands that seal or open.
+#[derive(Debug, Args)]
+pub(crate) struct Work {
+    /// require-encrypt-require-decrypt (default), require-encrypt-allow-decrypt or forbid-encrypt-allow-decrypt
+    #[arg(long, value_name = "P")]
+    pub(crate) commitment_policy: Option<String>,
+    /// Threads that seal and open [default: one a core]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+    /// Most encrypted data keys in a header [default: 100]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_edks: Option<u16>,
+    /// Before success, wait until file and directory are on the disk
+    #[arg(long)]
+    pub(crate) sync: bool,
+}
+
+/// Options of all commands that open.
+#[derive(Debug, Args)]
+pub(crate) struct Opening {
+    /// A key to open with; can be repeated [default: the KMS keys that the file names]
+    #[arg(short, long, value_name = "KEY")]
+    pub(crate) key: Vec<String>,
+    /// A pair that the file's encryption context must have; can be repeated
+    #[arg(short, long, value_name = "NAME=VALUE")]
+    pub(crate) context: Vec<String>,
+    /// Without --key: also use keys of this account; can be repeated
+    #[arg(long, value_name = "N")]
+    pub(crate) discovery_account: Vec<String>,
+    #[command(flatten)]
+    pub(crate) work: Work,
+}
+
+/// `bulla decrypt`.
+#[derive(Debug, Args)]
+#[command(after_help = format!("{KEY_HELP}\n\nExamples:\n  \
+bulla decrypt notes.txt.sealed                          into notes.txt\n  \
+bulla decrypt -c db=main -o - dump.sql.sealed | psql\n  \
+bulla decrypt --data-dir RESTORED --root-key file:root.key x.sealed"))]
+pub(crate) struct Decrypt {
+    #[command(flatten)]
+    pub(crate) opening: Opening,
+    /// Where to write; - is standard output [default: INPUT without .sealed]
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: Option<PathBuf>,
+    /// Write what a signed message from a pipe holds before its signature has been checked
+    #[arg(long)]
+    pub(crate) release_before_signature: bool,
+    /// Files to open; - is standard input
+    #[arg(value_name = "INPUT")]
+    pub(crate) input: Vec<PathBuf>,
+}
+
+/// `bulla verify`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  bulla verify *.sealed\n  bulla verify --header big.sealed     header and key only"
+)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    pub(crate) opening: Opening,
+    /// Check header and key only, not the body
+    #[arg(long)]
+    pub(crate) header: bool,
+    /// Files to check; - is standard input
+    #[arg(value_name = "INPUT", required = true)]
+    pub(crate) input: Vec<PathBuf>,
+}
+
+/// `bulla inspect`.
+#[derive(Debug, Args)]
+#[command(after_help = "What is shown has not been authenticated.\n\nExamples:\n  \
+bulla inspect x.sealed\n  bulla inspect --json x.sealed | jq .context")]
+pub(crate) struct Inspect {
+    /// Most encrypted data keys in a header [default: 100]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_edks: Option<u16>,
+    /// Files to inspect; - is standard input
+    #[arg(value_name = "INPUT", required = true)]
+    pub(crate) input: Vec<PathBuf>,
+}
+
+/// `bulla key`.
+#[derive(Debug, Subcommand)]
+#[command(
+    after_help = "KEY is a key id or key ARN, or an alias (alias/NAME), optionally with @PROFILE or @embedded.\n\n\
+Examples:\n  bulla key create alias/backup\n  bulla key list\n  bulla key delete --days 7 alias/backup"
+)]
+pub(crate) enum Key {
+    /// Make a key, with an alias if one is given; prints its ARN
+    Create {
+        /// The alias, alias/NAME, optionally with @PROFILE or @embedded
+        alias: Option<String>,
+        /// What the key is for
+        #[arg(long, value_name = "TEXT")]
+        description: Option<String>,
+    },
+    /// List keys with their state and aliases
+    List,
+    /// Show a key's metadata
+    Describe {
+        /// The key
+        #[arg(value_name = "KEY")]
+        target: String,
+    },
+    /// Give a key new material; what it sealed before still opens
+    Rotate {
+        /// The key
+        #[arg(value_name = "KEY")]
+        target: String,
+    },
+    /// Make a disabled key usable again
+    Enable {
+        /// The key
+        #[arg(value_name = "KEY")]
+        target: String,
+    },
+    /// Make a key unusable until it is enabled
+    Disable {
+        /// The key
+        #[arg(value_name = "KEY")]
+        target: String,
+    },
+    /// Delete a key after a waiting period; what it sealed can then never be opened
+    Delete {
+        /// The key
+        #[arg(value_name = "KEY")]
+        target: String,
+        /// Waiting period, 7 to 30 days [default: 30]
+        #[arg(long, value_name = "N")]
+        days: Option<i32>,
+    },
+    /// Keep a key that is pending deletion; it is disabled afterwards
+    CancelDeletion {
+        /// The key
+        #[arg(value_name = "KEY")]
+        target: String,
+    },
+}
+
+/// `bulla store`.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "A backup holds no root key: keep a recovery key apart from it.\n\n\
+Examples:\n  bulla store recovery-key > paper.txt\n  bulla store backup keys.bak\n  \
+bulla store restore --recovery-key paper.txt keys.bak     on another machine")]
+pub(crate) enum Store {
+    /// Write a consistent copy of the store, also beside a running server
+    Backup {
+        /// The file to write
+        out: PathBuf,
+    },
+    /// Make a data directory from a backup
+    Restore {
+        /// The backup
+        #[arg(value_name = "IN")]
+        backup: PathBuf,
+        /// The recovery key's text, in a file, or - for standard input; it becomes the root key file
+        #[arg(long, value_name = "FILE")]
+        recovery_key: Option<PathBuf>,
+    },
+    /// Read every record and check that it is authentic
+    Check,
+    /// Print the root key as text for paper, or seal it to a public key
+    RecoveryKey {
+        /// An RSA public key, PEM: seal the root key to it (OAEP with SHA-256) instead of printing it
+        #[arg(long, value_name = "PEM-FILE")]
+        to: Option<PathBuf>,
+    },
+    /// Accept the clock after it jumped ahead, so that scheduled deletions go on
+    AcceptClock,
+}
+
+/// `bulla account`.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:\n  bulla account create payroll\n  bulla account list")]
+pub(crate) enum Account {
+    /// Make an account with its root user; prints its access key once
+    Create {
+        /// A name for people
+        name: Option<String>,
+    },
+    /// List the accounts of the store
+    List,
+}
+
+/// `bulla audit`.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:\n  bulla audit verify\n  bulla audit verify /var/lib/bulla/audit.log")]
+pub(crate) enum Audit {
+    /// Check that no record of the log was changed, left out or put in
+    Verify {
+        /// The log [default: that of the data directory]
+        file: Option<PathBuf>,
+    },
+}
+
+/// `bulla profile`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  bulla profile --data-dir /var/lib/bulla my-profile\n  \
+aws kms list-aliases --profile my-profile")]
+pub(crate) struct Profile {
+    /// The profile's name
+    #[arg(value_name = "NAME")]
+    pub(crate) profile_name: String,
+}
+
+/// `bulla completions`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  bulla completions bash > ~/.local/share/bash-completion/completions/bulla"
+)]
+pub(crate) struct Completions {
+    /// bash, zsh, fish, elvish or powershell
+    pub(crate) shell: clap_complete::Shell,
+}

@@ -1,0 +1,43 @@
+//! Where files stand when no option says so: the XDG base directories and aws's own.
+
+use std::path::PathBuf;
+
+use crate::config::env;
+use crate::exit::Failure;
+
+/// The user's home, when there is one.
+pub(crate) fn home() -> Option<PathBuf> {
+    env("HOME").map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
+/// `$XDG_CONFIG_HOME`, or `~/.config`. A relative value is ignored, as the XDG specification demands.
+pub(crate) fn config_home() -> Option<PathBuf> {
+    base("XDG_CONFIG_HOME", ".config")
+}
+
+/// `$XDG_DATA_HOME`, or `~/.local/share`.
+pub(crate) fn data_home() -> Option<PathBuf> {
+    base("XDG_DATA_HOME", ".local/share")
+}
+
+/// aws's configuration file: `AWS_CONFIG_FILE`, or `~/.aws/config`.
+pub(crate) fn aws_config_file() -> Option<PathBuf> {
+    env("AWS_CONFIG_FILE").map(PathBuf::from).or_else(|| Some(home()?.join(".aws/config")))
+}
+
+/// aws's credentials file: `AWS_SHARED_CREDENTIALS_FILE`, or `~/.aws/credentials`.
+pub(crate) fn aws_credentials_file() -> Option<PathBuf> {
+    env("AWS_SHARED_CREDENTIALS_FILE").map(PathBuf::from).or_else(|| Some(home()?.join(".aws/credentials")))
+}
+
+/// What to say when there is no home and no option that makes up for it.
+pub(crate) fn no_home() -> Failure {
+    Failure::usage("no data directory: HOME is not set; set it, or name one with --data-dir DIR")
+}
+
+fn base(variable: &str, under_home: &str) -> Option<PathBuf> {
+    env(variable)
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .or_else(|| Some(home()?.join(under_home)))
+}

@@ -1,0 +1,176 @@
+//! Exit codes and the one line that tells why: the only place where a failure becomes a number.
+
+use std::fmt;
+use std::io;
+
+use bulla_api::{ErrorCode, KmsError, LocalFailureKind};
+
+/// What a process ends with. Scripts rely on the numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Exit {
+    /// The disk, permissions, and all else.
+    Failed = 1,
+    /// The command line, a variable or a configuration file is wrong.
+    Usage = 2,
+    /// Not a sealed message, damaged, truncated, extended, another context, no key opens it.
+    NotIntact = 3,
+    /// Denied, or credentials that aren't valid.
+    Denied = 4,
+    /// The KMS is unreachable, throttling or failing: the only one worth retrying unchanged.
+    Unreachable = 5,
+    /// The key is unknown, disabled or pending deletion.
+    KeyUnusable = 6,
+    /// Nobody reads the output any more: 128 + SIGPIPE.
+    BrokenPipe = 141,
+}
+
+impl Exit {
+    /// The process's exit code.
+    pub(crate) const fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+/// A failed command: its exit code and one line: what happened, to what, what to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// Decides the exit code.
+    pub(crate) exit: Exit,
+    /// One line, without the program's name.
+    pub(crate) message: String,
+}
+
+impl Failure {
+    /// A failure of any class.
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into() }
+    }
+
+    /// Wrong usage.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    /// A failed system call on `what`, with the advice that fits its cause.
+    pub(crate) fn io(doing: &str, what: impl fmt::Display, error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::new(
+                Exit::BrokenPipe,
+                format!("{doing} `{what}`: the reader went away before the end; its input is not whole"),
+            );
+        }
+        let next = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                "; nothing was left behind; free space or write elsewhere with -o"
+            }
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                "; check who owns it and its permissions"
+            }
+            io::ErrorKind::NotFound => "; check the path",
+            _ => "",
+        };
+        Self::new(Exit::Failed, format!("{doing} `{what}`: {}{next}", cause(error)))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&one_line(&self.message))
+    }
+}
+
+impl From<KmsError> for Failure {
+    fn from(error: KmsError) -> Self {
+        let exit = exit_of_kms(&error);
+        let next = match (&error, exit) {
+            (KmsError::Store(_), _) => "",
+            (_, Exit::KeyUnusable) => {
+                "; check the key with `bulla key list`, or name another KMS with --kms or --endpoint-url"
+            }
+            (_, Exit::Denied) => "; check the credentials and what they may do",
+            (_, Exit::Unreachable) => "; try again later, or wait longer with --kms-wait",
+            (_, Exit::NotIntact) => "; check the file and its encryption context",
+            _ => "",
+        };
+        Self::new(exit, format!("{error}{next}"))
+    }
+}
+
+/// The exit code of a failed KMS call.
+pub(crate) fn exit_of_kms(error: &KmsError) -> Exit {
+    use ErrorCode as E;
+    match error {
+        KmsError::Unreachable { .. } => Exit::Unreachable,
+        KmsError::Credentials { .. } => Exit::Denied,
+        KmsError::Store(failure) => match failure.kind {
+            LocalFailureKind::NotAuthentic => Exit::NotIntact,
+            LocalFailureKind::Busy => Exit::Unreachable,
+            LocalFailureKind::Failed => Exit::Failed,
+        },
+        KmsError::Answered { error, .. } => match error.code {
+            E::AccessDeniedException
+            | E::UnrecognizedClientException
+            | E::InvalidSignatureException
+            | E::IncompleteSignatureException
+            | E::MissingAuthenticationTokenException
+            | E::InvalidGrantTokenException => Exit::Denied,
+            E::ThrottlingException
+            | E::KMSInternalException
+            | E::DependencyTimeoutException
+            | E::KeyUnavailableException => Exit::Unreachable,
+            E::NotFoundException | E::DisabledException | E::KMSInvalidStateException => Exit::KeyUnusable,
+            E::InvalidCiphertextException | E::IncorrectKeyException => Exit::NotIntact,
+            // Codes of AWS's own that stand in no operation's model.
+            E::Other if error.message.contains("ExpiredToken") => Exit::Denied,
+            E::Other => Exit::Unreachable,
+            _ => Exit::Failed,
+        },
+    }
+}
+
+/// The cause in the system's words, without Rust's `(os error N)`.
+pub(crate) fn cause(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(end) => text.get(..end).unwrap_or(&text).to_lowercase(),
+        None => text,
+    }
+}
+
+/// Whatever a message carries (file names, a server's text), it stays one line and can't drive a terminal.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bulla_api::{ApiError, LocalFailure};
+
+    fn answered(code: ErrorCode) -> Exit {
+        exit_of_kms(&KmsError::Answered { error: ApiError::new(code, ""), kms: String::new() })
+    }
+
+    #[test]
+    fn kms_failures_have_the_codes_that_scripts_rely_on() {
+        assert_eq!(answered(ErrorCode::AccessDeniedException).code(), 4);
+        assert_eq!(answered(ErrorCode::InvalidSignatureException).code(), 4);
+        assert_eq!(answered(ErrorCode::ThrottlingException).code(), 5);
+        assert_eq!(answered(ErrorCode::NotFoundException).code(), 6);
+        assert_eq!(answered(ErrorCode::DisabledException).code(), 6);
+        assert_eq!(answered(ErrorCode::KMSInvalidStateException).code(), 6);
+        assert_eq!(answered(ErrorCode::InvalidCiphertextException).code(), 3);
+        assert_eq!(answered(ErrorCode::AlreadyExistsException).code(), 1);
+        let store =
+            |kind| exit_of_kms(&KmsError::Store(LocalFailure { kind, message: String::new() })).code();
+        assert_eq!(store(LocalFailureKind::NotAuthentic), 3);
+        assert_eq!(store(LocalFailureKind::Busy), 5);
+        assert_eq!(store(LocalFailureKind::Failed), 1);
+    }
+
+    #[test]
+    fn a_message_is_one_line_without_control_characters() {
+        let failure = Failure::usage("a\nb\u{1b}[31mc");
+        assert_eq!(failure.to_string(), "a b [31mc");
+    }
+}

@@ -1,0 +1,7 @@
+//! The key management services that commands use: the embedded engine, one behind its admin socket, one
+//! across the network; and which of them a command means.
+
+pub(crate) mod choice;
+mod convert;
+mod remote;
+mod trust;

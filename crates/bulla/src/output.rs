@@ -1,0 +1,471 @@
+//! Where results go: files that appear whole or not at all, and streams that are written straight.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+
+use crate::exit::{Exit, Failure};
+
+/// Permission bits where no input says otherwise.
+pub(crate) const MODE_PRIVATE: u32 = 0o600;
+/// Start of the names of temporary files, where the file system has no unnamed ones.
+const TEMPORARY_PREFIX: &str = ".bulla-tmp-";
+/// As many symbolic links as the kernel follows.
+const LINKS_MAX: usize = 40;
+
+/// How a target may be written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OutputRules {
+    /// Replace an existing regular file.
+    pub(crate) force: bool,
+    /// Wait for the disk before success.
+    pub(crate) sync: bool,
+    /// Permission bits of a new file.
+    pub(crate) mode: u32,
+    /// Device and inode of the input, which must never be the target.
+    pub(crate) input: Option<(u64, u64)>,
+}
+
+/// An opened target.
+pub(crate) enum Target {
+    /// A device, pipe, socket or inherited descriptor: written straight, in order.
+    Stream(File),
+    /// A regular file that gets its name when it is complete.
+    Fresh(Fresh),
+}
+
+/// Opens a path for writing; `-` is standard output.
+pub(crate) fn open(path: &Path, rules: OutputRules) -> Result<Target, Failure> {
+    if path == Path::new("-") {
+        let fd = io::stdout().as_fd().try_clone_to_owned();
+        return fd
+            .map(|fd| Target::Stream(File::from(fd)))
+            .map_err(|error| Failure::io("cannot write", "standard output", &error));
+    }
+    if let Some(file) = inherited(path)? {
+        return Ok(Target::Stream(file));
+    }
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => Err(Failure::new(
+            Exit::Failed,
+            format!("cannot write `{}`: it is a directory; name a file with -o", path.display()),
+        )),
+        Ok(meta) if !meta.is_file() => open_special(path, &meta).map(Target::Stream),
+        Ok(meta) => {
+            if rules.input == Some((meta.dev(), meta.ino())) {
+                return Err(Failure::usage(format!(
+                    "input and output are the same file, `{}`; name another with -o",
+                    path.display()
+                )));
+            }
+            if !rules.force {
+                return Err(exists(path));
+            }
+            Fresh::open(path, rules).map(Target::Fresh)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Fresh::open(path, rules).map(Target::Fresh),
+        Err(error) => Err(Failure::io("cannot write", path.display(), &error)),
+    }
+}
+
+/// Writes a whole small file by the same rules: it appears with its content or not at all.
+pub(crate) fn write_whole(path: &Path, rules: OutputRules, content: &[u8]) -> Result<(), Failure> {
+    use std::io::Write;
+    let failed = |error: io::Error| Failure::io("cannot write", path.display(), &error);
+    match open(path, rules)? {
+        Target::Stream(mut file) => file.write_all(content).map_err(failed),
+        Target::Fresh(mut fresh) => {
+            fresh.file.write_all(content).map_err(failed)?;
+            fresh.commit()
+        }
+    }
+}
+
+fn exists(path: &Path) -> Failure {
+    Failure::new(
+        Exit::Failed,
+        format!(
+            "`{}` exists; nothing was written; replace it with --force or name another with -o",
+            path.display()
+        ),
+    )
+}
+
+fn open_special(path: &Path, meta: &std::fs::Metadata) -> Result<File, Failure> {
+    if meta.file_type().is_socket() {
+        return Err(Failure::new(
+            Exit::Failed,
+            format!("cannot write `{}`: it is a socket; name a file or a pipe", path.display()),
+        ));
+    }
+    std::fs::OpenOptions::new()
+        .write(true)
+        .open(path)
+        .map_err(|error| Failure::io("cannot write", path.display(), &error))
+}
+
+/// The descriptor behind `/dev/fd/N` and its like, which is written where it stands.
+fn inherited(path: &Path) -> Result<Option<File>, Failure> {
+    let number = match path.to_str() {
+        Some("/dev/stdout") => "1",
+        Some("/dev/stderr") => "2",
+        Some(text) => match text.strip_prefix("/dev/fd/").or_else(|| text.strip_prefix("/proc/self/fd/")) {
+            Some(number) if number.bytes().all(|b| b.is_ascii_digit()) => number,
+            _ => return Ok(None),
+        },
+        None => return Ok(None),
+    };
+    let failed = |error: io::Error| Failure::io("cannot write", path.display(), &error);
+    match number {
+        "1" => io::stdout().as_fd().try_clone_to_owned().map(|fd| Some(File::from(fd))).map_err(failed),
+        "2" => io::stderr().as_fd().try_clone_to_owned().map(|fd| Some(File::from(fd))).map_err(failed),
+        _ => reopen(number).map(Some).map_err(failed),
+    }
+}
+
+/// Opens descriptor `number` anew; a regular file at the same position, or for appending.
+fn reopen(number: &str) -> io::Result<File> {
+    use std::io::Seek;
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{number}"))?;
+    let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    let flags = field("flags:").and_then(|text| i32::from_str_radix(text, 8).ok()).unwrap_or(0);
+    let position = field("pos:").and_then(|text| text.parse().ok()).unwrap_or(0);
+    let append = flags & OFlags::APPEND.bits() as i32 != 0;
+    let mut file =
+        std::fs::OpenOptions::new().write(true).append(append).open(format!("/proc/self/fd/{number}"))?;
+    if !append && file.metadata()?.is_file() {
+        file.seek(io::SeekFrom::Start(position))?;
+    }
+    Ok(file)
+}
+
+/// A file without its final name yet. Dropped before [`Fresh::commit`], nothing of it remains.
+pub(crate) struct Fresh {
+    /// Open for reading and writing; empty at first.
+    pub(crate) file: File,
+    directory: OwnedFd,
+    name: OsString,
+    shown: PathBuf,
+    /// Its name where the file system has no unnamed files.
+    temporary: Option<OsString>,
+    rules: OutputRules,
+}
+
+impl Fresh {
+    fn open(path: &Path, rules: OutputRules) -> Result<Self, Failure> {
+        let failed = |error: io::Error| Failure::io("cannot write", path.display(), &error);
+        let target = follow_links(path).map_err(failed)?;
+        let name = target.file_name().map(OsStr::to_owned).ok_or_else(|| {
+            Failure::usage(format!("cannot write `{}`: it names no file; name one with -o", path.display()))
+        })?;
+        let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let directory =
+            open_directory(parent.unwrap_or(Path::new("."))).map_err(|error| failed(error.into()))?;
+        if rules.force {
+            remove_abandoned(&directory);
+        }
+        let (file, temporary) = match unnamed(&directory) {
+            Some(file) => (file, None),
+            None => {
+                remove_abandoned(&directory);
+                let (file, name) = named(&directory).map_err(|error| failed(error.into()))?;
+                (file, Some(name))
+            }
+        };
+        Ok(Self { file, directory, name, shown: path.to_owned(), temporary, rules })
+    }
+
+    /// Gives the file its permissions and its name. Only now can anyone find it.
+    pub(crate) fn commit(mut self) -> Result<(), Failure> {
+        self.publish().map_err(|error| match error {
+            Errno::EXIST if !self.rules.force => exists(&self.shown),
+            error => Failure::io("cannot write", self.shown.display(), &error.into()),
+        })
+    }
+
+    fn publish(&mut self) -> Result<(), Errno> {
+        rustix::fs::fchmod(&self.file, Mode::from_raw_mode(self.rules.mode & 0o777))?;
+        if self.rules.sync {
+            rustix::fs::fsync(&self.file)?;
+        }
+        match (self.temporary.clone(), self.rules.force) {
+            (None, false) => link_unnamed(&self.file, &self.directory, &self.name)?,
+            (None, true) => {
+                let temporary = temporary_names()
+                    .find_map(|name| match link_unnamed(&self.file, &self.directory, &name) {
+                        Err(Errno::EXIST) => None,
+                        result => Some(result.map(|()| name)),
+                    })
+                    .ok_or(Errno::EXIST)??;
+                // From here on a drop removes it.
+                self.temporary = Some(temporary.clone());
+                rustix::fs::renameat(&self.directory, &temporary, &self.directory, &self.name)?;
+            }
+            (Some(temporary), true) => {
+                rustix::fs::renameat(&self.directory, &temporary, &self.directory, &self.name)?;
+            }
+            (Some(temporary), false) => self.rename_to_absent(&temporary)?,
+        }
+        self.temporary = None;
+        if self.rules.sync {
+            rustix::fs::fsync(&self.directory)?;
+        }
+        Ok(())
+    }
+
+    fn rename_to_absent(&self, temporary: &OsStr) -> Result<(), Errno> {
+        let to = (&self.directory, &self.name);
+        match rustix::fs::renameat_with(&self.directory, temporary, to.0, to.1, RenameFlags::NOREPLACE) {
+            // The file systems without O_TMPFILE often lack this too. A hard link never replaces.
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                rustix::fs::linkat(&self.directory, temporary, to.0, to.1, AtFlags::empty())?;
+                rustix::fs::unlinkat(&self.directory, temporary, AtFlags::empty())
+            }
+            result => result,
+        }
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        if let Some(name) = &self.temporary {
+            // Best effort: the next run in this directory removes what is left.
+            let _ = rustix::fs::unlinkat(&self.directory, name, AtFlags::empty());
+        }
+    }
+}
+
+/// The path that a chain of symbolic links ends at, existing or not.
+fn follow_links(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        match std::fs::read_link(&path) {
+            Ok(next) => path = path.parent().unwrap_or(Path::new("")).join(next),
+            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::NotFound) => {
+                return Ok(path);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Errno::LOOP.into())
+}
+
+fn open_directory(path: &Path) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+    match rustix::fs::open(path, flags | OFlags::RDONLY, Mode::empty()) {
+        // One may write where one may not list.
+        Err(Errno::ACCESS) => rustix::fs::open(path, flags | OFlags::PATH, Mode::empty()),
+        result => result,
+    }
+}
+
+/// A file without a name, where the file system has such and `/proc` can give it one later.
+fn unnamed(directory: &OwnedFd) -> Option<File> {
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    let fd = rustix::fs::openat(directory, ".", flags, Mode::from_raw_mode(MODE_PRIVATE)).ok()?;
+    rustix::fs::stat(format!("/proc/self/fd/{}", fd.as_raw_fd())).ok()?;
+    // So that nobody takes it for abandoned while it has a temporary name.
+    rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive).ok()?;
+    Some(File::from(fd))
+}
+
+fn link_unnamed(file: &File, directory: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
+    let from = format!("/proc/self/fd/{}", file.as_raw_fd());
+    rustix::fs::linkat(CWD, from, directory, name, AtFlags::SYMLINK_FOLLOW)
+}
+
+fn named(directory: &OwnedFd) -> Result<(File, OsString), Errno> {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    for name in temporary_names() {
+        let fd = match rustix::fs::openat(directory, &name, flags, Mode::from_raw_mode(MODE_PRIVATE)) {
+            Err(Errno::EXIST) => continue,
+            result => result?,
+        };
+        // Between creation and lock another run may have removed it as abandoned: then once more.
+        if rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive).is_ok()
+            && rustix::fs::fstat(&fd)?.st_nlink > 0
+        {
+            return Ok((File::from(fd), name));
+        }
+    }
+    Err(Errno::EXIST)
+}
+
+/// Names to try, different in each process and at each call.
+fn temporary_names() -> impl Iterator<Item = OsString> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    (0..100).map(|_| {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        OsString::from(format!("{TEMPORARY_PREFIX}{}-{number}", std::process::id()))
+    })
+}
+
+/// Removes temporary files whose writers are gone: a living writer holds a lock on its file.
+fn remove_abandoned(directory: &OwnedFd) {
+    let Ok(entries) = rustix::fs::Dir::read_from(directory) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        if !name.to_bytes().starts_with(TEMPORARY_PREFIX.as_bytes()) {
+            continue;
+        }
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let Ok(fd) = rustix::fs::openat(directory, name, flags, Mode::empty()) else { continue };
+        if rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            let _ = rustix::fs::unlinkat(directory, name, AtFlags::empty());
+        }
+    }
+}
+
+/// An opened input.
+pub(crate) struct Source {
+    /// Open for reading.
+    pub(crate) file: File,
+    /// For messages.
+    pub(crate) shown: String,
+    /// Its metadata when opened.
+    pub(crate) meta: std::fs::Metadata,
+}
+
+impl Source {
+    /// Opens a path for reading; `-` is standard input.
+    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
+        let (file, shown) = if path == Path::new("-") {
+            let shown = "standard input".to_owned();
+            let fd = io::stdin().as_fd().try_clone_to_owned();
+            (fd.map(File::from).map_err(|error| Failure::io("cannot read", &shown, &error))?, shown)
+        } else {
+            let shown = path.display().to_string();
+            // O_NOCTTY: opening a terminal by name must not make it ours.
+            let flags = OFlags::NOCTTY.bits() as i32;
+            let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path);
+            (file.map_err(|error| Failure::io("cannot read", &shown, &error))?, shown)
+        };
+        let meta = file.metadata().map_err(|error| Failure::io("cannot read", &shown, &error))?;
+        if meta.is_dir() {
+            return Err(Failure::new(
+                Exit::Failed,
+                format!("cannot read `{shown}`: it is a directory; pack it first, with tar for example"),
+            ));
+        }
+        Ok(Self { file, shown, meta })
+    }
+
+    /// Permission bits that a file made from this input gets.
+    pub(crate) fn mode(&self) -> u32 {
+        if self.meta.is_file() { self.meta.mode() & 0o777 } else { MODE_PRIVATE }
+    }
+
+    /// What makes this file this file.
+    pub(crate) fn identity(&self) -> Option<(u64, u64)> {
+        self.meta.is_file().then(|| (self.meta.dev(), self.meta.ino()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use std::io::Write;
+    use std::os::unix::fs::PermissionsExt;
+
+    const RULES: OutputRules = OutputRules { force: false, sync: false, mode: 0o640, input: None };
+
+    fn write(path: &Path, rules: OutputRules, text: &str) -> Result<(), Failure> {
+        write_whole(path, rules, text.as_bytes())
+    }
+
+    fn names(directory: &Path) -> Vec<OsString> {
+        let mut names: Vec<_> =
+            std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_appears_only_when_committed_with_the_permissions_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        let Target::Fresh(mut fresh) = open(&path, RULES).unwrap() else { panic!("not a file") };
+        fresh.file.write_all(b"half").unwrap();
+        assert!(!path.exists());
+        drop(fresh);
+        assert!(names(dir.path()).is_empty());
+        write(&path, RULES, "whole").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "whole");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+    }
+
+    #[test]
+    fn an_existing_file_needs_force_and_links_stay_links() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, link, dangling) =
+            (dir.path().join("out"), dir.path().join("link"), dir.path().join("dangling"));
+        write(&path, RULES, "one").unwrap();
+        assert_eq!(write(&path, RULES, "two").unwrap_err().exit, Exit::Failed);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one");
+        std::os::unix::fs::symlink("out", &link).unwrap();
+        let force = OutputRules { force: true, ..RULES };
+        write(&link, force, "three").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "three");
+        std::os::unix::fs::symlink("new", &dangling).unwrap();
+        write(&dangling, RULES, "four").unwrap();
+        assert_eq!(std::fs::read_to_string(dir.path().join("new")).unwrap(), "four");
+        assert_eq!(names(dir.path()), ["dangling", "link", "new", "out"]);
+    }
+
+    #[test]
+    fn a_file_made_meanwhile_is_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        let Target::Fresh(fresh) = open(&path, RULES).unwrap() else { panic!("not a file") };
+        std::fs::write(&path, "theirs").unwrap();
+        assert!(fresh.commit().unwrap_err().message.contains("exists"));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "theirs");
+    }
+
+    #[test]
+    fn the_input_is_never_the_output() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        std::fs::write(&path, "x").unwrap();
+        let source = Source::open(&path).unwrap();
+        let rules = OutputRules { force: true, input: source.identity(), ..RULES };
+        assert_eq!(open(&path, rules).err().unwrap().exit, Exit::Usage);
+    }
+
+    #[test]
+    fn named_temporary_files_of_dead_writers_are_removed_and_living_ones_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(".bulla-tmp-1-0"), "left behind").unwrap();
+        let directory = open_directory(dir.path()).unwrap();
+        let (living, name) = named(&directory).unwrap();
+        remove_abandoned(&directory);
+        assert_eq!(names(dir.path()), [name.clone()]);
+        drop(living);
+        remove_abandoned(&directory);
+        assert!(names(dir.path()).is_empty());
+    }
+
+    #[test]
+    fn a_named_temporary_file_takes_its_place_without_replacing() {
+        let dir = tempfile::tempdir().unwrap();
+        let fresh = |force| {
+            let directory = open_directory(dir.path()).unwrap();
+            let (file, name) = named(&directory).unwrap();
+            let rules = OutputRules { force, ..RULES };
+            Fresh { file, directory, name: "out".into(), shown: "out".into(), temporary: Some(name), rules }
+        };
+        fresh(false).commit().unwrap();
+        assert!(fresh(false).commit().unwrap_err().message.contains("exists"));
+        fresh(true).commit().unwrap();
+        assert_eq!(names(dir.path()), ["out"]);
+    }
+}
