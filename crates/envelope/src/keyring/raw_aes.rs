@@ -1,0 +1,86 @@
+//! Raw AES keys: the data key under AES-GCM, the context as associated data.
+
+use bulla_api::SecretBytes;
+use bulla_crypto::{AesGcm, Rng};
+
+use super::RawKeyName;
+use crate::error::{EnvelopeError, KeyFailure};
+use crate::format::{EncryptedDataKey, IV_BYTES, TAG_BYTES};
+
+/// What follows the key's name in the provider info: tag length in bits and IV length in bytes, both u32.
+const LENGTHS: [u8; 8] = [0, 0, 0, 128, 0, 0, 0, 12];
+
+/// An AES key of 16, 24 or 32 bytes, with the namespace and name by which messages refer to it.
+pub struct RawAesKey {
+    pub(super) name: RawKeyName,
+    cipher: AesGcm,
+}
+
+impl RawAesKey {
+    /// The key is taken over and wiped once the cipher has it.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Usage`] for another length, the namespace `aws-kms`, or a name over 65,515 bytes.
+    #[expect(clippy::needless_pass_by_value, reason = "taking the key over is what gets it wiped")]
+    pub fn new(namespace: &str, name: &str, key: SecretBytes) -> Result<Self, EnvelopeError> {
+        let name = RawKeyName::new(namespace, name)?;
+        if !matches!(key.len(), 16 | 24 | 32) {
+            return Err(EnvelopeError::Usage(format!(
+                "a raw AES key has 16, 24 or 32 bytes, and `{}` has {}",
+                name.display(),
+                key.len()
+            )));
+        }
+        let cipher =
+            AesGcm::new(key.expose()).map_err(|_| EnvelopeError::Internal("the AES key was refused"))?;
+        Ok(Self { name, cipher })
+    }
+
+    /// Wraps the data key with a random IV. One wrapping key must not wrap more than 2^32 data keys.
+    pub(crate) fn wrap(
+        &self,
+        data_key: &SecretBytes,
+        context: &[u8],
+        rng: &dyn Rng,
+    ) -> Result<EncryptedDataKey, KeyFailure> {
+        let mut iv = [0; IV_BYTES];
+        rng.fill(&mut iv);
+        let mut ciphertext = zeroize::Zeroizing::new(data_key.expose().to_vec());
+        let tag = self.cipher.seal(&iv, context, &mut ciphertext).map_err(|_| KeyFailure::CannotWrap)?;
+        let mut provider_info = self.name.name.as_bytes().to_vec();
+        provider_info.extend_from_slice(&LENGTHS);
+        provider_info.extend_from_slice(&iv);
+        Ok(EncryptedDataKey {
+            provider_id: self.name.namespace.clone(),
+            provider_info,
+            ciphertext: [ciphertext.as_slice(), &tag].concat(),
+        })
+    }
+
+    /// Whether the EDK says that it is wrapped under this key.
+    pub(crate) fn matches(&self, key: &EncryptedDataKey) -> bool {
+        key.provider_id == self.name.namespace && self.iv_of(key).is_some()
+    }
+
+    pub(crate) fn unwrap(
+        &self,
+        key: &EncryptedDataKey,
+        context: &[u8],
+        bytes: usize,
+    ) -> Result<SecretBytes, KeyFailure> {
+        let iv = self.iv_of(key).ok_or(KeyFailure::DoesNotOpen)?;
+        let (wrapped, tag) = key.ciphertext.split_last_chunk::<TAG_BYTES>().ok_or(KeyFailure::DoesNotOpen)?;
+        if wrapped.len() != bytes {
+            return Err(KeyFailure::WrongLength);
+        }
+        let mut data_key = SecretBytes::copy_of(wrapped);
+        self.cipher.open(iv, context, data_key.expose_mut(), tag).map_err(|_| KeyFailure::DoesNotOpen)?;
+        Ok(data_key)
+    }
+
+    /// The IV behind the name, when name and lengths are exactly ours.
+    fn iv_of<'k>(&self, key: &'k EncryptedDataKey) -> Option<&'k [u8; IV_BYTES]> {
+        let rest = key.provider_info.strip_prefix(self.name.name.as_bytes())?.strip_prefix(&LENGTHS)?;
+        rest.try_into().ok()
+    }
+}

@@ -1,0 +1,70 @@
+//! The data key of a message, by the first encrypted data key that opens.
+
+use bulla_api::SecretBytes;
+
+use super::{KMS_PROVIDER, Keyring, MAX_KMS_CALLS, kms};
+use crate::error::{EnvelopeError, KeyFailure, NoKeyOpens, Trial};
+use crate::format::{EncryptedDataKey, Header};
+
+/// Tries the encrypted data keys that match the given keys until one opens: first those of raw keys,
+/// which cost no call, then those of KMS keys, each in the header's order.
+///
+/// One that matches but doesn't open is skipped, not fatal: names are no proof, and another may open.
+pub(crate) async fn unwrap_data_key(
+    keyrings: &[Keyring],
+    header: &Header,
+    serialised_context: &[u8],
+) -> Result<SecretBytes, EnvelopeError> {
+    for keyring in keyrings {
+        match keyring {
+            Keyring::Kms(key) => key.check_opens()?,
+            Keyring::RawRsa(key) if !key.opens() => {
+                return Err(EnvelopeError::Usage(format!(
+                    "`{}` is a public key: opening needs the private one",
+                    keyring.display_name()
+                )));
+            }
+            _ => {}
+        }
+    }
+    let mut trials = Vec::new();
+    let bytes = header.suite.key_bytes();
+    for (key, keyring) in pairs(header, keyrings) {
+        let opened = match keyring {
+            Keyring::RawAes(raw) if raw.matches(key) => raw.unwrap(key, serialised_context, bytes),
+            Keyring::RawRsa(raw) if raw.matches(key) => raw.unwrap(key, bytes),
+            _ => continue,
+        };
+        match opened {
+            Ok(data_key) => return Ok(data_key),
+            Err(cause) => trials.push(Trial { key: keyring.display_name(), cause }),
+        }
+    }
+    let mut calls = 0;
+    for (key, keyring) in pairs(header, keyrings).filter(|(key, _)| key.provider_id == KMS_PROVIDER) {
+        let Ok(arn) = std::str::from_utf8(&key.provider_info) else { continue };
+        let kms = match keyring {
+            Keyring::Kms(one) if one.matches(arn) => one.kms(),
+            Keyring::Discovery(many) if many.matches(arn) => many.kms(),
+            _ => continue,
+        };
+        if calls == MAX_KMS_CALLS {
+            trials.push(Trial { key: arn.to_owned(), cause: KeyFailure::CallLimit(MAX_KMS_CALLS) });
+            break;
+        }
+        calls += 1;
+        match kms::decrypt(kms, arn, &key.ciphertext, &header.context, bytes).await {
+            Ok(data_key) => return Ok(data_key),
+            Err(cause) => trials.push(Trial { key: arn.to_owned(), cause }),
+        }
+    }
+    let sealed_for = header.encrypted_data_keys.iter().map(EncryptedDataKey::display_name).collect();
+    Err(NoKeyOpens { trials, sealed_for }.into())
+}
+
+fn pairs<'a>(
+    header: &'a Header,
+    keyrings: &'a [Keyring],
+) -> impl Iterator<Item = (&'a EncryptedDataKey, &'a Keyring)> {
+    header.encrypted_data_keys.iter().flat_map(move |key| keyrings.iter().map(move |keyring| (key, keyring)))
+}

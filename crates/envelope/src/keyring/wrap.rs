@@ -1,0 +1,75 @@
+//! One data key for several keys.
+
+use bulla_api::{EncryptionContext, SecretBytes};
+use bulla_crypto::Rng;
+
+use super::{Keyring, KmsKey};
+use crate::error::{EnvelopeError, KeyFailure};
+use crate::format::EncryptedDataKey;
+
+/// A new data key, and what each key made of it.
+pub(crate) struct Wrapped {
+    pub(crate) data_key: SecretBytes,
+    /// In the order of the keys.
+    pub(crate) encrypted: Vec<EncryptedDataKey>,
+}
+
+/// Makes a data key of `bytes` bytes: by the first KMS key with GenerateDataKey when there is one, else at
+/// random here; then wraps it under every other key.
+pub(crate) async fn wrap_data_key(
+    keyrings: &[Keyring],
+    bytes: usize,
+    context: &EncryptionContext,
+    serialised_context: &[u8],
+    rng: &dyn Rng,
+) -> Result<Wrapped, EnvelopeError> {
+    if keyrings.is_empty() {
+        return Err(EnvelopeError::Usage("sealing needs at least one key".to_owned()));
+    }
+    let cannot = |keyring: &Keyring, cause: KeyFailure| EnvelopeError::CannotSeal {
+        key: keyring.display_name(),
+        cause,
+    };
+    let generator = keyrings.iter().position(|keyring| matches!(keyring, Keyring::Kms(_)));
+    let mut generated: Option<(SecretBytes, EncryptedDataKey)> = None;
+    if let Some(Keyring::Kms(key)) = generator.and_then(|index| keyrings.get(index)) {
+        generated = Some(generate(key, bytes, context).await?);
+    }
+    let (data_key, mut from_kms) = match generated {
+        Some((data_key, encrypted)) => (data_key, Some(encrypted)),
+        None => {
+            let mut data_key = SecretBytes::zeroed(bytes);
+            rng.fill(data_key.expose_mut());
+            (data_key, None)
+        }
+    };
+    let mut encrypted = Vec::with_capacity(keyrings.len());
+    for keyring in keyrings {
+        let one = match keyring {
+            // The first KMS key of the list is the one that generated.
+            Keyring::Kms(key) => match from_kms.take() {
+                Some(generated) => Ok(generated),
+                None => key.encrypt(&data_key, context).await,
+            },
+            Keyring::RawAes(key) => key.wrap(&data_key, serialised_context, rng),
+            Keyring::RawRsa(key) => key.wrap(&data_key),
+            Keyring::Discovery(_) => {
+                return Err(EnvelopeError::Usage(
+                    "discovery opens only: name the keys to seal for".to_owned(),
+                ));
+            }
+        };
+        encrypted.push(one.map_err(|cause| cannot(keyring, cause))?);
+    }
+    Ok(Wrapped { data_key, encrypted })
+}
+
+async fn generate(
+    key: &KmsKey,
+    bytes: usize,
+    context: &EncryptionContext,
+) -> Result<(SecretBytes, EncryptedDataKey), EnvelopeError> {
+    key.generate(bytes, context)
+        .await
+        .map_err(|cause| EnvelopeError::CannotSeal { key: key.key_id().to_owned(), cause })
+}

@@ -1,0 +1,434 @@
+//! Opening a body.
+
+use std::fs::File;
+use std::io::Read;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use bulla_crypto::ecdsa::MessageHash;
+
+use super::seal::read_piece;
+use super::sink::{PutError, Sink};
+use super::unit::{Lane, Shape};
+use super::{
+    Fate, Job, MAX_PIECE_IN_MEMORY_BYTES, Summary, Turnstile, large, on_threads, threads_within_budget,
+};
+use crate::derive::MessageCipher;
+use crate::error::EnvelopeError;
+use crate::format::{
+    ContentType, FINAL_FRAME_MARK, FINAL_FRAME_OVERHEAD, FormatError, FrameLayout, ParsedHeader,
+    check_sequence,
+};
+use crate::open::Opener;
+use crate::platform::{FileInput, InputKind, Output, OutputKind, PositionedReader, has_grown, read_full};
+use crate::signature::{MessageVerifier, parse_footer};
+
+/// Opens the body into `output`.
+pub(crate) fn run(opener: Opener<'_>, output: Output<'_>, job: &Job) -> Result<Summary, EnvelopeError> {
+    let Opener { header, input, cipher, verifier, release_before_signature } = opener;
+    let body = Body { header: &header, cipher: &cipher, verifier: verifier.as_ref(), job };
+    let is_large = body.cipher.content_key.is_some();
+    let signed = body.verifier.is_some();
+    let file = match input.0 {
+        InputKind::File(file) => file,
+        InputKind::Stream(reader) => {
+            if signed && output.is_stream() && !release_before_signature {
+                return Err(EnvelopeError::WouldReleaseUnverified);
+            }
+            return body.open_stream(reader, output);
+        }
+    };
+    let start = file.start.saturating_add(header.message_bytes() as u64);
+    let reader = || PositionedReader { file: &file.file, at: start, end: file.end };
+    // Verified first, then released: the second time every check is made again, as the file may change.
+    if output.is_stream() && (is_large || (signed && !release_before_signature)) {
+        let silent = Job { progress: std::sync::Arc::default(), ..job.clone() };
+        Body { job: &silent, ..body }.open_stream(Box::new(reader()), Output::discard())?;
+        let output = match output.0 {
+            OutputKind::Stream(writer) => Output(OutputKind::Private(writer)),
+            other => Output(other),
+        };
+        return body.open_stream(Box::new(reader()), output);
+    }
+    if signed || is_large {
+        return body.open_stream(Box::new(reader()), output);
+    }
+    let summary = body.open_file(&file, start, output)?;
+    Ok(Summary { input_grew: has_grown(&file).map_err(EnvelopeError::input)?, ..summary })
+}
+
+/// What opening needs beside input and output.
+#[derive(Clone, Copy)]
+pub(super) struct Body<'a> {
+    pub(super) header: &'a ParsedHeader,
+    pub(super) cipher: &'a MessageCipher,
+    pub(super) verifier: Option<&'a MessageVerifier>,
+    pub(super) job: &'a Job,
+}
+
+impl Body<'_> {
+    /// Bytes of the header in the message.
+    pub(super) fn header_bytes(&self) -> u64 {
+        self.header.message_bytes() as u64
+    }
+
+    /// The hash of a signed message, with the header in it.
+    pub(super) fn hash(&self) -> Option<MessageHash> {
+        self.verifier.map(|verifier| {
+            let mut hash = verifier.hash.clone();
+            hash.update(&self.header.body);
+            hash.update(&self.header.authentication());
+            hash
+        })
+    }
+
+    /// In order, from a reader that stands at the body's start.
+    fn open_stream<'a>(
+        &self,
+        mut reader: Box<dyn Read + Send + 'a>,
+        output: Output<'a>,
+    ) -> Result<Summary, EnvelopeError> {
+        let length = match self.header.header.content {
+            ContentType::Framed { length } if length as usize <= MAX_PIECE_IN_MEMORY_BYTES => length,
+            _ => return large::run(self, &mut reader, output),
+        };
+        let shape = Shape::of(length);
+        let source = StreamSource {
+            reader,
+            limit: length,
+            signed: self.verifier.is_some(),
+            next: 0,
+            sequence: 1,
+            ended: false,
+            footer: Vec::new(),
+            body_bytes: 0,
+        };
+        self.open_units(Source::Stream(Mutex::new(source)), shape, None, output)
+    }
+
+    /// By position, from a file whose length says where each frame stands.
+    fn open_file(&self, file: &FileInput, start: u64, output: Output<'_>) -> Result<Summary, EnvelopeError> {
+        let ContentType::Framed { length } = self.header.header.content else {
+            return Err(EnvelopeError::Internal("a non-framed body has no frames"));
+        };
+        let shape = Shape::of(length);
+        let layout = FrameLayout::of_body(file.end.saturating_sub(start), length)
+            .filter(|layout| final_frame_is_at_its_place(&file.file, start, layout, shape));
+        let Some(layout) = layout else { return Err(what_is_wrong(file, start, length, self.job)) };
+        let units = (u64::from(layout.regular_frames) / shape.frames as u64).saturating_add(1);
+        let source = Source::File { file: &file.file, start, layout, units, next: AtomicU64::new(0) };
+        self.open_units(source, shape, Some(layout.plaintext_bytes), output)
+    }
+
+    fn open_units<'a>(
+        &self,
+        source: Source<'a>,
+        shape: Shape,
+        length: Option<u64>,
+        output: Output<'a>,
+    ) -> Result<Summary, EnvelopeError> {
+        let work = Work {
+            cipher: self.cipher,
+            verifier: self.verifier,
+            shape,
+            source,
+            sink: Sink::new(output, length)?,
+            hash: self.hash().map(Turnstile::new),
+            fate: Fate::new(self.job),
+            plaintext_bytes: AtomicU64::new(0),
+            frames: AtomicU64::new(0),
+        };
+        on_threads(work.threads(), &|| work.thread());
+        let Work { source, sink, fate, plaintext_bytes, frames, .. } = work;
+        fate.result()?;
+        let plaintext_bytes = plaintext_bytes.into_inner();
+        sink.finish(&[], plaintext_bytes)?;
+        let message_bytes = source.body_bytes().saturating_add(self.header_bytes());
+        Ok(Summary { plaintext_bytes, message_bytes, frames: frames.into_inner(), input_grew: false })
+    }
+}
+
+/// What the threads share.
+struct Work<'a, 'io> {
+    cipher: &'a MessageCipher,
+    verifier: Option<&'a MessageVerifier>,
+    shape: Shape,
+    source: Source<'io>,
+    sink: Sink<'io>,
+    hash: Option<Turnstile<MessageHash>>,
+    fate: Fate<'a>,
+    plaintext_bytes: AtomicU64,
+    frames: AtomicU64,
+}
+
+/// A unit as it was read.
+struct ReadUnit {
+    unit: u64,
+    bytes: usize,
+    last: bool,
+    /// The footer of a signed message, with the last unit.
+    footer: Vec<u8>,
+}
+
+impl Work<'_, '_> {
+    fn threads(&self) -> usize {
+        let wanted = self.fate.job.threads.get();
+        let wanted = match &self.source {
+            Source::File { units, .. } => wanted.min(usize::try_from(*units).unwrap_or(usize::MAX)),
+            // One more, as one of them waits for the other end most of the time.
+            Source::Stream(_) if wanted > 1 => wanted.saturating_add(1),
+            Source::Stream(_) => wanted,
+        };
+        threads_within_budget(wanted, self.shape.lane_bytes())
+    }
+
+    fn thread(&self) {
+        let mut lane = Lane::new(self.shape);
+        while self.fate.goes_on() {
+            let read = match self.source.next(&mut lane, self.shape) {
+                Ok(Some(read)) => read,
+                Ok(None) => break,
+                Err((unit, error)) => return self.stop(unit, error),
+            };
+            let unit = read.unit;
+            match self.unit(&mut lane, read) {
+                Ok(()) => {}
+                Err(PutError::Closed) => return,
+                Err(PutError::Failed(error)) => return self.stop(unit, error),
+            }
+        }
+    }
+
+    fn unit(&self, lane: &mut Lane, read: ReadUnit) -> Result<(), PutError> {
+        self.fate.check_cancelled()?;
+        let ReadUnit { unit, bytes, last, footer } = read;
+        if let (Some(hash), Some(verifier)) = (&self.hash, self.verifier) {
+            let frames = lane.frames(bytes)?;
+            hash.pass(unit, |hash| {
+                hash.update(frames);
+                // The last unit goes nowhere before the signature holds.
+                if last { verifier.verify(hash.clone(), parse_footer(&footer)?) } else { Ok(()) }
+            })??;
+        }
+        let sequence = self.shape.first_sequence(unit)?;
+        let plaintext = lane.open(self.cipher, sequence, bytes, last)?;
+        self.sink.put(unit, self.shape.plaintext_offset(unit), plaintext)?;
+        let frames = if last { bytes / self.shape.regular_frame_bytes() } else { self.shape.frames };
+        self.frames.fetch_add(frames as u64, Ordering::Relaxed);
+        self.plaintext_bytes.fetch_add(plaintext.len() as u64, Ordering::Relaxed);
+        self.fate.progress(plaintext.len());
+        Ok(())
+    }
+
+    fn stop(&self, unit: u64, error: EnvelopeError) {
+        self.fate.fail(unit, error);
+        self.sink.close();
+        if let Some(hash) = &self.hash {
+            hash.close();
+        }
+    }
+}
+
+/// Where frames come from.
+enum Source<'a> {
+    /// By position.
+    File { file: &'a File, start: u64, layout: FrameLayout, units: u64, next: AtomicU64 },
+    /// In order.
+    Stream(Mutex<StreamSource<'a>>),
+}
+
+impl Source<'_> {
+    fn next(&self, lane: &mut Lane, shape: Shape) -> Result<Option<ReadUnit>, (u64, EnvelopeError)> {
+        match self {
+            Self::File { file, start, layout, units, next } => {
+                let unit = next.fetch_add(1, Ordering::Relaxed);
+                if unit >= *units {
+                    return Ok(None);
+                }
+                let offset = shape.body_offset(unit);
+                let last = unit.saturating_add(1) == *units;
+                let bytes = if last {
+                    // At most a unit and the eight bytes by which a final frame is longer.
+                    usize::try_from(layout.body_bytes.saturating_sub(offset)).unwrap_or(usize::MAX)
+                } else {
+                    shape.message_bytes()
+                };
+                lane.frames(bytes)
+                    .and_then(|target| read_piece(file, target, start.saturating_add(offset)))
+                    .map_err(|error| (unit, error))?;
+                Ok(Some(ReadUnit { unit, bytes, last, footer: Vec::new() }))
+            }
+            Self::Stream(source) => {
+                let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
+                if source.ended {
+                    return Ok(None);
+                }
+                let unit = source.next;
+                source.next = unit.saturating_add(1);
+                let read = source.read(unit, lane, shape).map_err(|error| (unit, error));
+                // After an error nobody reads on.
+                source.ended = !read.as_ref().is_ok_and(|read| !read.last);
+                read.map(Some)
+            }
+        }
+    }
+
+    fn body_bytes(&self) -> u64 {
+        match self {
+            Self::File { layout, .. } => layout.body_bytes,
+            Self::Stream(source) => source.lock().unwrap_or_else(PoisonError::into_inner).body_bytes,
+        }
+    }
+}
+
+/// Reads whole units from a stream, and with the last one everything to the input's end.
+struct StreamSource<'a> {
+    reader: Box<dyn Read + Send + 'a>,
+    /// Frame length.
+    limit: u32,
+    signed: bool,
+    next: u64,
+    /// Number that the next frame should have.
+    sequence: u32,
+    ended: bool,
+    footer: Vec<u8>,
+    body_bytes: u64,
+}
+
+impl StreamSource<'_> {
+    fn read(&mut self, unit: u64, lane: &mut Lane, shape: Shape) -> Result<ReadUnit, EnvelopeError> {
+        let full = shape.message_bytes();
+        let extra = FINAL_FRAME_OVERHEAD.saturating_sub(crate::format::REGULAR_FRAME_OVERHEAD);
+        let buffer = lane.frames(full.saturating_add(extra))?;
+        let head = buffer.get_mut(..full).unwrap_or_default();
+        let got = read_full(&mut self.reader, head).map_err(EnvelopeError::input)?;
+        let Some(final_at) = self.scan(buffer.get(..got).unwrap_or_default(), shape)? else {
+            self.body_bytes = self.body_bytes.saturating_add(full as u64);
+            return Ok(ReadUnit { unit, bytes: full, last: false, footer: Vec::new() });
+        };
+        let bytes = final_at.end;
+        if bytes > got {
+            let rest = buffer.get_mut(got..bytes).unwrap_or_default();
+            let wanted = rest.len();
+            if got < full || read_full(&mut self.reader, rest).map_err(EnvelopeError::input)? < wanted {
+                return Err(FormatError::Truncated("final frame").into());
+            }
+        }
+        self.footer = buffer.get(bytes..got).unwrap_or_default().to_vec();
+        read_footer(&mut self.reader, &mut self.footer, self.signed)?;
+        self.body_bytes =
+            self.body_bytes.saturating_add(bytes as u64).saturating_add(self.footer.len() as u64);
+        Ok(ReadUnit { unit, bytes, last: true, footer: std::mem::take(&mut self.footer) })
+    }
+
+    /// Looks at the frames' numbers, and gives where the final frame lies if it begins in `bytes`.
+    fn scan(&mut self, bytes: &[u8], shape: Shape) -> Result<Option<std::ops::Range<usize>>, EnvelopeError> {
+        let mut at = 0usize;
+        while at < shape.message_bytes() {
+            let frame = bytes.get(at..).unwrap_or_default();
+            let number = frame.first_chunk::<4>().ok_or(FormatError::Truncated("body"))?;
+            if *number == FINAL_FRAME_MARK {
+                let length = final_length(frame)?;
+                if length > self.limit {
+                    return Err(FormatError::ContentLength(u64::from(length)).into());
+                }
+                let end = at.saturating_add(length as usize).saturating_add(FINAL_FRAME_OVERHEAD);
+                return Ok(Some(at..end));
+            }
+            check_sequence(self.sequence, u32::from_be_bytes(*number))?;
+            self.sequence = self.sequence.checked_add(1).ok_or(FormatError::NoFinalFrame)?;
+            if frame.len() < shape.regular_frame_bytes() {
+                return Err(FormatError::Truncated("body").into());
+            }
+            at = at.saturating_add(shape.regular_frame_bytes());
+        }
+        Ok(None)
+    }
+}
+
+/// The content length in a final frame's prefix.
+fn final_length(frame: &[u8]) -> Result<u32, FormatError> {
+    frame
+        .get(20..24)
+        .and_then(|length| length.try_into().ok())
+        .map(u32::from_be_bytes)
+        .ok_or(FormatError::Truncated("final frame"))
+}
+
+/// Reads what is behind the final frame to the end of the input: a footer, or nothing at all.
+pub(super) fn read_footer(
+    reader: &mut dyn Read,
+    footer: &mut Vec<u8>,
+    signed: bool,
+) -> Result<(), EnvelopeError> {
+    // One byte more than the longest footer shows that there is more.
+    let most = if signed { 2 + usize::from(u16::MAX) + 1 } else { 1 };
+    let got = footer.len();
+    if got < most {
+        footer.resize(most, 0);
+        let rest = footer.get_mut(got..).unwrap_or_default();
+        let more = read_full(reader, rest).map_err(EnvelopeError::input)?;
+        footer.truncate(got.saturating_add(more));
+    }
+    if signed {
+        parse_footer(footer)?;
+    } else if !footer.is_empty() {
+        return Err(FormatError::TrailingBytes.into());
+    }
+    Ok(())
+}
+
+/// Whether the final frame is where the file's length puts it. Frames in between are checked as they are opened.
+fn final_frame_is_at_its_place(file: &File, start: u64, layout: &FrameLayout, shape: Shape) -> bool {
+    let before = u64::from(layout.regular_frames).saturating_mul(shape.regular_frame_bytes() as u64);
+    let mut prefix = [0; 24];
+    read_piece(file, &mut prefix, start.saturating_add(before)).is_ok()
+        && prefix.starts_with(&FINAL_FRAME_MARK)
+        && final_length(&prefix) == Ok(layout.final_bytes)
+}
+
+/// Says why a file's length and its frames don't fit, by walking them.
+fn what_is_wrong(input: &FileInput, start: u64, frame_length: u32, job: &Job) -> EnvelopeError {
+    let shape = Shape::of(frame_length);
+    let regular = shape.regular_frame_bytes() as u64;
+    let mut at = start;
+    let mut expected = 1u32;
+    loop {
+        if job.cancel.load(Ordering::Relaxed) {
+            return EnvelopeError::Cancelled;
+        }
+        let left = input.end.saturating_sub(at);
+        let mut prefix = [0; 24];
+        let count = left.min(24);
+        let Some(prefix) = prefix.get_mut(..usize::try_from(count).unwrap_or(24)) else {
+            return EnvelopeError::Internal("a frame prefix lies outside its buffer");
+        };
+        if let Err(error) = read_piece(&input.file, prefix, at) {
+            return error;
+        }
+        let Some(number) = prefix.first_chunk::<4>() else { return FormatError::Truncated("body").into() };
+        if *number == FINAL_FRAME_MARK {
+            let length = match final_length(prefix) {
+                Ok(length) if length <= frame_length => length,
+                Ok(length) => return FormatError::ContentLength(u64::from(length)).into(),
+                Err(error) => return error.into(),
+            };
+            let needed = u64::from(length).saturating_add(FINAL_FRAME_OVERHEAD as u64);
+            let error = if left > needed {
+                FormatError::TrailingBytes
+            } else {
+                FormatError::Truncated("final frame")
+            };
+            return error.into();
+        }
+        if let Err(error) = check_sequence(expected, u32::from_be_bytes(*number)) {
+            return error.into();
+        }
+        if left < regular {
+            return FormatError::Truncated("body").into();
+        }
+        let Some(next) = expected.checked_add(1) else { return FormatError::NoFinalFrame.into() };
+        expected = next;
+        at = at.saturating_add(regular);
+    }
+}

@@ -1,0 +1,120 @@
+//! Where finished units go.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::turnstile::{Closed, Turnstile};
+use crate::error::EnvelopeError;
+use crate::platform::{Output, OutputKind, allocate, allocate_more, write_at};
+
+/// How far a file of unknown length is allocated ahead, in bytes.
+const ALLOCATE_AHEAD_BYTES: u64 = 64 << 20;
+
+pub(crate) enum Sink<'a> {
+    /// By position, from all threads.
+    File {
+        file: &'a File,
+        allocated: AtomicU64,
+        growing: Mutex<()>,
+    },
+    /// In order.
+    Stream(Turnstile<Box<dyn Write + Send + 'a>>),
+    Discard,
+}
+
+/// Why a unit didn't get where it belongs.
+pub(crate) enum PutError {
+    /// The work was stopped by another unit's error.
+    Closed,
+    Failed(EnvelopeError),
+}
+
+impl From<Closed> for PutError {
+    fn from(_: Closed) -> Self {
+        Self::Closed
+    }
+}
+
+impl From<EnvelopeError> for PutError {
+    fn from(error: EnvelopeError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl<'a> Sink<'a> {
+    /// Allocates a file in full where its `length` is known.
+    pub(crate) fn new(output: Output<'a>, length: Option<u64>) -> Result<Self, EnvelopeError> {
+        Ok(match output.0 {
+            OutputKind::Unpublished(file) => {
+                let allocated = length.unwrap_or(0);
+                allocate(file, allocated).map_err(EnvelopeError::output)?;
+                Self::File { file, allocated: AtomicU64::new(allocated), growing: Mutex::new(()) }
+            }
+            OutputKind::Stream(writer) | OutputKind::Private(writer) => Self::Stream(Turnstile::new(writer)),
+            OutputKind::Discard => Self::Discard,
+        })
+    }
+
+    /// Writes what comes before the first unit.
+    pub(crate) fn put_first(&mut self, bytes: &[u8]) -> Result<(), EnvelopeError> {
+        match self {
+            Self::File { file, .. } => write_at(file, bytes, 0),
+            Self::Stream(writer) => writer.get_mut().write_all(bytes),
+            Self::Discard => Ok(()),
+        }
+        .map_err(EnvelopeError::output)
+    }
+
+    /// Writes a unit: at its place in a file, or when its turn comes.
+    pub(crate) fn put(&self, unit: u64, offset: u64, bytes: &[u8]) -> Result<(), PutError> {
+        match self {
+            Self::File { file, allocated, growing } => {
+                let end = offset.saturating_add(bytes.len() as u64);
+                if end > allocated.load(Ordering::Acquire) {
+                    let _one_at_a_time = growing.lock().unwrap_or_else(PoisonError::into_inner);
+                    let now = allocated.load(Ordering::Acquire);
+                    if end > now {
+                        let more = ALLOCATE_AHEAD_BYTES.max(end.saturating_sub(now));
+                        allocate_more(file, now, more).map_err(EnvelopeError::output)?;
+                        allocated.store(now.saturating_add(more), Ordering::Release);
+                    }
+                }
+                write_at(file, bytes, offset).map_err(EnvelopeError::output)?;
+            }
+            Self::Stream(writer) => {
+                writer.pass(unit, |writer| writer.write_all(bytes))?.map_err(EnvelopeError::output)?;
+            }
+            Self::Discard => {}
+        }
+        Ok(())
+    }
+
+    /// Turns waiting threads away.
+    pub(crate) fn close(&self) {
+        if let Self::Stream(writer) = self {
+            writer.close();
+        }
+    }
+
+    /// Writes what comes after the last unit, and ends the output at `length`.
+    pub(crate) fn finish(self, last: &[u8], length: u64) -> Result<(), EnvelopeError> {
+        let finish = || -> io::Result<()> {
+            match self {
+                Self::File { file, allocated, .. } => {
+                    write_at(file, last, length.saturating_sub(last.len() as u64))?;
+                    // Also gives back what was allocated ahead.
+                    if allocated.into_inner() != length { file.set_len(length) } else { Ok(()) }
+                }
+                Self::Stream(writer) => {
+                    let mut writer = writer.into_inner();
+                    writer.write_all(last)?;
+                    writer.flush()
+                }
+                Self::Discard => Ok(()),
+            }
+        };
+        finish().map_err(EnvelopeError::output)
+    }
+}

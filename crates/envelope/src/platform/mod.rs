@@ -1,0 +1,198 @@
+//! Where bytes come from and go to: files by position, everything else in order.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
+
+use rustix::fs::{FallocateFlags, FileType};
+use rustix::io::Errno;
+
+/// Pipes are widened to this, in bytes: at the default of 64 KiB each reads and writes 16 times as often.
+const PIPE_BYTES: usize = 1 << 20;
+
+/// What is sealed or opened.
+///
+/// A regular file is read by several threads, by position; anything else is read in order, once.
+pub struct Input<'a>(pub(crate) InputKind<'a>);
+
+pub(crate) enum InputKind<'a> {
+    File(FileInput),
+    Stream(Box<dyn Read + Send + 'a>),
+}
+
+/// A part of a regular file, from where it stood to its end when the work began.
+pub(crate) struct FileInput {
+    pub(crate) file: File,
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+}
+
+impl Input<'static> {
+    /// Reads `file` from its current position. What is appended to a regular file afterwards isn't
+    /// read; that it becomes shorter is an error.
+    ///
+    /// # Errors
+    /// When the file can't be examined.
+    pub fn file(mut file: File) -> io::Result<Self> {
+        let status = rustix::fs::fstat(&file)?;
+        let kind = FileType::from_raw_mode(status.st_mode);
+        let length = u64::try_from(status.st_size).unwrap_or(0);
+        // Files of `/proc` and `/sys` say that they are empty, and are not: those are read in order.
+        if kind.is_file() && length > 0 {
+            let start = file.seek(SeekFrom::Current(0))?;
+            return Ok(Self(InputKind::File(FileInput { file, start, end: length.max(start) })));
+        }
+        if kind.is_dir() {
+            return Err(Errno::ISDIR.into());
+        }
+        widen_pipe(&file, kind);
+        Ok(Self(InputKind::Stream(Box::new(file))))
+    }
+}
+
+impl<'a> Input<'a> {
+    /// Reads from `reader`, in order, from one thread at a time.
+    pub fn reader(reader: impl Read + Send + 'a) -> Self {
+        Self(InputKind::Stream(Box::new(reader)))
+    }
+
+    /// Bytes in it, when that is known before reading: for regular files.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        match &self.0 {
+            InputKind::File(input) => Some(input.end.saturating_sub(input.start)),
+            InputKind::Stream(_) => None,
+        }
+    }
+}
+
+/// Where the result goes. What it is decides what may be written before everything is verified.
+pub struct Output<'a>(pub(crate) OutputKind<'a>);
+
+pub(crate) enum OutputKind<'a> {
+    Unpublished(&'a File),
+    Stream(Box<dyn Write + Send + 'a>),
+    /// As a stream, but out of everyone's sight until the work has succeeded: may take what isn't verified yet.
+    Private(Box<dyn Write + Send + 'a>),
+    Discard,
+}
+
+impl<'a> Output<'a> {
+    /// A new, empty regular file that nobody looks at before the work has succeeded: without a name,
+    /// or under a temporary one. It is allocated in full and written by several threads, by position. After
+    /// an error its content is worthless and not authenticated: the caller removes it.
+    #[must_use]
+    pub const fn unpublished(file: &'a File) -> Self {
+        Self(OutputKind::Unpublished(file))
+    }
+
+    /// A pipe, a device, a terminal, or a file that others may be reading: written in order, and only what
+    /// is authentic. The file's position is used, as with `write(2)`.
+    #[must_use]
+    pub fn stream(file: File) -> Output<'static> {
+        if let Ok(status) = rustix::fs::fstat(&file) {
+            widen_pipe(&file, FileType::from_raw_mode(status.st_mode));
+        }
+        Output(OutputKind::Stream(Box::new(file)))
+    }
+
+    /// As [`Output::stream`], for anything that can be written.
+    pub fn writer(writer: impl Write + Send + 'a) -> Self {
+        Self(OutputKind::Stream(Box::new(writer)))
+    }
+
+    /// A buffer that the caller of this crate sees only after success.
+    pub(crate) fn private(writer: impl Write + Send + 'a) -> Self {
+        Self(OutputKind::Private(Box::new(writer)))
+    }
+
+    /// Nowhere: everything is checked and nothing written.
+    #[must_use]
+    pub const fn discard() -> Self {
+        Self(OutputKind::Discard)
+    }
+
+    pub(crate) const fn is_stream(&self) -> bool {
+        matches!(self.0, OutputKind::Stream(_))
+    }
+}
+
+/// Larger pipes mean fewer switches between the two ends. A limit on pipes per user can refuse it.
+fn widen_pipe(file: &File, kind: FileType) {
+    if kind.is_fifo() && rustix::pipe::fcntl_getpipe_size(file).is_ok_and(|bytes| bytes < PIPE_BYTES) {
+        let _refused_is_only_slower = rustix::pipe::fcntl_setpipe_size(file, PIPE_BYTES);
+    }
+}
+
+/// Gives an empty file its blocks and its length at once: several threads then write it without
+/// waiting for each other, and a full disk shows before the work rather than after it.
+///
+/// # Errors
+/// A full disk, a quota, a file size limit. A file system without allocation gets its length only.
+pub(crate) fn allocate(file: &File, bytes: u64) -> io::Result<()> {
+    allocate_more(file, 0, bytes)
+}
+
+/// As [`allocate`], for `bytes` more behind the first `from`.
+pub(crate) fn allocate_more(file: &File, from: u64, bytes: u64) -> io::Result<()> {
+    if bytes == 0 {
+        return Ok(());
+    }
+    loop {
+        return match rustix::fs::fallocate(file, FallocateFlags::empty(), from, bytes) {
+            Ok(()) => Ok(()),
+            Err(Errno::INTR) => continue,
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::NODEV) => {
+                file.set_len(from.saturating_add(bytes))
+            }
+            Err(errno) => Err(errno.into()),
+        };
+    }
+}
+
+/// Whether a regular file is longer now than when the work began. Shorter is an error.
+pub(crate) fn has_grown(input: &FileInput) -> io::Result<bool> {
+    Ok(input.file.metadata()?.len() > input.end)
+}
+
+/// Fills `target` from `offset`. `UnexpectedEof` when the file has become shorter.
+pub(crate) fn read_at(file: &File, target: &mut [u8], offset: u64) -> io::Result<()> {
+    file.read_exact_at(target, offset)
+}
+
+/// Writes all of `bytes` at `offset`.
+pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    file.write_all_at(bytes, offset)
+}
+
+/// Reads until `target` is full or the input ends; gives back how much that was.
+pub(crate) fn read_full(input: &mut dyn Read, target: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = target.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match input.read(rest) {
+            Ok(0) => break,
+            Ok(count) => filled = filled.saturating_add(count),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// Reads a file by position, so that its own stays where it was.
+pub(crate) struct PositionedReader<'a> {
+    pub(crate) file: &'a File,
+    pub(crate) at: u64,
+    pub(crate) end: u64,
+}
+
+impl Read for PositionedReader<'_> {
+    fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX);
+        let count = left.min(target.len());
+        let Some(target) = target.get_mut(..count) else { return Ok(0) };
+        read_at(self.file, target, self.at)?;
+        self.at = self.at.saturating_add(count as u64);
+        Ok(count)
+    }
+}
