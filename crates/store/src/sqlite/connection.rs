@@ -3,7 +3,7 @@
 use crate::store::{EngineFailure, StoreError};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Whether a database is to be made or to be there.
@@ -95,6 +95,49 @@ impl Settings {
         ))?;
         Ok(connection)
     }
+}
+
+/// A connection of its own, for work on the file as a whole.
+pub(crate) fn connect(path: &Path, mode: OpenMode) -> Result<Connection, StoreError> {
+    Settings { path: path.to_owned(), dangerous: Dangerous::default() }.connect(mode)
+}
+
+/// A connection to a file that is not in use and must stay as it is.
+pub(crate) fn connect_read_only(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(path, flags).map_err(|error| failure(&error))
+}
+
+/// Writes all that is committed, as of one moment, to an empty file: compact, so without traces of what was
+/// deleted, and without a log beside it.
+pub(crate) fn copy_into(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::ffi::OsStrExt as _;
+    // SQLite takes names as text; bytes that aren't are passed on as they are.
+    let name = rusqlite::types::ValueRef::Text(path.as_os_str().as_bytes());
+    let name = rusqlite::types::ToSqlOutput::Borrowed(name);
+    connection.execute("VACUUM INTO ?1", [name]).map_err(|error| failure(&error))?;
+    Ok(())
+}
+
+/// What SQLite finds wrong with the file's structure; nothing when it is sound.
+pub(crate) fn integrity(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let run = || {
+        let mut statement = connection.prepare("PRAGMA integrity_check(10)")?;
+        let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
+        rows.collect::<Result<Vec<_>, _>>()
+    };
+    match run().map_err(|error| failure(&error)) {
+        Ok(rows) => Ok(rows.into_iter().filter(|row| row != "ok").collect()),
+        Err(StoreError::Damaged(damage)) => Ok(vec![damage.to_string()]),
+        Err(other) => Err(other),
+    }
+}
+
+/// Sets the mode that a store in use has.
+pub(crate) fn use_write_ahead_log(connection: &Connection) -> Result<(), StoreError> {
+    connection
+        .pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))
+        .map_err(|error| failure(&error))
 }
 
 /// Application id and layout version, from the file's first page.

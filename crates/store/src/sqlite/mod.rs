@@ -6,6 +6,7 @@ mod read;
 mod write;
 
 pub use connection::{Dangerous, OpenMode};
+pub(crate) use connection::{connect, connect_read_only, copy_into, integrity, use_write_ahead_log};
 
 use crate::path::Path;
 use crate::store::{

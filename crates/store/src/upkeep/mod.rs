@@ -1,0 +1,54 @@
+//! The embedded store as a file of a data directory: making it, opening it, backup, restore, check.
+
+mod backup;
+mod check;
+mod place;
+
+pub use backup::{Existing, backup, restore};
+pub use check::{Fault, Report, check};
+pub use place::{create_store, open_store};
+
+use crate::data_dir::DataDirError;
+use crate::store::StoreError;
+use crate::vault::{OpenError, VaultError};
+use std::path::PathBuf;
+
+/// Why work on the embedded store failed.
+#[derive(Debug, thiserror::Error)]
+pub enum UpkeepError {
+    /// The data directory has no store.
+    #[error("no store in `{}`; `bulla key create` or `bulla serve` makes one, `bulla store restore` puts one back", .0.display())]
+    NoStore(PathBuf),
+    /// There is one already.
+    #[error("there is a store in `{}` already; --force puts it aside", .0.display())]
+    StoreExists(PathBuf),
+    /// There is a file where the backup is to go.
+    #[error("`{}` is there already; --force replaces it", .0.display())]
+    FileExists(PathBuf),
+    /// What is to be restored is the file of a store in use, whose newest part lies in another file.
+    #[error("`{}` is a store in use, not a backup; make one with `bulla store backup`", .0.display())]
+    InUse(PathBuf),
+    /// What is to be restored is no intact backup.
+    #[error("`{}` is no intact backup: {fault}", path.display())]
+    NotIntact {
+        /// The file.
+        path: PathBuf,
+        /// What the database engine found.
+        fault: String,
+    },
+    /// The data directory.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The store doesn't open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The vault failed.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+}
+
+impl From<StoreError> for UpkeepError {
+    fn from(error: StoreError) -> Self {
+        Self::Open(OpenError::Store(error))
+    }
+}
