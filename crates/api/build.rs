@@ -43,11 +43,12 @@ fn write_shape(service: &str, name: &str, shape: &Value, observed: &Value, out: 
             let required = strings(&shape["required"]);
             let conditions = &observed["required_unless"][name];
             let mut members = String::new();
-            for (member, target) in shape["members"].as_object().unwrap() {
+            for pair in shape["members"].as_array().unwrap() {
+                let (member, target) = (pair[0].as_str().unwrap(), &pair[1]);
                 let unless = conditions[member].as_str();
                 let demand = match unless {
                     Some(other) => format!("Demand::Unless({other:?})"),
-                    None if required.contains(&member.as_str()) => "Demand::Required".to_owned(),
+                    None if required.contains(&member) => "Demand::Required".to_owned(),
                     None => "Demand::Optional".to_owned(),
                 };
                 write!(

@@ -38,11 +38,12 @@ def trim(version, kept):
         if shape.get("exception"):
             trimmed["exception"] = True
         if "members" in shape:
-            trimmed["members"] = {member: part["shape"] for member, part in shape["members"].items()}
+            # Pairs, since their order is the order of failures in an answer.
+            trimmed["members"] = [[member, part["shape"]] for member, part in shape["members"].items()]
         for part in ("member", "key", "value"):
             if part in shape:
                 trimmed[part] = shape[part]["shape"]
-        for part in list(trimmed.get("members", {}).values()) + [
+        for part in [part for _, part in trimmed.get("members", [])] + [
             trimmed[part] for part in ("member", "key", "value") if part in trimmed
         ]:
             keep(part)

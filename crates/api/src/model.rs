@@ -133,6 +133,21 @@ mod tests {
     }
 
     #[test]
+    fn structures_have_the_members_of_the_model() {
+        for (name, members) in crate::shapes::STRUCTURES {
+            let in_model = name
+                .strip_suffix("Input")
+                .map(|operation| format!("{operation}Request"))
+                .or_else(|| name.strip_suffix("Output").map(|operation| format!("{operation}Response")))
+                .unwrap_or_else(|| (*name).to_owned());
+            let shape = shapes().into_iter().find(|shape| shape.name == in_model).unwrap();
+            let Kind::Structure(modelled) = shape.kind else { unreachable!("{name}") };
+            let modelled: Vec<&str> = modelled.iter().map(|member| member.name).collect();
+            assert_eq!(*members, modelled, "{name}");
+        }
+    }
+
+    #[test]
     fn every_pattern_that_an_input_here_has_is_understood() {
         for row in TABLE {
             let mut reached = Vec::new();
@@ -199,7 +214,7 @@ mod tests {
 
     fn shapes() -> Vec<&'static Shape> {
         let mut reached = Vec::new();
-        for operation in tables::KMS_OPERATIONS {
+        for operation in tables::KMS_OPERATIONS.iter().chain(tables::STS_OPERATIONS) {
             operation.input.into_iter().chain(operation.output).for_each(|shape| reach(shape, &mut reached));
         }
         reached

@@ -322,6 +322,10 @@ macro_rules! shapes {
                 }
             }
         )*
+
+        /// Each structure's name and members, to be compared with the model.
+        #[cfg(test)]
+        pub(crate) const STRUCTURES: &[(&str, &[&str])] = &[$((stringify!($name), &[$($wire),*])),*];
     };
     (@ always) => { true };
 }
