@@ -8,7 +8,10 @@
 //! - scrypt.
 //!
 //! aws-lc wipes what it frees (`OPENSSL_free`) and its own stack intermediates.
-#![allow(unsafe_code, reason = "one of the two modules of this room that hold it; each block has its argument")]
+#![allow(
+    unsafe_code,
+    reason = "one of the two modules of this room that hold it; each block has its argument"
+)]
 
 use crate::hkdf::Hash;
 use crate::{NotAuthentic, WrongLength};
@@ -83,7 +86,7 @@ fn message_digest(hash: Hash) -> *const lc::EVP_MD {
     }
 }
 
-/// HKDF-Extract; the pseudorandom key fills the first `hash.len()` bytes of `prk`.
+/// HKDF-Extract; the pseudorandom key fills the first `hash.digest_bytes()` bytes of `prk`.
 pub(crate) fn hkdf_extract(hash: Hash, salt: &[u8], ikm: &[u8], prk: &mut [u8; 64]) {
     let mut written = 0;
     // SAFETY: the largest digest has the 64 bytes of `prk`; the slices are valid for their lengths; aws-lc documents a
@@ -99,7 +102,7 @@ pub(crate) fn hkdf_extract(hash: Hash, salt: &[u8], ikm: &[u8], prk: &mut [u8; 6
             salt.len(),
         )
     });
-    debug_assert_eq!(written, hash.len());
+    debug_assert_eq!(written, hash.digest_bytes());
 }
 
 /// HKDF-Expand.

@@ -20,7 +20,7 @@ pub enum Hash {
 impl Hash {
     /// Bytes of a digest, and of a pseudorandom key.
     #[must_use]
-    pub const fn len(self) -> usize {
+    pub const fn digest_bytes(self) -> usize {
         match self {
             Self::Sha256 => 32,
             Self::Sha384 => 48,
@@ -52,7 +52,7 @@ impl Prk {
     pub fn expand(&self, info: &[&[u8]], out: &mut [u8]) -> Result<(), WrongLength> {
         ffi::hkdf_expand(
             self.hash,
-            self.bytes.get(..self.hash.len()).unwrap_or_default(),
+            self.bytes.get(..self.hash.digest_bytes()).unwrap_or_default(),
             &info.concat(),
             out,
         )
@@ -81,4 +81,28 @@ pub fn sha384(salt: &[u8], ikm: &[u8], info: &[&[u8]], out: &mut [u8]) -> Result
 /// As [`Prk::expand`].
 pub fn sha512(salt: &[u8], ikm: &[u8], info: &[&[u8]], out: &mut [u8]) -> Result<(), WrongLength> {
     extract(Hash::Sha512, salt, ikm).expand(info, out)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn no_salt_is_as_many_zeros_as_the_hash_has() {
+        for hash in [Hash::Sha256, Hash::Sha384, Hash::Sha512] {
+            let (mut none, mut zeros) = ([0; 32], [0; 32]);
+            extract(hash, &[], b"ikm").expand(&[b"info"], &mut none).unwrap();
+            extract(hash, &vec![0; hash.digest_bytes()], b"ikm").expand(&[b"in", b"fo"], &mut zeros).unwrap();
+            assert_eq!(none, zeros);
+        }
+    }
+
+    #[test]
+    fn too_much_output_is_refused_and_zeroed() {
+        let mut out = vec![7; 255 * 32 + 1];
+        assert!(sha256(b"salt", b"ikm", &[], &mut out).is_err());
+        out.pop();
+        assert!(sha256(b"salt", b"ikm", &[], &mut out).is_ok());
+    }
 }

@@ -9,7 +9,10 @@
 //!
 //! Nothing is mapped before the first key, pages are made when first touched, and slabs are added up to the configured
 //! capacity and never given back: what was the key of one tenant is wiped and becomes a slot again.
-#![allow(unsafe_code, reason = "one of the two modules of this room that hold it; each block has its argument")]
+#![allow(
+    unsafe_code,
+    reason = "one of the two modules of this room that hold it; each block has its argument"
+)]
 
 use crate::Rng;
 use rustix::mm::{Advice, MapFlags, MlockFlags, MprotectFlags, ProtFlags};

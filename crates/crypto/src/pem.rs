@@ -14,13 +14,13 @@ pub(crate) struct Block {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Label {
     /// `PUBLIC KEY`: SubjectPublicKeyInfo (RFC 5280).
-    PublicKey,
+    Public,
     /// `RSA PUBLIC KEY`: PKCS#1 (RFC 8017).
-    RsaPublicKey,
+    RsaPublic,
     /// `PRIVATE KEY`: PKCS#8 (RFC 5208).
-    PrivateKey,
+    Private,
     /// `RSA PRIVATE KEY`: PKCS#1 (RFC 8017).
-    RsaPrivateKey,
+    RsaPrivate,
 }
 
 /// Why a text is not a key in PEM. Holds nothing of the text.
@@ -57,10 +57,10 @@ pub(crate) fn first_key(text: &[u8]) -> Result<Block, PemError> {
             continue;
         };
         let label = match name {
-            "PUBLIC KEY" => Label::PublicKey,
-            "RSA PUBLIC KEY" => Label::RsaPublicKey,
-            "PRIVATE KEY" => Label::PrivateKey,
-            "RSA PRIVATE KEY" => Label::RsaPrivateKey,
+            "PUBLIC KEY" => Label::Public,
+            "RSA PUBLIC KEY" => Label::RsaPublic,
+            "PRIVATE KEY" => Label::Private,
+            "RSA PRIVATE KEY" => Label::RsaPrivate,
             "ENCRYPTED PRIVATE KEY" => return Err(PemError::Encrypted),
             _ => continue,
         };

@@ -82,9 +82,9 @@ impl PublicKey {
     pub fn from_pem(text: &[u8]) -> Result<Self, RsaKeyError> {
         let block = pem::first_key(text)?;
         let key = match block.label {
-            Label::PublicKey => PublicEncryptingKey::from_der(&block.der),
-            Label::RsaPublicKey => PublicEncryptingKey::from_der(&pem::rsa_spki(&block.der)),
-            Label::PrivateKey | Label::RsaPrivateKey => {
+            Label::Public => PublicEncryptingKey::from_der(&block.der),
+            Label::RsaPublic => PublicEncryptingKey::from_der(&pem::rsa_spki(&block.der)),
+            Label::Private | Label::RsaPrivate => {
                 return PrivateKey::from_block(&block).map(|k| k.public_key());
             }
         };
@@ -136,9 +136,9 @@ impl PrivateKey {
 
     fn from_block(block: &pem::Block) -> Result<Self, RsaKeyError> {
         let key = match block.label {
-            Label::PrivateKey => PrivateDecryptingKey::from_pkcs8(&block.der),
-            Label::RsaPrivateKey => PrivateDecryptingKey::from_pkcs8(&pem::rsa_pkcs8(&block.der)),
-            Label::PublicKey | Label::RsaPublicKey => {
+            Label::Private => PrivateDecryptingKey::from_pkcs8(&block.der),
+            Label::RsaPrivate => PrivateDecryptingKey::from_pkcs8(&pem::rsa_pkcs8(&block.der)),
+            Label::Public | Label::RsaPublic => {
                 return Err(RsaKeyError::WrongHalf { found: "public", wanted: "private" });
             }
         };
