@@ -162,11 +162,11 @@ fn refuse_duplicates(request: &Request<'_>) -> Result<(), SigV4Error> {
 }
 
 fn read_signed_headers(text: &str) -> Result<Vec<String>, SigV4Error> {
-    let names: Vec<String> = text.split(';').map(str::to_ascii_lowercase).collect();
-    let proper = |name: &String| {
-        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
-    };
-    // Sorted without repeats: there is one way to write a list, so what is verified is what was signed.
+    let names: Vec<String> = text.split(';').map(str::to_owned).collect();
+    let token = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&b);
+    let proper = |name: &String| !name.is_empty() && name.bytes().all(token);
+    // Lower-case, sorted, without repeats, as every signer writes it: a list has one spelling, so what is
+    // verified is what was signed.
     let ordered = names.is_sorted_by(|a, b| a < b);
     if names.len() > SIGNED_HEADERS_MAX || !ordered || !names.iter().all(proper) {
         return Err(SigV4Error::Component("SignedHeaders"));
