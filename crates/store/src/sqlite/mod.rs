@@ -125,19 +125,25 @@ impl SqliteStore {
         Ok(())
     }
 
-    /// Finishes what is queued and closes the connections.
+    /// Finishes what is queued and closes the connections, one after the other: the last to close moves the log
+    /// into the database and removes it, which two that close at once would leave to each other.
     fn shut(&self) {
-        self.writes.close();
-        self.reads.close();
-        let (first, handles) = {
+        let (first, writer, reader) = {
             let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-            (threads.first.take(), [threads.writer.take(), threads.reader.take()])
+            (threads.first.take(), threads.writer.take(), threads.reader.take())
         };
-        for handle in handles.into_iter().flatten() {
-            // A panic of a thread has been seen by whoever waited for its answer.
-            let _ = handle.join();
-        }
+        self.writes.close();
+        join(writer);
+        self.reads.close();
+        join(reader);
         drop(first);
+    }
+}
+
+fn join(thread: Option<JoinHandle<()>>) {
+    if let Some(thread) = thread {
+        // A panic of a thread has been seen by whoever waited for its answer.
+        let _ = thread.join();
     }
 }
 
