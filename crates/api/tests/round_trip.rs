@@ -2,9 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use bulla_api::wire::{
-    check_input, decode_error, decode_input, decode_output, encode_error, encode_input, encode_output,
-};
+use bulla_api::wire::{decode_error, decode_input, decode_output, encode_error, encode_input, encode_output};
 use bulla_api::*;
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
@@ -15,7 +13,6 @@ fn round_trip_input<O: Operation>(input: &O::Input) -> O::Input {
     let back = decode_input::<O>(&mut body).unwrap();
     assert!(body.iter().all(|byte| *byte == 0), "the body is wiped");
     assert_eq!(*encode_input::<O>(&back), *encode_input::<O>(input));
-    check_input::<O>(input).unwrap();
     back
 }
 

@@ -128,6 +128,10 @@ fn a_missing_member_is_null_and_sensitive_or_binary_values_are_not_repeated() {
         r#"{"CiphertextBlob":"AAAA"}"#,
         &format!("1 validation error detected: Value null at 'destinationKeyId' {NULL}"),
     );
+    invalid::<Decrypt>(
+        r#"{"DryRunModifiers":[]}"#,
+        &format!("1 validation error detected: Value null at 'ciphertextBlob' {NULL}"),
+    );
     // A dry run may leave the ciphertext out.
     let mut dry = br#"{"DryRun":true,"DryRunModifiers":["IGNORE_CIPHERTEXT"],"KeyId":"k"}"#.to_vec();
     assert!(decode_input::<Decrypt>(&mut dry).unwrap().ciphertext_blob.is_empty());

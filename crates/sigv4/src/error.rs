@@ -49,7 +49,10 @@ pub enum SigV4Error {
     /// A header that decides what the request means occurs twice.
     #[error("The header '{0}' must not occur more than once.")]
     DuplicateHeader(Shown),
-    /// A header that must be signed isn't.
+    /// `Host` isn't signed.
+    #[error("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")]
+    HostNotSigned,
+    /// Another header that must be signed isn't.
     #[error("'{0}' must be a 'SignedHeader' in the AWS Authorization.")]
     NotSigned(Shown),
     /// A signed header isn't there.
@@ -134,10 +137,6 @@ pub struct Missing {
 }
 
 impl Missing {
-    pub(crate) fn any(self) -> bool {
-        self != Self::default()
-    }
-
     fn text(self) -> String {
         let mut text = String::new();
         let parameters = [
@@ -193,6 +192,7 @@ impl SigV4Error {
             Self::HeaderAndQuery
             | Self::Presigned
             | Self::DuplicateHeader(_)
+            | Self::HostNotSigned
             | Self::NotSigned(_)
             | Self::SignedHeaderAbsent(_)
             | Self::Expired { .. }

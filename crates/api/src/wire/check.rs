@@ -48,7 +48,12 @@ fn walk(node: &Node, shape: &'static Shape, path: &Path<'_>, failures: &mut Vec<
                 let path = Path::Member(path, member.path);
                 let required = match member.demand {
                     Demand::Required => true,
-                    Demand::Unless(other) => find(other).is_none(),
+                    // An empty list says no more than an absent one.
+                    Demand::Unless(other) => match find(other) {
+                        None => true,
+                        Some(Node::List(elements)) => elements.is_empty(),
+                        Some(_) => false,
+                    },
                     Demand::Optional => false,
                 };
                 match find(member.name) {

@@ -52,14 +52,6 @@ pub fn decode_input<O: Operation>(body: &mut [u8]) -> Result<O::Input, ApiError>
     result
 }
 
-/// An input that was made in this process, held to the same constraints as one from the wire.
-///
-/// # Errors
-/// As [`decode_input`].
-pub fn check_input<O: Operation>(input: &O::Input) -> Result<(), ApiError> {
-    read_input::<O>(&encode_input::<O>(input)).map(drop)
-}
-
 fn read_input<O: Operation>(body: &[u8]) -> Result<O::Input, ApiError> {
     // Every operation of the table is in the model, with a shape that its type can be read from: a test
     // holds them to it.
