@@ -1,5 +1,7 @@
 //! The seam for randomness.
 
+use rustix::io::Errno;
+use rustix::rand::{GetRandomFlags, getrandom};
 use std::sync::atomic::{AtomicU64, Ordering};
 use zeroize::Zeroize;
 
@@ -9,15 +11,23 @@ pub trait Rng: Send + Sync {
     fn fill(&self, out: &mut [u8]);
 }
 
-/// aws-lc's generator: CTR_DRBG per thread, seeded from the kernel and the processor, reseeded after `fork`.
+/// The kernel's generator, by `getrandom(2)`; it waits, at most once after boot, until the kernel is seeded.
+///
+/// Not aws-lc's: that one collects timing jitter for about 50 ms when a process first asks, and some of it again for each
+/// thread, which a short command would pay for each file; and the kernel's leaves no generator state in this process.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemRng;
 
 impl Rng for SystemRng {
     fn fill(&self, out: &mut [u8]) {
-        if aws_lc_rs::rand::fill(out).is_err() {
-            // Going on with predictable keys would be worse than stopping, and no caller could do better.
-            std::process::abort();
+        let mut rest = out;
+        while !rest.is_empty() {
+            match getrandom(&mut *rest, GetRandomFlags::empty()) {
+                Ok(filled) => rest = rest.get_mut(filled..).unwrap_or_default(),
+                Err(Errno::INTR) => {}
+                // Going on with predictable keys would be worse than stopping, and no caller could do better.
+                Err(_) => std::process::abort(),
+            }
         }
     }
 }
@@ -78,10 +88,11 @@ mod tests {
 
     #[test]
     fn the_system_fills_every_byte() {
-        // 64 draws of one byte's place all zero: 2^-512.
-        let mut seen = [0u8; 33];
+        SystemRng.fill(&mut []);
+        // 64 draws of one byte's place all zero: 2^-512. More than 256 bytes may come in pieces.
+        let mut seen = [0u8; 1000];
         for _ in 0..64 {
-            let mut out = [0; 33];
+            let mut out = [0; 1000];
             SystemRng.fill(&mut out);
             for (s, o) in seen.iter_mut().zip(out) {
                 *s |= o;
