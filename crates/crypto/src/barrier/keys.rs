@@ -96,7 +96,8 @@ impl BarrierKeys {
         let (&fingerprint, fields) = fields.split_first_chunk::<FINGERPRINT_BYTES>().ok_or(Damaged)?;
         let (nonce, commitment) = fields.split_first_chunk::<NONCE_BYTES>().ok_or(Damaged)?;
         if !constant_time_eq(&commitment_of(root, nonce)?, commitment) {
-            return Err(WrongRootKey { needed: RootKeyFingerprint(fingerprint), given: root.fingerprint() });
+            let (needed, given) = (RootKeyFingerprint(fingerprint), root.fingerprint());
+            return Err(if needed == given { Damaged } else { WrongRootKey { needed, given } });
         }
         let (ciphertext, tag) = rest.split_last_chunk::<TAG_BYTES>().ok_or(Damaged)?;
         let (cipher, iv) =
