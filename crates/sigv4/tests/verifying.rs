@@ -129,6 +129,22 @@ fn a_signed_request_verifies_again_and_again() {
     assert_eq!(with_token.verify(NOW).unwrap().session_token.as_deref(), Some("token"));
 }
 
+/// Made with botocore 1.43.11's `SigV4Auth` at a fixed time.
+#[test]
+fn a_request_that_botocore_signed_verifies() {
+    let mut request = unsigned();
+    request.set("X-Amz-Date", "20270115T080000Z");
+    request.set("X-Amz-Security-Token", "tok/+=");
+    request.set("User-Agent", "not signed");
+    request.set(
+        "Authorization",
+        "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20270115/eu-central-1/kms/aws4_request, \
+         SignedHeaders=content-type;host;x-amz-date;x-amz-security-token;x-amz-target, \
+         Signature=415627f8fc11a7e6fb653702ab27ab943652d8f587c62807e321985967fb7a61",
+    );
+    assert_eq!(request.verify(NOW).unwrap().session_token.as_deref(), Some("tok/+="));
+}
+
 #[test]
 fn iam_and_sts_also_answer_for_us_east_1() {
     sign_in(unsigned(), "us-east-1", "sts", NOW, None).verify(NOW).unwrap();
