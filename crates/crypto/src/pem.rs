@@ -21,13 +21,15 @@ pub(crate) enum Label {
     Private,
     /// `RSA PRIVATE KEY`: PKCS#1 (RFC 8017).
     RsaPrivate,
+    /// `EC PRIVATE KEY`: SEC 1 (RFC 5915).
+    EcPrivate,
 }
 
 /// Why a text is not a key in PEM. Holds nothing of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PemError {
     /// No block of a known label.
-    #[error("no PEM block `PUBLIC KEY`, `RSA PUBLIC KEY`, `PRIVATE KEY` or `RSA PRIVATE KEY`")]
+    #[error("no PEM block of a public or private key")]
     NoKey,
     /// A private key under a passphrase.
     #[error(
@@ -61,6 +63,7 @@ pub(crate) fn first_key(text: &[u8]) -> Result<Block, PemError> {
             "RSA PUBLIC KEY" => Label::RsaPublic,
             "PRIVATE KEY" => Label::Private,
             "RSA PRIVATE KEY" => Label::RsaPrivate,
+            "EC PRIVATE KEY" => Label::EcPrivate,
             "ENCRYPTED PRIVATE KEY" => return Err(PemError::Encrypted),
             _ => continue,
         };

@@ -80,13 +80,17 @@ impl PublicKey {
     /// # Errors
     /// [`RsaKeyError`].
     pub fn from_pem(text: &[u8]) -> Result<Self, RsaKeyError> {
-        let block = pem::first_key(text)?;
+        Self::from_block(&pem::first_key(text)?)
+    }
+
+    pub(crate) fn from_block(block: &pem::Block) -> Result<Self, RsaKeyError> {
         let key = match block.label {
             Label::Public => PublicEncryptingKey::from_der(&block.der),
             Label::RsaPublic => PublicEncryptingKey::from_der(&pem::rsa_spki(&block.der)),
             Label::Private | Label::RsaPrivate => {
-                return PrivateKey::from_block(&block).map(|k| k.public_key());
+                return PrivateKey::from_block(block).map(|k| k.public_key());
             }
+            Label::EcPrivate => return Err(RsaKeyError::Unusable),
         };
         key.map(Self).map_err(|_| RsaKeyError::Unusable)
     }
@@ -134,13 +138,14 @@ impl PrivateKey {
         Self::from_block(&pem::first_key(text)?)
     }
 
-    fn from_block(block: &pem::Block) -> Result<Self, RsaKeyError> {
+    pub(crate) fn from_block(block: &pem::Block) -> Result<Self, RsaKeyError> {
         let key = match block.label {
             Label::Private => PrivateDecryptingKey::from_pkcs8(&block.der),
             Label::RsaPrivate => PrivateDecryptingKey::from_pkcs8(&pem::rsa_pkcs8(&block.der)),
             Label::Public | Label::RsaPublic => {
                 return Err(RsaKeyError::WrongHalf { found: "public", wanted: "private" });
             }
+            Label::EcPrivate => return Err(RsaKeyError::Unusable),
         };
         key.map(Self).map_err(|_| RsaKeyError::Unusable)
     }

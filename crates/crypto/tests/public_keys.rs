@@ -1,7 +1,8 @@
 //! RSA wrapping, the forms of PEM, ECDSA, and the root key sealed to a public key or a passphrase.
 #![allow(clippy::unwrap_used)]
 
-use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::agreement::{self, ECDH_P256, ECDH_P384, ECDH_P521};
+use aws_lc_rs::encoding::{AsDer, EcPrivateKeyRfc5915Der, PublicKeyX509Der};
 use aws_lc_rs::rsa::{KeySize, PrivateDecryptingKey};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -155,7 +156,8 @@ fn a_root_key_sealed_to_a_public_key_opens_with_its_private_key_only() {
     assert_eq!(opened.to_line().expose(), root.to_line().expose());
     let refusal = |text: &[u8], pem: &str| open_with_private_key(text, pem.as_bytes()).err();
     assert_eq!(refusal(sealed.as_bytes(), &OTHER.pkcs8), Some(RecoveryError::WrongPrivateKey));
-    let not_sealed = Some(RecoveryError::NotSealed { expected: "bulla-root-rsa-1:" });
+    let not_sealed = Some(RecoveryError::NotSealed { sealed_to: "public key" });
+    assert_eq!(refusal(sealed.as_bytes(), &KEY.spki), Some(RecoveryError::PublicKeyGiven));
     assert_eq!(refusal(b"", &KEY.pkcs8), not_sealed);
     assert_eq!(refusal(&sealed.as_bytes()[..40], &KEY.pkcs8), not_sealed);
     assert_eq!(refusal(&[b'x'; 5000], &KEY.pkcs8), not_sealed);
@@ -165,6 +167,46 @@ fn a_root_key_sealed_to_a_public_key_opens_with_its_private_key_only() {
     let forged = format!("bulla-root-rsa-1:{}", STANDARD.encode(bytes));
     assert_eq!(refusal(forged.as_bytes(), &KEY.pkcs8), Some(RecoveryError::WrongPrivateKey));
     assert!(seal_to_public_key(&root, b"no key").is_err());
+}
+
+#[test]
+fn a_root_key_sealed_to_a_curve_opens_with_its_private_key_only() {
+    let root = RootKey::generate(&SystemRng).unwrap();
+    for curve in [&ECDH_P256, &ECDH_P384, &ECDH_P521] {
+        let make = || {
+            let key = agreement::PrivateKey::generate(curve).unwrap();
+            let private: EcPrivateKeyRfc5915Der<'_> = key.as_der().unwrap();
+            let public: PublicKeyX509Der<'_> = key.compute_public_key().unwrap().as_der().unwrap();
+            (pem("EC PRIVATE KEY", private.as_ref()), pem("PUBLIC KEY", public.as_ref()))
+        };
+        let ((private, public), (other, _)) = (make(), make());
+        for sealed_with in [&public, &private] {
+            let sealed = seal_to_public_key(&root, sealed_with.as_bytes()).unwrap();
+            assert!(sealed.starts_with("bulla-root-ec-1:") && sealed.lines().count() == 1);
+            let opened = open_with_private_key(sealed.as_bytes(), private.as_bytes()).unwrap();
+            assert_eq!(opened.to_line().expose(), root.to_line().expose());
+            for wrong in [&other, &KEY.pkcs8] {
+                assert_eq!(
+                    open_with_private_key(sealed.as_bytes(), wrong.as_bytes()).err(),
+                    Some(RecoveryError::WrongPrivateKey)
+                );
+            }
+        }
+        let sealed = seal_to_public_key(&root, public.as_bytes()).unwrap();
+        let bytes = STANDARD.decode(&sealed.trim()[16..]).unwrap();
+        for at in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1;
+            let text = format!("bulla-root-ec-1:{}", STANDARD.encode(changed));
+            assert!(open_with_private_key(text.as_bytes(), private.as_bytes()).is_err(), "byte {at}");
+        }
+        let cut = format!("bulla-root-ec-1:{}", STANDARD.encode(&bytes[..bytes.len() - 1]));
+        assert!(open_with_private_key(cut.as_bytes(), private.as_bytes()).is_err());
+    }
+    assert_eq!(
+        seal_to_public_key(&root, pem("PUBLIC KEY", b"nothing").as_bytes()).err(),
+        Some(RecoveryError::UnusableKey)
+    );
 }
 
 #[test]
