@@ -42,21 +42,24 @@ pub(super) fn unsafe_code(tree: &Tree) -> Vec<Finding> {
             findings.extend(unargued(&source, &lines));
             continue;
         }
-        // Tests may need it (a file system that loses writes); the attribute that permits it says why.
+        // Tests may need it (a file system that loses writes); the attribute that permits it says why, in the file or
+        // in the root of its test.
         let permitted = source.is_test
-            && permissions(&source.code).iter().any(|p| p.text.contains("unsafe_code") && p.reasoned);
-        if !permitted {
-            findings.extend(lines.into_iter().map(|line| {
-                Finding::new(
-                    source.path,
-                    line,
-                    "`unsafe` may not stand here: see the list in xtask/src/tidy/source.rs",
-                )
-            }));
+            && tree.sources().filter(|other| other.is_test && roots(other.path, source.path)).any(|root| {
+                permissions(&root.code).iter().any(|one| one.text.contains("unsafe_code") && one.reasoned)
+            });
+        if permitted {
+            continue;
         }
-        for permission in
-            permissions(&source.code).iter().filter(|p| p.text.contains("unsafe_code") && !permitted)
-        {
+        // One finding a file says enough.
+        if let Some(&line) = lines.first() {
+            findings.push(Finding::new(
+                source.path,
+                line,
+                "`unsafe` may not stand here: see the list in xtask/src/tidy/source.rs",
+            ));
+        }
+        for permission in permissions(&source.code).iter().filter(|one| one.text.contains("unsafe_code")) {
             findings.push(Finding::new(
                 source.path,
                 permission.line,
@@ -65,6 +68,11 @@ pub(super) fn unsafe_code(tree: &Tree) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Whether `root` is `path` itself, or the `main.rs` of a test of several files that `path` belongs to.
+fn roots(root: &str, path: &str) -> bool {
+    root == path || root.strip_suffix("main.rs").is_some_and(|directory| path.starts_with(directory))
 }
 
 /// Unsafe blocks and impls with no `SAFETY` argument right above them.
