@@ -5,13 +5,14 @@ mod socket;
 
 pub use locks::{CallLock, Reach, ServeLock, SharedServeLock};
 
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use std::fs::{DirBuilder, File};
 use std::io::Write as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The names of what may stand in a data directory. Others script against some of them.
 pub mod names {
@@ -223,6 +224,38 @@ pub(crate) fn make_private_directory(path: &Path) -> Result<(), DataDirError> {
             .create(path)
             .map_err(|source| io("can't create directory", path, source)),
     }
+}
+
+/// Renames a file to a name that must be free. False when it isn't; then nothing has changed.
+pub(crate) fn rename_new(from: &Path, to: &Path) -> std::io::Result<bool> {
+    match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST) => Ok(false),
+        // File systems without it, such as NFS, have links.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => match std::fs::hard_link(from, to) {
+            Ok(()) => std::fs::remove_file(from).map(|()| true),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error),
+        },
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// A name beside `path` that no other call of this or another process has, for what will be renamed to it.
+pub(crate) fn name_beside(path: &Path) -> PathBuf {
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let call = CALLS.fetch_add(1, Ordering::Relaxed);
+    path.with_file_name(format!(".{name}.{}-{call}.new", std::process::id()))
+}
+
+/// Makes durable what happened to the name of `path`.
+pub(crate) fn sync_parent(path: &Path) -> std::io::Result<()> {
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    File::open(parent)?.sync_all()
 }
 
 fn is_empty(path: &Path) -> bool {

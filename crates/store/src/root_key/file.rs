@@ -1,12 +1,11 @@
 //! Files that hold a secret: who may own them, how they are read and made.
 
 use super::{RootKeyError, RootKeySource};
-use crate::data_dir::make_private_directory;
-use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
-use rustix::io::Errno;
+use crate::data_dir::{make_private_directory, name_beside, rename_new, sync_parent};
+use rustix::fs::{Mode, OFlags};
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use zeroize::Zeroizing;
 
 /// Longer than any form of a root key or passphrase.
@@ -66,33 +65,26 @@ fn read_all(from: &RootKeySource, mut file: File) -> Result<Zeroizing<Vec<u8>>, 
 /// Makes a file 0600 with this line, whole and durable, and never in place of another. False when there is one
 /// already.
 pub(super) fn write_new(from: &RootKeySource, path: &Path, line: &[u8]) -> Result<bool, RootKeyError> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
-    };
-    make_private_directory(&directory)
-        .map_err(|error| io("make the directory of", from, std::io::Error::other(error)))?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let temporary = directory.join(format!(".{name}.{}.new", std::process::id()));
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        make_private_directory(parent)
+            .map_err(|error| io("make the directory of", from, std::io::Error::other(error)))?;
+    }
+    let temporary = name_beside(path);
     let flags = OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let file = rustix::fs::open(&temporary, flags, Mode::RUSR | Mode::WUSR)
         .map_err(|errno| io("create", from, errno.into()))?;
     let mut file = File::from(file);
     let written = file.write_all(line).and_then(|()| file.write_all(b"\n")).and_then(|()| file.sync_all());
-    let renamed = written
-        .and_then(|()| Ok(rustix::fs::renameat_with(CWD, &temporary, CWD, path, RenameFlags::NOREPLACE)?));
-    if let Err(error) = renamed {
+    let landed = written.and_then(|()| rename_new(&temporary, path));
+    if !matches!(landed, Ok(true)) {
         // The key in it serves nothing.
         let _ = std::fs::remove_file(&temporary);
-        return match error.raw_os_error() {
-            Some(code) if code == Errno::EXIST.raw_os_error() => Ok(false),
-            _ => Err(io("write", from, error)),
-        };
     }
-    File::open(&directory)
-        .and_then(|directory| directory.sync_all())
-        .map_err(|error| io("sync the directory of", from, error))?;
-    Ok(true)
+    if landed.map_err(|error| io("write", from, error))? {
+        sync_parent(path).map_err(|error| io("sync the directory of", from, error))?;
+        return Ok(true);
+    }
+    Ok(false)
 }
 
 fn io(what: &'static str, from: &RootKeySource, source: std::io::Error) -> RootKeyError {

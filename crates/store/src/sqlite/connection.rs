@@ -57,6 +57,9 @@ const TABLES: &str = "
 
 impl Settings {
     pub(super) fn connect(&self, mode: OpenMode) -> Result<Connection, StoreError> {
+        if mode == OpenMode::Create && self.dangerous.vfs.is_none() {
+            self.make()?;
+        }
         let connection = self.open(mode).map_err(|error| failure(&error))?;
         let (application, layout) = identify(&connection).map_err(|error| failure(&error))?;
         match mode {
@@ -70,6 +73,19 @@ impl Settings {
             _ => return Err(own(ffi::SQLITE_NOTADB, "a database, but not a store of this program")),
         }
         Ok(connection)
+    }
+
+    /// Makes the file, for SQLite would make it with a mode that the umask decides.
+    fn make(&self) -> Result<(), StoreError> {
+        use rustix::fs::{Mode, OFlags};
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+        match rustix::fs::open(&self.path, flags, Mode::RUSR | Mode::WUSR) {
+            Ok(_) => Ok(()),
+            Err(errno) => Err(StoreError::Failed(EngineFailure {
+                code: errno.raw_os_error(),
+                message: format!("can't make {}: {errno}", self.path.display()),
+            })),
+        }
     }
 
     fn open(&self, mode: OpenMode) -> Result<Connection, rusqlite::Error> {

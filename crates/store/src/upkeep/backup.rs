@@ -2,9 +2,9 @@
 
 use super::UpkeepError;
 use super::place::{clear_new, land, new_file, with_end};
-use crate::data_dir::{DataDir, io, names};
+use crate::data_dir::{DataDir, io, name_beside, names, rename_new, sync_parent};
 use crate::sqlite::{self, OpenMode};
-use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -116,8 +116,7 @@ struct Temporary {
 
 impl Temporary {
     fn beside(out: &Path) -> Result<Self, UpkeepError> {
-        let name = out.file_name().unwrap_or_default().to_string_lossy();
-        let path = out.with_file_name(format!(".{name}.{}.new", std::process::id()));
+        let path = name_beside(out);
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
         rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR)
             .map_err(|errno| io("can't create", &path, errno.into()))?;
@@ -127,22 +126,15 @@ impl Temporary {
     fn land(mut self, out: &Path, existing: Existing) -> Result<(), UpkeepError> {
         let file = File::open(&self.path).map_err(|source| io("can't open", &self.path, source))?;
         file.sync_all().map_err(|source| io("can't sync", &self.path, source))?;
-        let flags = match existing {
-            Existing::Refuse => RenameFlags::NOREPLACE,
-            Existing::Replace => RenameFlags::empty(),
+        let fail = |source| io("can't rename into place", out, source);
+        self.landed = match existing {
+            Existing::Refuse => rename_new(&self.path, out).map_err(fail)?,
+            Existing::Replace => std::fs::rename(&self.path, out).map(|()| true).map_err(fail)?,
         };
-        match rustix::fs::renameat_with(CWD, &self.path, CWD, out, flags) {
-            Ok(()) => self.landed = true,
-            Err(Errno::EXIST) => return Err(UpkeepError::FileExists(out.to_owned())),
-            Err(errno) => return Err(io("can't rename into place", out, errno.into()).into()),
+        if !self.landed {
+            return Err(UpkeepError::FileExists(out.to_owned()));
         }
-        let directory = match out.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        File::open(directory)
-            .and_then(|directory| directory.sync_all())
-            .map_err(|source| io("can't sync", directory, source).into())
+        sync_parent(out).map_err(|source| io("can't sync the directory of", out, source).into())
     }
 }
 

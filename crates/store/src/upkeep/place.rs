@@ -1,14 +1,13 @@
 //! The store's file: it appears whole, by rename, so that one that is there was made to its end.
 
 use super::UpkeepError;
-use crate::data_dir::{DataDir, DataDirError, io, names};
+use crate::data_dir::{DataDir, DataDirError, io, names, rename_new};
 use crate::sqlite::{OpenMode, SqliteStore};
 use crate::store::Store;
 use crate::vault::{StoreParams, Vault};
 use bulla_crypto::Rng;
 use bulla_crypto::barrier::RootKey;
-use rustix::fs::{Mode, OFlags, RenameFlags};
-use rustix::io::Errno;
+use rustix::fs::{Mode, OFlags};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,7 +26,8 @@ pub async fn create_store(
     if directory.has_store() {
         return Err(UpkeepError::StoreExists(directory.path().to_owned()));
     }
-    let (new, _) = new_file(directory)?;
+    clear_new(directory)?;
+    let new = directory.file(&new_name());
     {
         let store = Arc::new(SqliteStore::open(&new, OpenMode::Create)?);
         let vault =
@@ -90,18 +90,10 @@ pub(super) fn land(directory: &DataDir, new: &Path) -> Result<(), UpkeepError> {
             directory.remove_file(&format!("{}{end}", names::STORE))?;
         }
     }
-    let renamed = rustix::fs::renameat_with(
-        directory,
-        new.file_name().unwrap_or_default(),
-        directory,
-        names::STORE,
-        RenameFlags::NOREPLACE,
-    );
-    match renamed {
-        Ok(()) => Ok(directory.sync()?),
-        Err(Errno::EXIST) => Err(UpkeepError::StoreExists(directory.path().to_owned())),
-        Err(errno) => Err(fail("can't rename into place")(errno.into()).into()),
+    if !rename_new(new, &directory.file(names::STORE)).map_err(fail("can't rename into place"))? {
+        return Err(UpkeepError::StoreExists(directory.path().to_owned()));
     }
+    Ok(directory.sync()?)
 }
 
 /// The path of a file that SQLite keeps beside a database.
