@@ -1,1 +1,54 @@
-//! The key management service: accounts, keys, aliases, authorisation, operations.
+//! The key management service: accounts, keys, aliases, authorisation, operations. Knows nothing of HTTP.
+//!
+//! # The way of a request
+//!
+//! [`Engine::authenticate`] (or [`Engine::local_caller`]) gives an [`Authenticated`] caller; [`Engine::dispatch`] does the
+//! rest and gives an [`Answer`]. Inside, each step is a type that only the step before can make:
+//!
+//! `Authenticated` → `Parsed<O>` (typed, constraints checked) → `Authorized<O>` (one handle for each demand of the
+//! operation's row) → `Executed<O>` (with the changes it wants made, if any) → `Recorded` (committed, audited) → [`Answer`].
+//!
+//! A key's material is reached through the handle that the authorisation gave, and an answer is made from a record of the
+//! audit only. Operations stand in `operations/`, one file each; they decide neither who may call them nor when their
+//! changes are durable.
+
+mod accounts;
+mod admin;
+mod authenticate;
+mod authorize;
+mod background;
+mod cache;
+mod change;
+mod clock;
+mod clock_watch;
+mod core;
+mod credentials;
+mod deletion;
+mod dispatch;
+mod embedded;
+mod engine;
+mod fault;
+mod keys;
+mod marker;
+mod material;
+mod operations;
+mod outbox;
+mod parse;
+mod pipeline;
+mod preauth;
+mod query;
+mod record;
+mod request;
+mod trail;
+mod view;
+
+pub use accounts::{Account, NewAccount};
+pub use authenticate::{AuthFailure, Authenticated, Principal, Via};
+pub use bulla_audit::TlsDetails;
+pub use bulla_sigv4::Request as SignedRequest;
+pub use clock::{Clock, SimClock, SystemClock};
+pub use clock_watch::ClockState;
+pub use credentials::AccessKey;
+pub use embedded::EmbeddedKms;
+pub use engine::{Engine, EngineOptions, EngineParts, NewStore, OpenError, Status};
+pub use request::{Answer, Protocol, RequestId, RequestMeta};

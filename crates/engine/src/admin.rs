@@ -1,0 +1,176 @@
+//! This program's own calls, `BullaAdmin.…`, for callers of this host alone: JSON in and out.
+//!
+//! | call | in | out |
+//! |---|---|---|
+//! | `CreateAccount` | `{"AccountId"?, "Name"?}` | `{"AccountId", "AccessKeyId", "SecretAccessKey"}` |
+//! | `ListAccounts` | `{}` | `{"Accounts": [{"AccountId", "Name"?, "CreationDate", "RootAccessKeyId"}]}` |
+//! | `RecoveryKeyExported` | `{}` | `{}` |
+//! | `AcceptClock` | `{}` | `{}` |
+//! | `Status` | `{}` | `{"StoreId", "Accounts", "Regions", "RecoveryExported", "ClockAheadObserveMs", …}` |
+
+use crate::accounts::{Account, NewAccount};
+use crate::authenticate::Authenticated;
+use crate::clock_watch::ClockState;
+use crate::core::Core;
+use crate::fault::Fault;
+use crate::pipeline::Recorded;
+use crate::trail::Trail;
+use bulla_api::{AccountId, ErrorCode, WipedBuffer};
+use bulla_audit::Parameters;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Whether this call changes anything.
+pub(crate) fn changes(name: &str) -> bool {
+    matches!(name, "CreateAccount" | "RecoveryKeyExported" | "AcceptClock")
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct CreateAccountInput {
+    account_id: Option<String>,
+    name: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct CreateAccountOutput<'a> {
+    account_id: String,
+    access_key_id: &'a str,
+    secret_access_key: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListAccountsOutput {
+    accounts: Vec<AccountEntry>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct AccountEntry {
+    account_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    creation_date: f64,
+    root_access_key_id: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct StatusOutput {
+    store_id: String,
+    accounts: usize,
+    regions: Vec<String>,
+    recovery_exported: bool,
+    clock_ahead_observe_ms: i64,
+    cached_keys: usize,
+    cached_materials: usize,
+    outbox_pending: u64,
+}
+
+impl Core {
+    /// Does a call for a caller of this host, and records it.
+    pub(crate) async fn admin(
+        self: &Arc<Self>,
+        _caller: Authenticated,
+        mut trail: Trail<'_>,
+        name: &str,
+        body: &[u8],
+    ) -> Recorded<WipedBuffer> {
+        let outcome = match name {
+            "CreateAccount" => self.admin_create_account(&mut trail, body).await,
+            "ListAccounts" => self.admin_list_accounts().await,
+            "RecoveryKeyExported" => self.record_recovery_exported().await.and_then(|()| nothing()),
+            "AcceptClock" => self.accept_clock().await.and_then(|()| nothing()),
+            "Status" => self.admin_status(),
+            _ => Err(Fault::answer(ErrorCode::UnknownOperationException, "")),
+        };
+        trail.record(self, outcome).await
+    }
+
+    async fn admin_create_account(
+        self: &Arc<Self>,
+        trail: &mut Trail<'_>,
+        body: &[u8],
+    ) -> Result<WipedBuffer, Fault> {
+        let input: CreateAccountInput = read(body)?;
+        let id = match &input.account_id {
+            Some(text) => Some(text.parse::<AccountId>().map_err(|error| {
+                Fault::answer(ErrorCode::ValidationException, format!("AccountId is {error}."))
+            })?),
+            None => None,
+        };
+        let new = NewAccount { id, name: input.name.clone() };
+        trail.parameters(
+            Parameters::new().maybe_text("accountId", input.account_id).maybe_text("name", input.name),
+        );
+        let (account, key) = self.create_account(new).await?;
+        trail.response(Some(
+            Parameters::new()
+                .text("accountId", account.id.to_string())
+                .text("accessKeyId", key.access_key_id.as_str()),
+        ));
+        let secret = std::str::from_utf8(key.secret_access_key.expose())
+            .map_err(|_| Fault::bug("a secret access key is not text"))?;
+        write(&CreateAccountOutput {
+            account_id: account.id.to_string(),
+            access_key_id: &key.access_key_id,
+            secret_access_key: secret,
+        })
+    }
+
+    async fn admin_list_accounts(&self) -> Result<WipedBuffer, Fault> {
+        let entry = |account: Account| AccountEntry {
+            account_id: account.id.to_string(),
+            name: account.name,
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "milliseconds since 1970 fit 53 bits for 285,000 years"
+            )]
+            creation_date: account.created.millis() as f64 / 1000.0,
+            root_access_key_id: account.root_access_key_id,
+        };
+        write(&ListAccountsOutput { accounts: self.accounts().await?.into_iter().map(entry).collect() })
+    }
+
+    fn admin_status(&self) -> Result<WipedBuffer, Fault> {
+        let status = self.status();
+        write(&StatusOutput {
+            store_id: status.store_id,
+            accounts: status.accounts,
+            regions: status.regions.iter().map(ToString::to_string).collect(),
+            recovery_exported: status.recovery_exported,
+            clock_ahead_observe_ms: match status.clock {
+                ClockState::Trusted => 0,
+                ClockState::Ahead { observe_ms } => observe_ms,
+            },
+            cached_keys: status.cached_keys,
+            cached_materials: status.cached_materials,
+            outbox_pending: status.outbox_pending,
+        })
+    }
+
+    /// Remembers that a recovery key has been exported.
+    pub(crate) async fn record_recovery_exported(&self) -> Result<(), Fault> {
+        self.vault.update_header(|header| header.set_recovery_exported()).await?;
+        Ok(())
+    }
+}
+
+fn read<'b, T: Deserialize<'b> + Default>(body: &'b [u8]) -> Result<T, Fault> {
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_slice(body).map_err(|_| Fault::answer(ErrorCode::SerializationException, ""))
+}
+
+fn write(output: &impl Serialize) -> Result<WipedBuffer, Fault> {
+    let mut buffer = WipedBuffer::new();
+    serde_json::to_writer(&mut buffer, output).map_err(|_| Fault::bug("an answer can't be written"))?;
+    Ok(buffer)
+}
+
+fn nothing() -> Result<WipedBuffer, Fault> {
+    Ok(WipedBuffer::from(b"{}".to_vec()))
+}

@@ -1,0 +1,246 @@
+//! Who calls: the first step of the pipeline.
+
+use crate::core::Core;
+use crate::credentials::Credential;
+use crate::fault::Fault;
+use bulla_api::{AccountId, ApiError, ErrorCode, PARTITION, Region, Service};
+use bulla_sigv4 as sigv4;
+use std::sync::Arc;
+
+/// A caller of whom we know who it is: nothing but a signature that holds, or a local connection, makes one.
+#[derive(Debug, Clone)]
+pub struct Authenticated {
+    principal: Arc<Principal>,
+    region: Region,
+    service: Option<Service>,
+    via: Via,
+}
+
+impl Authenticated {
+    /// Who calls.
+    #[must_use]
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// The caller's account: the one in which it acts.
+    #[must_use]
+    pub fn account(&self) -> AccountId {
+        self.principal.account
+    }
+
+    /// The region that is asked.
+    #[must_use]
+    pub const fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// The way it came.
+    #[must_use]
+    pub const fn via(&self) -> Via {
+        self.via
+    }
+
+    /// The service that the signature is for; local callers may ask each.
+    #[must_use]
+    pub const fn service(&self) -> Option<Service> {
+        self.service
+    }
+}
+
+/// An identity that can call. In this version, the root of an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    account: AccountId,
+    access_key_id: Option<String>,
+}
+
+impl Principal {
+    /// The account that it belongs to.
+    #[must_use]
+    pub const fn account(&self) -> AccountId {
+        self.account
+    }
+
+    /// Its unique id: for the root, the account id.
+    #[must_use]
+    pub fn unique_id(&self) -> String {
+        self.account.to_string()
+    }
+
+    /// `arn:aws:iam::ACCOUNT:root`.
+    #[must_use]
+    pub fn arn(&self) -> String {
+        format!("arn:{PARTITION}:iam::{}:root", self.account)
+    }
+
+    /// The access key that it used, over the network.
+    #[must_use]
+    pub fn access_key_id(&self) -> Option<&str> {
+        self.access_key_id.as_deref()
+    }
+
+    /// Whether it is the root of `account`.
+    #[must_use]
+    pub fn is_root_of(&self, account: AccountId) -> bool {
+        self.account == account
+    }
+}
+
+/// The way a request came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Via {
+    /// Over the network, signed.
+    Network,
+    /// Through the server's socket in its data directory, by this user of the host.
+    AdminSocket {
+        /// The peer's user id, from the kernel.
+        uid: u32,
+    },
+    /// In this process.
+    Embedded,
+}
+
+/// A request whose caller is not known, or that was refused before it mattered. It is answered and recorded all the
+/// same: hand it to [`Engine::dispatch`](crate::Engine::dispatch).
+#[derive(Debug, Clone)]
+pub struct AuthFailure {
+    pub(crate) fault: Fault,
+    pub(crate) claimed_access_key_id: Option<String>,
+    pub(crate) claimed_region: Option<Region>,
+}
+
+impl AuthFailure {
+    /// A request that was refused before anything was known of its caller (too long, not HTTP as it should be).
+    #[must_use]
+    pub fn refused(error: ApiError) -> Self {
+        Self { fault: Fault::Answer(error), claimed_access_key_id: None, claimed_region: None }
+    }
+
+    /// What the caller is told.
+    #[must_use]
+    pub fn error(&self) -> ApiError {
+        self.fault.to_answer()
+    }
+}
+
+/// The services whose signatures are taken.
+const SERVICES: &[&str] = &["kms", "sts"];
+
+/// Longest access key id that is looked up; AWS's are 16 to 128 characters.
+const ACCESS_KEY_ID_MAX: usize = 128;
+
+impl Core {
+    /// Verifies a signed request.
+    pub(crate) async fn authenticate(
+        &self,
+        request: &sigv4::Request<'_>,
+    ) -> Result<Authenticated, AuthFailure> {
+        let presented = sigv4::parse_authorization(request).map_err(|error| failure(&error, None))?;
+        self.verify(request, &presented).await.map_err(|fault| AuthFailure {
+            fault,
+            claimed_access_key_id: Some(presented.access_key_id.clone()),
+            claimed_region: presented.scope.region.parse().ok(),
+        })
+    }
+
+    async fn verify(
+        &self,
+        request: &sigv4::Request<'_>,
+        presented: &sigv4::Presented,
+    ) -> Result<Authenticated, Fault> {
+        let now = sigv4::Instant::from_seconds(self.clock.wall_ms().div_euclid(1000));
+        let regions: Vec<&str> = self.regions.iter().map(Region::as_str).collect();
+        let policy = sigv4::VerifyPolicy { regions: &regions, services: SERVICES };
+        let known = match is_access_key_id(&presented.access_key_id) {
+            true => self.credential(&presented.access_key_id).await?,
+            false => None,
+        };
+        // A root access key has no session token: one that comes with it belongs to another key.
+        let usable = known.filter(|credential| credential.is_active() && presented.session_token.is_none());
+        let Some(credential) = usable else {
+            return Err(refusal(&sigv4::verify_unknown(request, presented, now, &policy)));
+        };
+        let key = self.signing_key(&credential, &presented.scope).await?;
+        let verified =
+            sigv4::verify(request, presented, &key, now, &policy).map_err(|error| refusal(&error))?;
+        credential.keep_signing_key(&presented.scope, &key);
+        Authenticated::from_verified(&verified, &credential, self)
+    }
+
+    /// The root of an account, for a caller of this host.
+    pub(crate) async fn local_caller(
+        &self,
+        account: Option<AccountId>,
+        region: Option<Region>,
+        via: Via,
+    ) -> Result<Authenticated, ApiError> {
+        let not_served = |what: String| Err(ApiError::new(ErrorCode::ValidationException, what));
+        let region = match region {
+            Some(region) if !self.regions.contains(&region) => {
+                return not_served(format!("Region {region} is not served by this store."));
+            }
+            Some(region) => region,
+            None => self.regions.first().cloned().ok_or_else(ApiError::internal)?,
+        };
+        let accounts = self.account_ids().await.map_err(|fault| fault.answer_and_log())?;
+        let account = match account {
+            Some(account) if !accounts.contains(&account) => {
+                return not_served(format!("Account {account} is not in this store."));
+            }
+            Some(account) => account,
+            None => accounts.first().copied().ok_or_else(ApiError::internal)?,
+        };
+        let principal = Arc::new(Principal { account, access_key_id: None });
+        Ok(Authenticated { principal, region, service: None, via })
+    }
+}
+
+impl Authenticated {
+    fn from_verified(
+        verified: &sigv4::Verified,
+        credential: &Credential,
+        core: &Core,
+    ) -> Result<Self, Fault> {
+        let scope = verified.scope();
+        let service = match scope.service.as_str() {
+            "kms" => Service::Kms,
+            "sts" => Service::Sts,
+            _ => return Err(Fault::bug("a scope of a service that isn't served was verified")),
+        };
+        // sts is asked in us-east-1 also where that is not among the regions.
+        let region = match core.regions.iter().find(|region| region.as_str() == scope.region) {
+            Some(region) => region.clone(),
+            None => scope.region.parse().map_err(|_| Fault::bug("a scope of no region was verified"))?,
+        };
+        Ok(Self {
+            principal: Arc::clone(&credential.principal),
+            region,
+            service: Some(service),
+            via: Via::Network,
+        })
+    }
+}
+
+impl Principal {
+    /// Only from a credential record that was read authentic.
+    pub(crate) fn root(account: AccountId, access_key_id: &str) -> Self {
+        Self { account, access_key_id: Some(access_key_id.to_owned()) }
+    }
+}
+
+fn is_access_key_id(text: &str) -> bool {
+    (1..=ACCESS_KEY_ID_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+fn refusal(error: &sigv4::SigV4Error) -> Fault {
+    Fault::Answer(ApiError::new(ErrorCode::from_name(error.code()), error.to_string()))
+}
+
+fn failure(error: &sigv4::SigV4Error, claimed: Option<&sigv4::Presented>) -> AuthFailure {
+    AuthFailure {
+        fault: refusal(error),
+        claimed_access_key_id: claimed.map(|presented| presented.access_key_id.clone()),
+        claimed_region: None,
+    }
+}

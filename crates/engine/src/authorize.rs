@@ -1,0 +1,395 @@
+//! The one door: what a request may touch. The third step of the pipeline.
+//!
+//! The operation's row says what is demanded; the operation only says which member of its input names the key, the alias
+//! or the ciphertext of each role. A candidate that is looked up reveals nothing before it is allowed.
+
+use crate::authenticate::{Authenticated, Principal};
+use crate::core::Core;
+use crate::fault::Fault;
+use crate::keys::{Alias, Key, alias_arn, key_arn};
+use crate::operations::Executes;
+use crate::parse::Parsed;
+use crate::pipeline::Executed;
+use crate::record::Place;
+use bulla_api::{
+    AccountId, AliasName, Demand, EncryptionContext, ErrorCode, KeyRef, PARTITION, Role, SecretBytes, When,
+};
+use bulla_audit::Resource;
+use bulla_crypto::LockedKey;
+use bulla_crypto::blob::{self, BackingKeyId, BlobHeader, ParsedBlob};
+use std::sync::Arc;
+
+/// Which members of an input name what the row's roles speak of.
+#[derive(Default)]
+pub(crate) struct Names<'i> {
+    /// [`Role::Key`].
+    pub(crate) key: Option<KeyName<'i>>,
+    /// [`Role::CiphertextKey`].
+    pub(crate) ciphertext: Option<Ciphertext<'i>>,
+    /// [`Role::DestinationKey`].
+    pub(crate) destination: Option<KeyName<'i>>,
+    /// [`Role::Alias`] and [`Role::AliasTarget`].
+    pub(crate) alias: Option<&'i str>,
+    /// Whether the request carries tags, for [`When::Tagged`].
+    pub(crate) tagged: bool,
+    /// Grants that the caller refers to.
+    pub(crate) grant_tokens: &'i [String],
+}
+
+/// A member that names a key.
+#[derive(Clone, Copy)]
+pub(crate) struct KeyName<'i> {
+    text: &'i str,
+    aliases: bool,
+}
+
+impl<'i> KeyName<'i> {
+    /// By id, ARN, alias or alias ARN: what most cryptographic operations take.
+    pub(crate) const fn any(text: &'i str) -> Self {
+        Self { text, aliases: true }
+    }
+
+    /// By id or ARN: what management operations take.
+    pub(crate) const fn id_or_arn(text: &'i str) -> Self {
+        Self { text, aliases: false }
+    }
+}
+
+/// A ciphertext, and the key that the caller says it is of.
+#[derive(Clone, Copy)]
+pub(crate) struct Ciphertext<'i> {
+    pub(crate) blob: &'i [u8],
+    pub(crate) stated_key: Option<&'i str>,
+}
+
+/// A request that may be carried out: with one handle for each of its row's demands. Nothing but [`Core::authorize`] makes
+/// one.
+pub(crate) struct Authorized<'p, O: Executes> {
+    parsed: &'p Parsed<O>,
+    handles: Vec<(Role, Handle)>,
+    place: Place,
+}
+
+enum Handle {
+    Account,
+    Key(KeyHandle),
+    Alias(AliasHandle),
+}
+
+/// The right to do with one key what one demand asked for. The way to its material.
+pub(crate) struct KeyHandle {
+    key: Arc<Key>,
+}
+
+/// The right to do with one alias what one demand asked for.
+pub(crate) struct AliasHandle {
+    pub(crate) name: AliasName,
+    pub(crate) arn: String,
+    pub(crate) current: Option<Arc<Alias>>,
+}
+
+/// To a caller of another account, or without a key to speak of, all these are one.
+const CIPHERTEXT_REFUSED: &str = "The ciphertext refers to a customer master key that does not exist, does not exist in \
+                                  this region, or you are not allowed to access.";
+
+impl Core {
+    /// Decides whether the request may be carried out. `resources` gets the keys that it touches, for the audit record.
+    pub(crate) async fn authorize<'p, O: Executes>(
+        &self,
+        parsed: &'p Parsed<O>,
+        resources: &mut Vec<Resource>,
+    ) -> Result<Authorized<'p, O>, Fault> {
+        let caller = parsed.caller();
+        let place = Place { account: caller.account(), region: caller.region().clone() };
+        let names = O::names(parsed.input());
+        let mut handles = Vec::with_capacity(O::ROW.demands.len());
+        for demand in O::ROW.demands {
+            if demand.when == When::Tagged && !names.tagged {
+                continue;
+            }
+            if let Some(handle) = self.handle(caller, &place, &names, demand).await? {
+                if let Handle::Key(KeyHandle { key }) = &handle {
+                    touch(resources, key);
+                }
+                handles.push((demand.role, handle));
+            }
+        }
+        Ok(Authorized { parsed, handles, place })
+    }
+
+    async fn handle(
+        &self,
+        caller: &Authenticated,
+        place: &Place,
+        names: &Names<'_>,
+        demand: &Demand,
+    ) -> Result<Option<Handle>, Fault> {
+        let unnamed = Fault::bug("an operation doesn't name what its row demands");
+        let key = match demand.role {
+            Role::Account => {
+                require(caller.principal(), place.account, demand.action, || "*".to_owned())?;
+                return Ok(Some(Handle::Account));
+            }
+            Role::Alias => {
+                let name = alias_name(names.alias.ok_or(unnamed)?)?;
+                let arn = alias_arn(place, &name);
+                require(caller.principal(), place.account, demand.action, || arn.clone())?;
+                let current = self.alias(place, &name).await?;
+                return Ok(Some(Handle::Alias(AliasHandle { name, arn, current })));
+            }
+            Role::AliasTarget => {
+                let name = alias_name(names.alias.ok_or(unnamed)?)?;
+                let Some(alias) = self.alias(place, &name).await? else { return Ok(None) };
+                // A key that is being deleted leaves its aliases for a moment.
+                let Some(key) = self.key(place, alias.record.target).await? else { return Ok(None) };
+                require(caller.principal(), key.place.account, demand.action, || key.arn.clone())?;
+                key
+            }
+            Role::Key => self.named_key(caller, place, names.key.ok_or(unnamed)?, demand.action).await?,
+            Role::DestinationKey => {
+                self.named_key(caller, place, names.destination.ok_or(unnamed)?, demand.action).await?
+            }
+            Role::CiphertextKey => {
+                self.ciphertext_key(caller, place, names.ciphertext.ok_or(unnamed)?, demand.action).await?
+            }
+        };
+        Ok(Some(Handle::Key(KeyHandle { key })))
+    }
+
+    /// The key that a member names, allowed.
+    pub(crate) async fn named_key(
+        &self,
+        caller: &Authenticated,
+        place: &Place,
+        name: KeyName<'_>,
+        action: &'static str,
+    ) -> Result<Arc<Key>, Fault> {
+        let not_found = |text: String| Fault::answer(ErrorCode::NotFoundException, text);
+        let invalid = || not_found(format!("Invalid keyId '{}'", name.text));
+        let reference: KeyRef = name.text.parse().map_err(|_| invalid())?;
+        let stated = match &reference {
+            KeyRef::Arn(arn) => Some((&arn.region, arn.account)),
+            KeyRef::AliasArn(arn) => Some((&arn.region, arn.account)),
+            KeyRef::Id(_) | KeyRef::Alias(_) => None,
+        };
+        if let Some((region, account)) = stated {
+            if *region != place.region {
+                return Err(not_found(format!("Invalid arn {region}")));
+            }
+            // Before anything is looked up: the answer is the same whether it exists or not.
+            require(caller.principal(), account, action, || name.text.to_owned())?;
+        }
+        let id = match reference {
+            KeyRef::Alias(_) if !name.aliases => return Err(invalid()),
+            KeyRef::AliasArn(_) if !name.aliases => {
+                return Err(Fault::answer(
+                    ErrorCode::InvalidArnException,
+                    format!("Invalid arn {}", name.text),
+                ));
+            }
+            KeyRef::Id(id) => id,
+            KeyRef::Arn(arn) => arn.key_id,
+            KeyRef::Alias(alias) | KeyRef::AliasArn(bulla_api::AliasArn { name: alias, .. }) => {
+                let found = self.alias(place, &alias).await?;
+                let gone = || not_found(format!("Alias {} is not found.", alias_arn(place, &alias)));
+                found.ok_or_else(gone)?.record.target
+            }
+        };
+        let gone = || not_found(format!("Key '{}' does not exist", key_arn(place, id)));
+        let key = self.key(place, id).await?.ok_or_else(gone)?;
+        require(caller.principal(), key.place.account, action, || key.arn.clone())?;
+        Ok(key)
+    }
+
+    /// The key of a ciphertext, allowed.
+    async fn ciphertext_key(
+        &self,
+        caller: &Authenticated,
+        place: &Place,
+        ciphertext: Ciphertext<'_>,
+        action: &'static str,
+    ) -> Result<Arc<Key>, Fault> {
+        let stated = match ciphertext.stated_key {
+            Some(text) => Some(self.named_key(caller, place, KeyName::any(text), action).await?),
+            None => None,
+        };
+        let parsed = blob::parse(ciphertext.blob).map_err(|_| not_authentic())?;
+        let header = parsed.header();
+        if let Some(stated) = stated {
+            return if stated.is_of(header) {
+                Ok(stated)
+            } else {
+                Err(Fault::answer(
+                    ErrorCode::IncorrectKeyException,
+                    "The key ID in the request does not identify a CMK that can perform this operation.",
+                ))
+            };
+        }
+        let refused = || Fault::answer(ErrorCode::AccessDeniedException, CIPHERTEXT_REFUSED);
+        if !allows(caller.principal(), header.account()) {
+            return Err(refused());
+        }
+        if header.region().is_some_and(|region| *region != place.region) {
+            return Err(refused());
+        }
+        self.key(place, header.key_id()).await?.ok_or_else(refused)
+    }
+}
+
+/// Today's whole policy: the root of the account that owns the resource, and nobody else. Key policies, IAM policies and
+/// grants will be asked here.
+fn allows(principal: &Principal, owner: AccountId) -> bool {
+    principal.is_root_of(owner)
+}
+
+fn require(
+    principal: &Principal,
+    owner: AccountId,
+    action: &'static str,
+    resource: impl FnOnce() -> String,
+) -> Result<(), Fault> {
+    if allows(principal, owner) {
+        return Ok(());
+    }
+    Err(Fault::answer(
+        ErrorCode::AccessDeniedException,
+        format!(
+            "User: {} is not authorized to perform: {action} on resource: {} because no resource-based policy allows the \
+             {action} action",
+            principal.arn(),
+            resource()
+        ),
+    ))
+}
+
+fn touch(resources: &mut Vec<Resource>, key: &Key) {
+    if resources.iter().all(|resource| resource.arn != key.arn) {
+        resources.push(Resource {
+            account_id: key.place.account.to_string(),
+            kind: "AWS::KMS::Key",
+            arn: key.arn.clone(),
+        });
+    }
+}
+
+/// An alias as management operations name it.
+fn alias_name(text: &str) -> Result<AliasName, Fault> {
+    if !text.starts_with("alias/") {
+        return Err(Fault::answer(
+            ErrorCode::ValidationException,
+            "Alias must start with the prefix \"alias/\". Please see \
+             https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html",
+        ));
+    }
+    let invalid = |message: String| Fault::answer(ErrorCode::InvalidAliasNameException, message);
+    let name: AliasName = text.parse().map_err(|_| invalid(format!("{text} is not a valid alias name.")))?;
+    if name.is_reserved() {
+        return Err(invalid(format!("{text} is reserved: alias names can't begin with alias/aws/.")));
+    }
+    Ok(name)
+}
+
+/// InvalidCiphertextException has no message, whatever is wrong.
+fn not_authentic() -> Fault {
+    Fault::answer(ErrorCode::InvalidCiphertextException, "")
+}
+
+impl Key {
+    /// Whether a blob's header names this key, as this region has it.
+    fn is_of(&self, header: &BlobHeader) -> bool {
+        header.account() == self.place.account
+            && header.key_id() == self.id
+            && header.region().is_none_or(|region| *region == self.place.region)
+    }
+}
+
+impl<'p, O: Executes> Authorized<'p, O> {
+    pub(crate) fn input(&self) -> &'p O::Input {
+        self.parsed.input()
+    }
+
+    pub(crate) fn caller(&self) -> &'p Authenticated {
+        self.parsed.caller()
+    }
+
+    /// The caller's account and region.
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The key that was allowed in this role.
+    pub(crate) fn key(&self, role: Role) -> Result<&KeyHandle, Fault> {
+        let found = self.handles.iter().find_map(|(of, handle)| match handle {
+            Handle::Key(key) if *of == role => Some(key),
+            _ => None,
+        });
+        found.ok_or(Fault::bug("an operation asks for a key that its row doesn't demand"))
+    }
+
+    /// The key that the alias points to, if there is one.
+    pub(crate) fn alias_target(&self) -> Option<&KeyHandle> {
+        self.key(Role::AliasTarget).ok()
+    }
+
+    /// The alias that was allowed.
+    pub(crate) fn alias(&self) -> Result<&AliasHandle, Fault> {
+        let found = self.handles.iter().find_map(|(_, handle)| match handle {
+            Handle::Alias(alias) => Some(alias),
+            _ => None,
+        });
+        found.ok_or(Fault::bug("an operation asks for an alias that its row doesn't demand"))
+    }
+
+    /// Done, with nothing to change.
+    pub(crate) fn done(self, output: O::Output) -> Executed<O> {
+        Executed::new(output)
+    }
+}
+
+impl std::ops::Deref for KeyHandle {
+    type Target = Key;
+    fn deref(&self) -> &Key {
+        &self.key
+    }
+}
+
+impl KeyHandle {
+    /// Seals a plaintext under the key's newest material.
+    pub(crate) async fn seal(
+        &self,
+        core: &Core,
+        context: &EncryptionContext,
+        plaintext: &[u8],
+    ) -> Result<Vec<u8>, Fault> {
+        let current = self.key.record.backing_keys.last().ok_or(Fault::Incomplete("a key"))?;
+        let backing = current.material_id.backing_key_id();
+        let material = self.material(core, backing).await?.ok_or(Fault::Incomplete("a key's material"))?;
+        let header = BlobHeader::new(self.key.place.account, &self.key.place.region, self.key.id, backing);
+        Ok(blob::seal(&material, PARTITION, &header, context, plaintext, core.rng())?)
+    }
+
+    /// Opens a blob of this key, whichever of its materials sealed it. Gives the material's id too.
+    pub(crate) async fn open(
+        &self,
+        core: &Core,
+        context: &EncryptionContext,
+        ciphertext: &[u8],
+    ) -> Result<(SecretBytes, String), Fault> {
+        let parsed: ParsedBlob<'_> = blob::parse(ciphertext).map_err(|_| not_authentic())?;
+        let backing = parsed.header().backing_key_id();
+        let known = self.key.record.backing_keys.iter().rev();
+        let used = known.map(|key| key.material_id).find(|id| id.backing_key_id() == backing);
+        let used = used.ok_or_else(not_authentic)?;
+        let material = self.material(core, backing).await?.ok_or(Fault::Incomplete("a key's material"))?;
+        let plaintext = blob::open(&material, PARTITION, &parsed, context).map_err(|_| not_authentic())?;
+        Ok((plaintext, used.to_string()))
+    }
+
+    async fn material(
+        &self,
+        core: &Core,
+        backing: BackingKeyId,
+    ) -> Result<Option<Arc<LockedKey<32>>>, Fault> {
+        core.material(&self.key, backing).await
+    }
+}

@@ -1,0 +1,99 @@
+//! What goes on beside the requests.
+
+use crate::core::Core;
+use crate::fault::Fault;
+use crate::trail::{ADMIN_SOURCE, ServiceEvent, service_record};
+use bulla_audit::Parameters;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::time::MissedTickBehavior;
+
+/// How often refusals that were only counted are recorded.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// How often the time is remembered, due deletions are looked for, and what failed is tried again.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Until `shutdown` is ready.
+pub(crate) async fn run(core: &Arc<Core>, shutdown: impl Future<Output = ()> + Send) {
+    let mut shutdown = std::pin::pin!(shutdown);
+    let mut seconds = tokio::time::interval(SECOND);
+    seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut minutes = tokio::time::interval(MINUTE);
+    minutes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut shutdown => return,
+            () = core.outbox_filled.notified() => report("relaying audit records", core.relay().await),
+            _ = minutes.tick() => tick(core).await,
+            _ = seconds.tick() => flush_refusals(core).await,
+        }
+    }
+}
+
+/// One round of what is done each minute.
+pub(crate) async fn tick(core: &Arc<Core>) {
+    flush_refusals(core).await;
+    core.clock_watch.look(&*core.clock);
+    report("remembering the time", core.write_clock_watch().await);
+    report("deleting keys that are due", core.delete_due_keys().await.map(|_| ()));
+    purge_if_wanted(core).await;
+    report("relaying audit records", core.relay().await);
+}
+
+/// Records how many requests were refused before authentication without a record of their own.
+pub(crate) async fn flush_refusals(core: &Core) {
+    let counted = core.preauth.take_counted();
+    if counted == 0 {
+        return;
+    }
+    let event = ServiceEvent {
+        source: ADMIN_SOURCE,
+        name: "UnauthenticatedRequests",
+        account: None,
+        region: String::new(),
+        key_arn: None,
+        data: Some(Parameters::new().maybe_number("count", i64::try_from(counted).ok())),
+    };
+    if let Err(error) = core.audit.record(service_record(core, event).entry).await {
+        core.preauth.put_back(counted);
+        tracing::error!(%error, counted, "refused requests could not be recorded");
+    }
+}
+
+/// Deleted material that a reader held in the store's files is made unreadable once the reader is gone.
+pub(crate) async fn purge_if_wanted(core: &Core) {
+    if !core.purge_wanted.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    if let Err(error) = core.vault.store().purge().await {
+        core.purge_wanted.store(true, Ordering::SeqCst);
+        tracing::warn!(%error, "deleted key material may still stand in the store's log; tried again in a minute");
+    }
+}
+
+fn report(what: &str, outcome: Result<(), Fault>) {
+    if let Err(fault) = outcome {
+        tracing::error!(cause = %fault, "{what} failed; tried again in a minute");
+    }
+}
+
+impl Core {
+    /// How many changes wait for the audit log, as the store has it.
+    pub(crate) async fn count_outbox(&self) -> Result<(), Fault> {
+        let mut head = self.outbox.lock().await;
+        let next = self.outbox_head(&mut head).await?.next();
+        let prefix = crate::record::outbox_path().children();
+        let first = self.vault.scan(prefix, None, 1).await?;
+        let first = first.records.first().map(|(path, _)| path.last());
+        let first: Option<u64> = first.and_then(|text| String::from_utf8(text).ok()?.parse().ok());
+        let pending = first.map_or(0, |first| next.saturating_sub(first));
+        self.outbox_pending.store(pending, Ordering::SeqCst);
+        if pending > 0 {
+            self.outbox_filled.notify_one();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,254 @@
+//! Changes: what an operation wants written, and the one place where it is committed together with its audit record.
+
+use crate::core::Core;
+use crate::fault::Fault;
+use crate::keys::{Alias, Key};
+use crate::record::{AliasRecord, Counts, KIND_ACCESS_KEY, KIND_ALIAS, KIND_KEY, KeyRecord, Place};
+use bulla_api::{AccountId, AliasName, KeyId, Region};
+use bulla_audit::Entry;
+use bulla_crypto::LockedKey;
+use bulla_store::{Fields, Generation, Header, Path, StoreError, Transaction, VaultError};
+use std::sync::Arc;
+
+/// What is to be written, all or nothing, and what it rests on.
+#[derive(Default)]
+pub(crate) struct Change {
+    steps: Vec<Step>,
+}
+
+enum Step {
+    Absent(Path),
+    At(Path, Generation),
+    Put(Path, Fields),
+    PutMaterial(Path, Fields, LockedKey<32>),
+    Delete(Path),
+    DeleteMaterial(Path),
+    Header(fn(&mut Header, &str), String),
+}
+
+/// Proof that a change is durable, together with its audit record.
+pub(crate) struct Committed(());
+
+impl Change {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn expect_absent(&mut self, path: Path) -> &mut Self {
+        self.steps.push(Step::Absent(path));
+        self
+    }
+
+    pub(crate) fn expect_at(&mut self, path: Path, generation: Generation) -> &mut Self {
+        self.steps.push(Step::At(path, generation));
+        self
+    }
+
+    pub(crate) fn put(&mut self, path: Path, fields: Fields) -> &mut Self {
+        self.steps.push(Step::Put(path, fields));
+        self
+    }
+
+    pub(crate) fn put_material(&mut self, path: Path, fields: Fields, key: LockedKey<32>) -> &mut Self {
+        self.steps.push(Step::PutMaterial(path, fields, key));
+        self
+    }
+
+    pub(crate) fn delete(&mut self, path: Path) -> &mut Self {
+        self.steps.push(Step::Delete(path));
+        self
+    }
+
+    pub(crate) fn delete_material(&mut self, path: Path) -> &mut Self {
+        self.steps.push(Step::DeleteMaterial(path));
+        self
+    }
+
+    /// Changes the store's header too. `text` is what the change needs.
+    pub(crate) fn header(&mut self, change: fn(&mut Header, &str), text: String) -> &mut Self {
+        self.steps.push(Step::Header(change, text));
+        self
+    }
+
+    /// The key must be as it was seen.
+    pub(crate) fn expect_key(&mut self, key: &Key) -> &mut Self {
+        self.expect_at(key.place.key(key.id), key.generation)
+    }
+
+    /// The key as it was seen gets a new record.
+    pub(crate) fn update_key(&mut self, key: &Key, record: &KeyRecord) -> &mut Self {
+        self.expect_key(key).put(key.place.key(key.id), record.to_fields())
+    }
+
+    /// The alias must be as it was seen, or not be there.
+    pub(crate) fn expect_alias(
+        &mut self,
+        place: &Place,
+        name: &AliasName,
+        seen: Option<&Alias>,
+    ) -> &mut Self {
+        match seen {
+            Some(alias) => self.expect_at(place.alias(name), alias.generation),
+            None => self.expect_absent(place.alias(name)),
+        }
+    }
+
+    /// Puts an alias and its index record. State the alias's precondition first.
+    pub(crate) fn put_alias(&mut self, place: &Place, name: &AliasName, record: &AliasRecord) -> &mut Self {
+        self.put(place.alias(name), record.to_fields())
+            .put(place.alias_of_key(record.target, name), crate::record::marker_fields())
+    }
+
+    fn paths(&self) -> Vec<Path> {
+        let path = |step: &Step| match step {
+            Step::Put(path, _)
+            | Step::PutMaterial(path, ..)
+            | Step::Delete(path)
+            | Step::DeleteMaterial(path)
+            | Step::Absent(path)
+            | Step::At(path, _) => Some(path.clone()),
+            Step::Header(..) => None,
+        };
+        self.steps.iter().filter_map(path).collect()
+    }
+
+    async fn apply(self, transaction: &mut Transaction<'_>) -> Result<(), VaultError> {
+        for step in self.steps {
+            match step {
+                Step::Absent(path) => {
+                    transaction.expect_absent(path);
+                }
+                Step::At(path, generation) => {
+                    transaction.expect_at(path, generation);
+                }
+                Step::Put(path, fields) => {
+                    transaction.put(path, &fields)?;
+                }
+                Step::PutMaterial(path, fields, key) => {
+                    transaction.put_secret(path, &fields, &key)?;
+                }
+                Step::Delete(path) => {
+                    transaction.delete(path);
+                }
+                Step::DeleteMaterial(path) => {
+                    transaction.delete_secret(path);
+                }
+                Step::Header(change, text) => {
+                    transaction.change_header(|header| change(header, &text)).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A record of the audit that belongs to a change.
+pub(crate) struct ChangeRecord {
+    pub(crate) event_id: String,
+    pub(crate) entry: Entry,
+}
+
+impl Core {
+    /// Commits a change together with its audit record. Also when the caller stops waiting: what was begun is finished, and
+    /// what is in memory follows it.
+    pub(crate) async fn commit(
+        self: &Arc<Self>,
+        change: Change,
+        record: ChangeRecord,
+    ) -> Result<Committed, Fault> {
+        let core = Arc::clone(self);
+        let work = async move { core.commit_now(change, record).await };
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => {
+                runtime.spawn(work).await.unwrap_or(Err(Fault::bug("a commit was cancelled or panicked")))
+            }
+            Err(_) => work.await,
+        }
+    }
+
+    async fn commit_now(self: Arc<Self>, change: Change, record: ChangeRecord) -> Result<Committed, Fault> {
+        let paths = change.paths();
+        let outcome = self.commit_with_outbox(change, record).await;
+        // What stood in memory rests on what was there before; after a conflict it is known to be stale, and after an
+        // unknown outcome nothing is known.
+        self.epoch.advance();
+        match &outcome {
+            Err(Fault::Vault(VaultError::Store(StoreError::OutcomeUnknown(_)))) => self.forget_all(),
+            Err(Fault::Vault(VaultError::Store(StoreError::Conflict(path)))) => {
+                self.forget(path);
+                paths.iter().for_each(|path| self.forget(path));
+            }
+            _ => paths.iter().for_each(|path| self.forget(path)),
+        }
+        outcome.map(|()| Committed(()))
+    }
+
+    async fn commit_with_outbox(&self, change: Change, record: ChangeRecord) -> Result<(), Fault> {
+        // One change at a time: their audit records are numbered by one record of the store.
+        let mut head = self.outbox.lock().await;
+        let known = self.outbox_head(&mut head).await?;
+        let mut transaction = self.vault.transaction();
+        change.apply(&mut transaction).await?;
+        let next = known.add_to(&mut transaction, record)?;
+        *head = None;
+        let committed = transaction.commit().await?;
+        *head = Some(next);
+        drop(head);
+        if !committed.purged {
+            self.purge_wanted.store(true, std::sync::atomic::Ordering::SeqCst);
+        }
+        self.outbox_pending.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        self.outbox_filled.notify_one();
+        Ok(())
+    }
+
+    /// Drops from memory what is known of the record at `path`.
+    pub(crate) fn forget(&self, path: &Path) {
+        let components = path.components();
+        let text = |index: usize| components.get(index).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let (Some(kind), Some(id)) = (text(3), text(4)) else { return };
+        let place = || Some((text(1)?.parse::<AccountId>().ok()?, text(2)?.parse::<Region>().ok()?));
+        match kind {
+            KIND_ACCESS_KEY => self.credentials.evict(&id.to_owned()),
+            KIND_KEY => {
+                if let (Some((account, region)), Ok(key)) = (place(), id.parse::<KeyId>()) {
+                    self.keys.evict(&(account, region, key));
+                }
+            }
+            KIND_ALIAS => {
+                if let (Some((account, region)), Ok(name)) = (place(), id.parse::<AliasName>()) {
+                    self.aliases.evict(&(account, region, name));
+                }
+            }
+            "material" => {
+                if let (Some((account, region)), Ok(key)) = (place(), id.parse::<KeyId>()) {
+                    self.evict_materials(&Place { account, region }, key);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Drops all that is known of the store's records.
+    pub(crate) fn forget_all(&self) {
+        self.keys.clear();
+        self.aliases.clear();
+        self.materials.clear();
+        self.credentials.clear();
+    }
+
+    /// The counts of an account and region, and the precondition that they stay so.
+    pub(crate) async fn counts(&self, place: &Place, change: &mut Change) -> Result<Counts, Fault> {
+        let path = place.counts();
+        match self.vault.read(&path).await? {
+            Some(stored) => {
+                change.expect_at(path, stored.generation);
+                Ok(Counts::of(stored.fields))
+            }
+            None => {
+                change.expect_absent(path);
+                Ok(Counts::default())
+            }
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What all parts of the engine share: the store's records, what is kept of them in memory, and the seams.
+
+use crate::accounts;
+use crate::background;
+use crate::cache::{Cache, Epoch};
+use crate::clock::Clock;
+use crate::clock_watch::ClockWatch;
+use crate::credentials::Credential;
+use crate::engine::{EngineOptions, EngineParts, NewStore, OpenError, Status};
+use crate::fault::Fault;
+use crate::keys::{Alias, Key};
+use crate::material::MaterialKey;
+use crate::outbox::OutboxHead;
+use crate::preauth::PreAuth;
+use bulla_api::{AccountId, AliasName, KeyId, LocalFailure, LocalFailureKind, PARTITION, Region};
+use bulla_audit::AuditSink;
+use bulla_crypto::{LockedKey, Rng};
+use bulla_store::{Feed, StoreParams, Vault};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use tokio::sync::{Mutex, Notify};
+
+/// The engine's inside.
+pub(crate) struct Core {
+    pub(crate) vault: Vault,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) rng: Arc<dyn Rng>,
+    pub(crate) audit: Arc<dyn AuditSink>,
+    pub(crate) options: EngineOptions,
+    /// Those served, the default one first.
+    pub(crate) regions: Vec<Region>,
+    pub(crate) epoch: Epoch,
+    pub(crate) keys: Cache<(AccountId, Region, KeyId), Arc<Key>>,
+    pub(crate) aliases: Cache<(AccountId, Region, AliasName), Arc<Alias>>,
+    pub(crate) materials: Cache<MaterialKey, Arc<LockedKey<32>>>,
+    pub(crate) credentials: Cache<String, Arc<Credential>>,
+    pub(crate) preauth: PreAuth,
+    pub(crate) clock_watch: ClockWatch,
+    /// Held around each commit, so that changes of this process queue up instead of conflicting.
+    pub(crate) outbox: Mutex<Option<OutboxHead>>,
+    pub(crate) outbox_pending: AtomicU64,
+    pub(crate) outbox_filled: Notify,
+    pub(crate) relaying: Mutex<()>,
+    /// Deleted material may still stand in the store's files.
+    pub(crate) purge_wanted: AtomicBool,
+    seen_revision: AtomicU64,
+}
+
+/// Access keys kept in memory.
+const CREDENTIALS_MAX: usize = 10_000;
+
+impl Core {
+    pub(crate) async fn create(parts: EngineParts, new: NewStore) -> Result<Self, OpenError> {
+        let account = new.account.unwrap_or_else(|| accounts::random_id(&*parts.rng));
+        let params = StoreParams {
+            partition: PARTITION.to_owned(),
+            account: account.to_string(),
+            regions: new.regions.iter().map(ToString::to_string).collect(),
+            now_ms: parts.clock.wall_ms(),
+            passphrase: new.passphrase,
+        };
+        Vault::create(Arc::clone(&parts.store), &parts.root, params, Arc::clone(&parts.rng)).await?;
+        Self::open(parts).await
+    }
+
+    pub(crate) async fn open(parts: EngineParts) -> Result<Self, OpenError> {
+        let EngineParts { store, root, clock, rng, audit, options } = parts;
+        // Before anything is read: a change between reading and this is then seen by the first refresh.
+        let revision = store.revision().await.map_err(bulla_store::OpenError::from)?;
+        let vault = Vault::open(store, &root, Arc::clone(&rng)).await?;
+        let named: Vec<String> = options.regions.iter().map(ToString::to_string).collect();
+        let known = vault.header().regions();
+        let in_order =
+            named.iter().zip(&known).all(|(named, known)| named == known) && named.len() <= known.len();
+        if !in_order {
+            vault.update_header(|header| header.set_regions(&named)).await.map_err(Fault::from)?;
+        }
+        let regions = vault
+            .header()
+            .regions()
+            .iter()
+            .map(|region| region.parse())
+            .collect::<Result<Vec<Region>, _>>()
+            .map_err(|_| Fault::Incomplete("the store's regions"))?;
+        let core = Self {
+            clock_watch: ClockWatch::new(&*clock),
+            clock,
+            rng,
+            audit,
+            regions,
+            epoch: Epoch::default(),
+            keys: Cache::new(options.cached_records_max),
+            aliases: Cache::new(options.cached_records_max),
+            materials: Cache::new(options.cached_materials_max),
+            credentials: Cache::new(CREDENTIALS_MAX),
+            preauth: PreAuth::default(),
+            outbox: Mutex::default(),
+            outbox_pending: AtomicU64::new(0),
+            outbox_filled: Notify::new(),
+            relaying: Mutex::default(),
+            purge_wanted: AtomicBool::new(false),
+            seen_revision: AtomicU64::new(revision),
+            vault,
+            options,
+        };
+        let core = Arc::new(core);
+        core.complete_first_account().await?;
+        core.read_clock_watch().await?;
+        core.count_outbox().await?;
+        Arc::try_unwrap(core).map_err(|_| Fault::bug("an engine that is being opened is in use").into())
+    }
+
+    /// Looks for others' changes and drops from memory what they made stale.
+    pub(crate) async fn refresh(&self) -> Result<(), Fault> {
+        let store = self.vault.store();
+        let revision = store.revision().await.map_err(bulla_store::VaultError::from)?;
+        loop {
+            let seen = self.seen_revision.load(Ordering::SeqCst);
+            if seen >= revision {
+                return Ok(());
+            }
+            let feed = store.feed(seen).await.map_err(bulla_store::VaultError::from)?;
+            self.epoch.advance();
+            let next = match feed {
+                Feed::Changes { changes, next } => {
+                    changes.iter().for_each(|change| self.forget(&change.path));
+                    next
+                }
+                Feed::Lost { next } => {
+                    self.forget_all();
+                    next
+                }
+            };
+            self.vault.reload_header().await?;
+            self.seen_revision.fetch_max(next.max(seen + 1), Ordering::SeqCst);
+        }
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        let header = self.vault.header();
+        Status {
+            store_id: header.store_id().to_owned(),
+            accounts: header.accounts().len(),
+            regions: self.regions.clone(),
+            recovery_exported: header.recovery_exported(),
+            clock: self.clock_watch.state(),
+            cached_keys: self.keys.len(),
+            cached_materials: self.materials.len(),
+            outbox_pending: self.outbox_pending.load(Ordering::SeqCst),
+        }
+    }
+
+    pub(crate) async fn close(&self) -> Result<(), LocalFailure> {
+        background::flush_refusals(self).await;
+        let relayed = self.relay().await;
+        let synced = self.audit.sync().await;
+        background::purge_if_wanted(self).await;
+        let closed = self.vault.store().close().await;
+        let failed = |message: String| LocalFailure { kind: LocalFailureKind::Failed, message };
+        relayed.map_err(|fault| fault.to_local_failure().unwrap_or_else(|| failed(fault.to_string())))?;
+        synced.map_err(|error| failed(error.to_string()))?;
+        closed.map_err(|error| failed(error.to_string()))
+    }
+}

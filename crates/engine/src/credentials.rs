@@ -1,0 +1,157 @@
+//! Access keys: made, kept sealed, looked up, and the signing keys that follow from them.
+
+use crate::authenticate::Principal;
+use crate::core::Core;
+use crate::fault::Fault;
+use crate::record::access_key_path;
+use bulla_api::{AccountId, SecretBytes};
+use bulla_crypto::Rng;
+use bulla_sigv4::{Scope, SigningKey};
+use bulla_store::Fields;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// An access key with its secret, as it is given to its owner once. No `Debug`.
+pub struct AccessKey {
+    /// `AKIA` and 16 characters.
+    pub access_key_id: String,
+    /// 40 characters.
+    pub secret_access_key: SecretBytes,
+}
+
+/// What is kept in memory of an access key: not its secret.
+pub(crate) struct Credential {
+    access_key_id: String,
+    pub(crate) principal: Arc<Principal>,
+    active: bool,
+    /// Signing keys of the last few days, regions and services. They go with this value, which goes when the access key's
+    /// record changes: so they are keyed by access key and its version too.
+    signing_keys: RwLock<Vec<(Scope, Arc<SigningKey>)>>,
+}
+
+/// Most signing keys kept for one access key: a few regions and services, around midnight twice.
+const SIGNING_KEYS_MAX: usize = 16;
+
+mod field {
+    pub(super) const ACCOUNT: u16 = 1;
+    pub(super) const SECRET: u16 = 2;
+    pub(super) const ACTIVE: u16 = 3;
+    pub(super) const CREATED_MS: u16 = 4;
+}
+
+impl Credential {
+    pub(crate) fn is_active(&self) -> bool {
+        self.active
+    }
+
+    fn known_signing_key(&self, scope: &Scope) -> Option<Arc<SigningKey>> {
+        let keys = self.signing_keys.read().unwrap_or_else(PoisonError::into_inner);
+        keys.iter().find(|(of, _)| of == scope).map(|(_, key)| Arc::clone(key))
+    }
+
+    /// Keeps a signing key that a signature has proven to be asked for.
+    pub(crate) fn keep_signing_key(&self, scope: &Scope, key: &Arc<SigningKey>) {
+        let mut keys = self.signing_keys.write().unwrap_or_else(PoisonError::into_inner);
+        if keys.iter().all(|(of, _)| of != scope) {
+            if keys.len() >= SIGNING_KEYS_MAX {
+                keys.remove(0);
+            }
+            keys.push((scope.clone(), Arc::clone(key)));
+        }
+    }
+}
+
+impl AccessKey {
+    /// A new one: 80 random bits in the id, 240 in the secret.
+    pub(crate) fn generate(rng: &dyn Rng) -> Self {
+        const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+        const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let mut id = String::from("AKIA");
+        let mut bytes = [0; 16];
+        rng.fill(&mut bytes);
+        id.extend(bytes.iter().map(|byte| char::from(BASE32[usize::from(byte % 32)])));
+        let mut secret = SecretBytes::zeroed(40);
+        // Each random byte becomes, in its place, one of 64 characters: 256 is a multiple of 64, so all are as likely.
+        rng.fill(secret.expose_mut());
+        for byte in secret.expose_mut() {
+            *byte = BASE64[usize::from(*byte % 64)];
+        }
+        Self { access_key_id: id, secret_access_key: secret }
+    }
+
+    /// The record that keeps it. It is wiped when dropped, and only ever written sealed.
+    pub(crate) fn to_fields(&self, account: AccountId, now_ms: i64) -> Fields {
+        let mut fields = Fields::new();
+        fields.set_str(field::ACCOUNT, &account.to_string());
+        fields.set_bytes(field::SECRET, self.secret_access_key.expose());
+        fields.set_bool(field::ACTIVE, true);
+        fields.set_i64(field::CREATED_MS, now_ms);
+        fields
+    }
+}
+
+impl Core {
+    /// The access key of this id, if there is one.
+    pub(crate) async fn credential(&self, access_key_id: &str) -> Result<Option<Arc<Credential>>, Fault> {
+        if self.options.shared {
+            self.refresh().await?;
+        }
+        let cache_key = access_key_id.to_owned();
+        if let Some(credential) = self.credentials.get(&cache_key) {
+            return Ok(Some(credential));
+        }
+        let epoch = self.epoch.now();
+        let Some(stored) = self.vault.read(&access_key_path(access_key_id)).await? else { return Ok(None) };
+        let account = stored.fields.get_str(field::ACCOUNT).and_then(|account| account.parse().ok());
+        let credential = Arc::new(Credential {
+            access_key_id: cache_key.clone(),
+            principal: Arc::new(Principal::root(
+                account.ok_or(Fault::Incomplete("an access key"))?,
+                access_key_id,
+            )),
+            active: stored.fields.get_bool(field::ACTIVE).unwrap_or(false),
+            signing_keys: RwLock::default(),
+        });
+        self.credentials.keep(&self.epoch, epoch, cache_key, Arc::clone(&credential));
+        Ok(Some(credential))
+    }
+
+    /// The signing key for a scope, from memory or derived from the secret, which is read for it and wiped.
+    pub(crate) async fn signing_key(
+        &self,
+        credential: &Credential,
+        scope: &Scope,
+    ) -> Result<Arc<SigningKey>, Fault> {
+        if let Some(key) = credential.known_signing_key(scope) {
+            return Ok(key);
+        }
+        let secret = self.secret_of(&credential.access_key_id).await?;
+        Ok(Arc::new(SigningKey::derive(secret.expose(), &scope.date, &scope.region, &scope.service)))
+    }
+
+    /// The secret of an access key.
+    pub(crate) async fn secret_of(&self, access_key_id: &str) -> Result<SecretBytes, Fault> {
+        let stored = self.vault.read(&access_key_path(access_key_id)).await?;
+        let stored = stored.ok_or(Fault::Incomplete("an access key"))?;
+        let secret = stored.fields.get_bytes(field::SECRET).ok_or(Fault::Incomplete("an access key"))?;
+        Ok(SecretBytes::copy_of(secret))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use bulla_crypto::SystemRng;
+
+    #[test]
+    fn access_keys_look_like_aws_ones_and_differ() {
+        let (a, b) = (AccessKey::generate(&SystemRng), AccessKey::generate(&SystemRng));
+        assert_eq!(a.access_key_id.len(), 20);
+        assert!(a.access_key_id.starts_with("AKIA"));
+        let secret = std::str::from_utf8(a.secret_access_key.expose()).unwrap();
+        assert_eq!(secret.len(), 40);
+        assert!(secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/".contains(&byte)));
+        assert_ne!(a.access_key_id, b.access_key_id);
+        assert_ne!(a.secret_access_key.expose(), b.secret_access_key.expose());
+    }
+}

@@ -1,0 +1,166 @@
+//! Scheduled deletion: the one thing that can't be undone.
+
+use crate::change::Change;
+use crate::clock_watch::ClockState;
+use crate::core::Core;
+use crate::fault::Fault;
+use crate::keys::Key;
+use crate::record::{Counts, Place, deletion_path, deletions_path};
+use crate::trail::{ServiceEvent, service_record};
+use bulla_api::{AliasName, KeyId, KeyState, Service};
+use bulla_audit::Parameters;
+use bulla_store::{Fields, Path, Stored};
+use std::sync::Arc;
+
+/// Deletions looked at in one round.
+const ROUND_MAX: usize = 100;
+
+/// Aliases removed in one commit: each is two records, with a precondition each.
+const ALIASES_PER_COMMIT: usize = 20;
+
+/// In the record of a scheduled deletion: the key is gone, its aliases are going.
+const FIELD_ALIASES_LEFT: u16 = 1;
+
+/// The record of a scheduled deletion.
+pub(crate) fn scheduled_fields() -> Fields {
+    Fields::new()
+}
+
+impl Core {
+    /// Carries out the deletions that are due, if the clock is to be believed. Gives back how many keys are gone.
+    pub(crate) async fn delete_due_keys(self: &Arc<Self>) -> Result<u64, Fault> {
+        if self.clock_watch.look(&*self.clock) != ClockState::Trusted {
+            return Ok(0);
+        }
+        let now_ms = self.clock.wall_ms();
+        let page = self.vault.scan(deletions_path().children(), None, ROUND_MAX).await?;
+        let mut deleted = 0;
+        for (path, scheduled) in page.records {
+            let (due_ms, place, id) = read_path(&path).ok_or(Fault::Incomplete("a scheduled deletion"))?;
+            if due_ms > now_ms {
+                break;
+            }
+            match self.delete_key(&path, &scheduled, due_ms, &place, id).await {
+                Ok(gone) => deleted += u64::from(gone),
+                // The key was changed meanwhile (its deletion cancelled, perhaps): the next round sees how it is then.
+                Err(Fault::Vault(error)) if error.is_conflict() => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(deleted)
+    }
+
+    async fn delete_key(
+        self: &Arc<Self>,
+        path: &Path,
+        scheduled: &Stored,
+        due_ms: i64,
+        place: &Place,
+        id: KeyId,
+    ) -> Result<bool, Fault> {
+        let mut gone = false;
+        if !scheduled.fields.get_bool(FIELD_ALIASES_LEFT).unwrap_or(false) {
+            let key = self.key(place, id).await?;
+            match key {
+                Some(key) if is_due(&key, due_ms) => {
+                    self.delete_material(path, scheduled, &key).await?;
+                    gone = true;
+                }
+                // Neither can be: cancelling removes this record in the same transaction. Nothing is deleted on doubt.
+                _ => {
+                    tracing::error!(key = %id, "a scheduled deletion doesn't fit its key; it is not carried out");
+                    return Ok(false);
+                }
+            }
+        }
+        self.delete_aliases(path, place, id).await?;
+        Ok(gone)
+    }
+
+    /// The key and all its material, in one transaction with its audit record; then nothing of it can be read any more.
+    async fn delete_material(
+        self: &Arc<Self>,
+        path: &Path,
+        scheduled: &Stored,
+        key: &Key,
+    ) -> Result<(), Fault> {
+        let mut change = Change::new();
+        change.expect_at(path.clone(), scheduled.generation);
+        let mut aliases_left = scheduled.fields.clone();
+        aliases_left.set_bool(FIELD_ALIASES_LEFT, true);
+        change.put(path.clone(), aliases_left);
+        change.expect_key(key).delete(key.place.key(key.id)).delete(key.place.key_policy(key.id));
+        for backing in &key.record.backing_keys {
+            change.delete_material(key.place.material(key.id, backing.material_id.backing_key_id()));
+        }
+        let counts = self.counts(&key.place, &mut change).await?;
+        let counts = Counts { keys: counts.keys.saturating_sub(1), ..counts };
+        change.put(key.place.counts(), counts.to_fields());
+        let event = ServiceEvent {
+            source: Service::Kms.event_source(),
+            name: "DeleteKey",
+            account: Some(key.place.account.to_string()),
+            region: key.place.region.to_string(),
+            key_arn: Some(key.arn.clone()),
+            data: Some(Parameters::new().text("keyId", key.arn.as_str())),
+        };
+        self.commit(change, service_record(self, event)).await?;
+        tracing::info!(key = %key.arn, "a key was deleted as scheduled");
+        Ok(())
+    }
+
+    /// The aliases of a key that is gone; then the deletion's own record.
+    async fn delete_aliases(self: &Arc<Self>, path: &Path, place: &Place, id: KeyId) -> Result<(), Fault> {
+        loop {
+            let prefix = place.aliases_of_key(id).children();
+            let page = self.vault.scan(prefix, None, ALIASES_PER_COMMIT).await?;
+            let mut change = Change::new();
+            let mut names = Vec::new();
+            for (index_path, index) in &page.records {
+                let text = String::from_utf8(index_path.last()).unwrap_or_default();
+                let name: AliasName = text.parse().map_err(|_| Fault::Incomplete("an alias's index"))?;
+                change.expect_at(index_path.clone(), index.generation).delete(index_path.clone());
+                // An alias that points elsewhere by now is another key's.
+                if let Some(alias) = self.alias(place, &name).await?
+                    && alias.record.target == id
+                {
+                    change.expect_alias(place, &name, Some(&alias)).delete(place.alias(&name));
+                }
+                names.push(text);
+            }
+            if names.is_empty() {
+                let mut transaction = self.vault.transaction();
+                transaction.delete(path.clone());
+                transaction.commit().await?;
+                return Ok(());
+            }
+            let counts = self.counts(place, &mut change).await?;
+            let counts = Counts { aliases: counts.aliases.saturating_sub(names.len() as u64), ..counts };
+            change.put(place.counts(), counts.to_fields());
+            let event = ServiceEvent {
+                source: Service::Kms.event_source(),
+                name: "DeleteAlias",
+                account: Some(place.account.to_string()),
+                region: place.region.to_string(),
+                key_arn: None,
+                data: Some(
+                    Parameters::new().text("keyId", id.to_string()).text("aliasNames", names.join(" ")),
+                ),
+            };
+            self.commit(change, service_record(self, event)).await?;
+        }
+    }
+}
+
+fn is_due(key: &Key, due_ms: i64) -> bool {
+    key.record.state == KeyState::PendingDeletion && key.record.deletion_ms == Some(due_ms)
+}
+
+/// Date, place and key of a scheduled deletion.
+fn read_path(path: &Path) -> Option<(i64, Place, KeyId)> {
+    let components = path.components();
+    let text = |index: usize| components.get(index).and_then(|bytes| std::str::from_utf8(bytes).ok());
+    let place = Place { account: text(5)?.parse().ok()?, region: text(6)?.parse().ok()? };
+    let (due_ms, id) = (text(4)?.parse().ok()?, text(7)?.parse().ok()?);
+    (deletion_path(due_ms, &place, id) == *path).then_some((due_ms, place, id))
+}

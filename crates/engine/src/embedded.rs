@@ -1,0 +1,60 @@
+//! The engine as a `Kms` in this process.
+
+use crate::authenticate::Authenticated;
+use crate::core::Core;
+use crate::fault::Fault;
+use crate::operations::Executes;
+use crate::parse::Parsed;
+use crate::request::{RequestId, RequestMeta};
+use crate::trail::{Event, Trail};
+use bulla_api::*;
+use std::sync::Arc;
+
+/// The engine in this process, called as one caller. Every call goes the way of a request from the network: validated,
+/// authorised, recorded.
+pub struct EmbeddedKms {
+    core: Arc<Core>,
+    caller: Authenticated,
+    description: String,
+}
+
+impl EmbeddedKms {
+    pub(crate) fn new(core: Arc<Core>, caller: Authenticated, description: String) -> Self {
+        Self { core, caller, description }
+    }
+
+    async fn call<O: Executes>(&self, input: O::Input) -> Result<O::Output, KmsError> {
+        let request_id = RequestId::random(self.core.rng());
+        let meta = RequestMeta::local(request_id, concat!("bulla/", env!("CARGO_PKG_VERSION")));
+        let trail = Trail::new(&meta, &self.caller, Event::Operation(O::ROW));
+        let parsed = Parsed::<O>::from_typed(self.caller.clone(), &input);
+        drop(input);
+        let outcome = self.core.run_parsed(parsed, trail).await.into_outcome();
+        outcome.map_err(|fault| self.error(&fault))
+    }
+
+    fn error(&self, fault: &Fault) -> KmsError {
+        match fault.to_local_failure() {
+            Some(failure) => KmsError::Store(failure),
+            None => KmsError::Answered { error: fault.to_answer(), kms: self.description.clone() },
+        }
+    }
+}
+
+macro_rules! methods {
+    ($($name:ident, $method:ident, $input:ident, $output:ident;)*) => {
+        impl Kms for EmbeddedKms {
+            $(
+                fn $method<'a>(&'a self, input: $input) -> CallFuture<'a, $output> {
+                    Box::pin(self.call::<$name>(input))
+                }
+            )*
+
+            fn describe(&self) -> String {
+                self.description.clone()
+            }
+        }
+    };
+}
+
+for_each_operation!(methods);

@@ -1,0 +1,88 @@
+//! Why a request fails: what the caller is told, and what only the log is told, never mixed.
+
+use bulla_api::{ApiError, ErrorCode, LocalFailure, LocalFailureKind};
+use bulla_audit::AuditError;
+use bulla_crypto::{LockedMemoryFull, WrongLength};
+use bulla_store::{StoreError, VaultError};
+
+/// Why a request fails.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Fault {
+    /// An answer of the service: the caller is told this.
+    #[error("{0}")]
+    Answer(ApiError),
+    /// The store failed, or holds what can't be trusted. The caller is told of an internal error.
+    #[error("{0}")]
+    Vault(#[from] VaultError),
+    /// The request could not be recorded, and so is not answered.
+    #[error("{0}")]
+    Audit(#[from] AuditError),
+    /// No locked memory for a key, though others were evicted.
+    #[error("{0}")]
+    Memory(#[from] LockedMemoryFull),
+    /// A record lacks what every version writes to it.
+    #[error("the record of {0} lacks a field")]
+    Incomplete(&'static str),
+    /// A mistake of this program.
+    #[error("this can't be: {0}")]
+    Bug(&'static str),
+}
+
+impl Fault {
+    pub(crate) const fn bug(what: &'static str) -> Self {
+        Self::Bug(what)
+    }
+
+    pub(crate) fn answer(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self::Answer(ApiError::new(code, message))
+    }
+
+    /// What the caller is told.
+    pub(crate) fn to_answer(&self) -> ApiError {
+        match self {
+            Self::Answer(error) => error.clone(),
+            _ => ApiError::internal(),
+        }
+    }
+
+    /// The HTTP status: what could not be recorded is "try again later".
+    pub(crate) fn status(&self) -> u16 {
+        match self {
+            Self::Answer(error) => error.code.status(),
+            Self::Audit(_) => 503,
+            _ => 500,
+        }
+    }
+
+    /// What the caller is told; the cause goes to the log.
+    pub(crate) fn answer_and_log(&self) -> ApiError {
+        if !matches!(self, Self::Answer(_)) {
+            tracing::error!(cause = %self, "a request failed on our side");
+        }
+        self.to_answer()
+    }
+
+    /// For callers in this process: a failure of the store as such. `None` for an answer.
+    pub(crate) fn to_local_failure(&self) -> Option<LocalFailure> {
+        let kind = match self {
+            Self::Answer(_) => return None,
+            Self::Vault(VaultError::NotAuthentic(_) | VaultError::Store(StoreError::Damaged(_)))
+            | Self::Incomplete(_) => LocalFailureKind::NotAuthentic,
+            Self::Vault(VaultError::Store(StoreError::Busy)) => LocalFailureKind::Busy,
+            _ => LocalFailureKind::Failed,
+        };
+        Some(LocalFailure { kind, message: self.to_string() })
+    }
+}
+
+impl From<ApiError> for Fault {
+    fn from(error: ApiError) -> Self {
+        Self::Answer(error)
+    }
+}
+
+impl From<WrongLength> for Fault {
+    fn from(_: WrongLength) -> Self {
+        Self::Bug("a length that was checked before is refused")
+    }
+}

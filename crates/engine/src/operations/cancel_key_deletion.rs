@@ -1,0 +1,42 @@
+//! CancelKeyDeletion.
+
+use super::Executes;
+use crate::authorize::{Authorized, KeyName, Names};
+use crate::change::Change;
+use crate::core::Core;
+use crate::fault::Fault;
+use crate::pipeline::Executed;
+use crate::record::{KeyRecord, deletion_path};
+use bulla_api::{
+    CancelKeyDeletion, CancelKeyDeletionInput, CancelKeyDeletionOutput, ErrorCode, KeyState, Role,
+};
+use bulla_audit::Parameters;
+use std::sync::Arc;
+
+impl Executes for CancelKeyDeletion {
+    fn names(input: &CancelKeyDeletionInput) -> Names<'_> {
+        Names { key: Some(KeyName::id_or_arn(&input.key_id)), ..Names::default() }
+    }
+
+    fn describe(input: &CancelKeyDeletionInput) -> Parameters {
+        Parameters::new().text("keyId", input.key_id.as_str())
+    }
+
+    async fn execute(_core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
+        let key = request.key(Role::Key)?;
+        let (KeyState::PendingDeletion, Some(deletion_ms)) = (key.record.state, key.record.deletion_ms)
+        else {
+            return Err(Fault::answer(
+                ErrorCode::KMSInvalidStateException,
+                format!("{} is not pending deletion.", key.arn),
+            ));
+        };
+        let record = KeyRecord { state: KeyState::Disabled, deletion_ms: None, ..key.record.clone() };
+        let mut change = Change::new();
+        change.update_key(key, &record);
+        change.delete(deletion_path(deletion_ms, &key.place, key.id));
+        let output = CancelKeyDeletionOutput { key_id: key.arn.clone() };
+        let response = Parameters::new().text("keyId", key.arn.as_str());
+        Ok(request.done(output).changing(change).telling(response))
+    }
+}

@@ -1,0 +1,39 @@
+//! GenerateRandom.
+
+use super::{Executes, invalid, refuse_recipient, unsupported};
+use crate::authorize::{Authorized, Names};
+use crate::core::Core;
+use crate::fault::Fault;
+use crate::pipeline::Executed;
+use bulla_api::{GenerateRandom, GenerateRandomInput, GenerateRandomOutput, SecretBytes};
+use bulla_audit::Parameters;
+use std::sync::Arc;
+
+impl Executes for GenerateRandom {
+    fn check(input: &GenerateRandomInput) -> Result<(), Fault> {
+        refuse_recipient(input.recipient.as_ref())?;
+        if input.custom_key_store_id.is_some() {
+            return Err(unsupported("CustomKeyStoreId"));
+        }
+        byte_count(input).map(|_| ())
+    }
+
+    fn names(_input: &GenerateRandomInput) -> Names<'_> {
+        Names::default()
+    }
+
+    fn describe(input: &GenerateRandomInput) -> Parameters {
+        Parameters::new().maybe_number("numberOfBytes", input.number_of_bytes)
+    }
+
+    async fn execute(core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
+        let mut plaintext = SecretBytes::zeroed(byte_count(request.input())?);
+        core.rng().fill(plaintext.expose_mut());
+        Ok(request.done(GenerateRandomOutput { plaintext, ciphertext_for_recipient: None }))
+    }
+}
+
+/// The API model bounds it to 1 to 1024.
+fn byte_count(input: &GenerateRandomInput) -> Result<usize, Fault> {
+    input.number_of_bytes.map(|bytes| bytes as usize).ok_or_else(|| invalid("NumberOfBytes is required."))
+}

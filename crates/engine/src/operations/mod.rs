@@ -1,0 +1,123 @@
+//! The operations, one file each. What they demand stands in their rows; what is asked and what comes of it, here.
+
+mod cancel_key_deletion;
+mod create_alias;
+mod create_key;
+mod decrypt;
+mod delete_alias;
+mod describe_key;
+mod disable_key;
+mod enable_key;
+mod encrypt;
+mod generate_data_key;
+mod generate_data_key_without_plaintext;
+mod generate_random;
+mod get_caller_identity;
+mod list_aliases;
+mod list_keys;
+mod re_encrypt;
+mod rotate_key_on_demand;
+mod schedule_key_deletion;
+mod update_alias;
+mod update_key_description;
+
+use crate::authorize::{Authorized, Names};
+use crate::core::Core;
+use crate::fault::Fault;
+use crate::pipeline::Executed;
+use bulla_api::{
+    DryRunModifierType, EncryptionAlgorithmSpec, EncryptionContext, ErrorCode, Operation, RecipientInfo,
+};
+use bulla_audit::{Parameter, Parameters};
+use std::sync::Arc;
+
+/// What an operation is, beside its row and its shapes.
+pub(crate) trait Executes: Operation + Sized {
+    /// What the service demands of an input beyond the API model, before anything is looked up; and every member whose
+    /// behaviour isn't built yet is refused here.
+    fn check(_input: &Self::Input) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    /// Which members name what the row's roles speak of.
+    fn names(input: &Self::Input) -> Names<'_>;
+
+    /// What the audit record tells of the input. Nothing secret.
+    fn describe(input: &Self::Input) -> Parameters;
+
+    /// Does it. Changes are asked for, not made: they are committed with their audit record afterwards. Called again from
+    /// the start when another change comes first.
+    fn execute(
+        core: &Arc<Core>,
+        request: Authorized<'_, Self>,
+    ) -> impl Future<Output = Result<Executed<Self>, Fault>> + Send;
+}
+
+/// Answers for enclaves are not built yet.
+fn refuse_recipient(recipient: Option<&RecipientInfo>) -> Result<(), Fault> {
+    match recipient {
+        Some(_) => Err(unsupported("Recipient")),
+        None => Ok(()),
+    }
+}
+
+/// Dry runs that leave the ciphertext out are not built yet.
+fn refuse_modifiers(modifiers: &[DryRunModifierType]) -> Result<(), Fault> {
+    if modifiers.is_empty() { Ok(()) } else { Err(unsupported("DryRunModifiers")) }
+}
+
+fn unsupported(member: &str) -> Fault {
+    Fault::answer(
+        ErrorCode::UnsupportedOperationException,
+        format!("{member} is not supported by this version of the service."),
+    )
+}
+
+fn invalid(text: impl Into<String>) -> Fault {
+    Fault::answer(ErrorCode::ValidationException, text)
+}
+
+/// One constraint that the API model doesn't state, in the model's words.
+fn one_invalid(value: &str, member: &str, constraint: &str) -> Fault {
+    invalid(format!(
+        "1 validation error detected: Value {value} at '{member}' failed to satisfy constraint: {constraint}"
+    ))
+}
+
+/// All keys of this version are symmetric and have one algorithm.
+fn require_symmetric(algorithm: Option<EncryptionAlgorithmSpec>) -> Result<(), Fault> {
+    match algorithm {
+        None | Some(EncryptionAlgorithmSpec::SymmetricDefault) => Ok(()),
+        Some(other) => Err(Fault::answer(
+            ErrorCode::InvalidKeyUsageException,
+            format!("Algorithm {other} is incompatible with key spec SYMMETRIC_DEFAULT."),
+        )),
+    }
+}
+
+/// A dry run that got here would have succeeded.
+fn stop_dry_run(dry_run: Option<bool>) -> Result<(), Fault> {
+    match dry_run {
+        Some(true) => Err(Fault::answer(
+            ErrorCode::DryRunOperationException,
+            "The request would have succeeded, but the DryRun option is set.",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// An encryption context as audit records show it.
+fn with_context(parameters: Parameters, name: &'static str, context: &EncryptionContext) -> Parameters {
+    if context.is_empty() {
+        return parameters;
+    }
+    let pairs = context.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    parameters.with(name, Parameter::Pairs(pairs))
+}
+
+fn with_dry_run(parameters: Parameters, dry_run: Option<bool>) -> Parameters {
+    match dry_run {
+        Some(dry_run) => parameters.with("dryRun", Parameter::Bool(dry_run)),
+        None => parameters,
+    }
+}

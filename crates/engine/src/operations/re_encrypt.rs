@@ -1,0 +1,63 @@
+//! ReEncrypt.
+
+use super::decrypt::require_ciphertext;
+use super::{Executes, refuse_modifiers, require_symmetric, stop_dry_run, with_context, with_dry_run};
+use crate::authorize::{Authorized, Ciphertext, KeyName, Names};
+use crate::core::Core;
+use crate::fault::Fault;
+use crate::pipeline::Executed;
+use bulla_api::{EncryptionAlgorithmSpec, ReEncrypt, ReEncryptInput, ReEncryptOutput, Role};
+use bulla_audit::Parameters;
+use std::sync::Arc;
+
+impl Executes for ReEncrypt {
+    fn check(input: &ReEncryptInput) -> Result<(), Fault> {
+        refuse_modifiers(&input.dry_run_modifiers)?;
+        require_ciphertext(&input.ciphertext_blob)
+    }
+
+    fn names(input: &ReEncryptInput) -> Names<'_> {
+        let blob = &input.ciphertext_blob;
+        Names {
+            ciphertext: Some(Ciphertext { blob, stated_key: input.source_key_id.as_deref() }),
+            destination: Some(KeyName::any(&input.destination_key_id)),
+            grant_tokens: &input.grant_tokens,
+            ..Names::default()
+        }
+    }
+
+    fn describe(input: &ReEncryptInput) -> Parameters {
+        let parameters = Parameters::new()
+            .maybe_text("sourceKeyId", input.source_key_id.as_deref())
+            .text("destinationKeyId", input.destination_key_id.as_str());
+        let parameters =
+            with_context(parameters, "sourceEncryptionContext", &input.source_encryption_context);
+        let parameters =
+            with_context(parameters, "destinationEncryptionContext", &input.destination_encryption_context);
+        with_dry_run(parameters, input.dry_run)
+    }
+
+    async fn execute(core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
+        let input = request.input();
+        let (source, destination) = (request.key(Role::CiphertextKey)?, request.key(Role::DestinationKey)?);
+        source.require_enabled()?;
+        destination.require_enabled()?;
+        require_symmetric(input.source_encryption_algorithm)?;
+        require_symmetric(input.destination_encryption_algorithm)?;
+        let (plaintext, source_material_id) =
+            source.open(core, &input.source_encryption_context, &input.ciphertext_blob).await?;
+        stop_dry_run(input.dry_run)?;
+        let context = &input.destination_encryption_context;
+        let ciphertext_blob = destination.seal(core, context, plaintext.expose()).await?;
+        let output = ReEncryptOutput {
+            ciphertext_blob,
+            source_key_id: source.arn.clone(),
+            key_id: destination.arn.clone(),
+            source_encryption_algorithm: EncryptionAlgorithmSpec::SymmetricDefault,
+            destination_encryption_algorithm: EncryptionAlgorithmSpec::SymmetricDefault,
+            source_key_material_id: Some(source_material_id),
+            destination_key_material_id: Some(destination.current_material_id.clone()),
+        };
+        Ok(request.done(output))
+    }
+}

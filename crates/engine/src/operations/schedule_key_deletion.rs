@@ -1,0 +1,72 @@
+//! ScheduleKeyDeletion.
+
+use super::{Executes, one_invalid};
+use crate::authorize::{Authorized, KeyName, Names};
+use crate::change::Change;
+use crate::core::Core;
+use crate::deletion::scheduled_fields;
+use crate::fault::Fault;
+use crate::pipeline::Executed;
+use crate::record::{KeyRecord, deletion_path};
+use bulla_api::{
+    KeyState, Role, ScheduleKeyDeletion, ScheduleKeyDeletionInput, ScheduleKeyDeletionOutput, Timestamp,
+};
+use bulla_audit::{Parameter, Parameters};
+use std::sync::Arc;
+
+const DAYS_MIN: u32 = 7;
+const DAYS_MAX: u32 = 30;
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+impl Executes for ScheduleKeyDeletion {
+    fn check(input: &ScheduleKeyDeletionInput) -> Result<(), Fault> {
+        let refused = |days: u32, constraint: &str| {
+            Err(one_invalid(&format!("'{days}'"), "pendingWindowInDays", constraint))
+        };
+        match input.pending_window_in_days {
+            Some(days) if days < DAYS_MIN => {
+                refused(days, &format!("Member must have value greater than or equal to {DAYS_MIN}"))
+            }
+            Some(days) if days > DAYS_MAX => {
+                refused(days, &format!("Member must have value less than or equal to {DAYS_MAX}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn names(input: &ScheduleKeyDeletionInput) -> Names<'_> {
+        Names { key: Some(KeyName::id_or_arn(&input.key_id)), ..Names::default() }
+    }
+
+    fn describe(input: &ScheduleKeyDeletionInput) -> Parameters {
+        Parameters::new()
+            .text("keyId", input.key_id.as_str())
+            .maybe_number("pendingWindowInDays", input.pending_window_in_days)
+    }
+
+    async fn execute(core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
+        let key = request.key(Role::Key)?;
+        key.require_not_pending_deletion()?;
+        let days = request.input().pending_window_in_days.unwrap_or(DAYS_MAX);
+        let deletion_ms = core.clock.wall_ms().saturating_add(i64::from(days) * DAY_MS);
+        let record = KeyRecord {
+            state: KeyState::PendingDeletion,
+            deletion_ms: Some(deletion_ms),
+            ..key.record.clone()
+        };
+        let mut change = Change::new();
+        change.update_key(key, &record);
+        change.put(deletion_path(deletion_ms, &key.place, key.id), scheduled_fields());
+        let output = ScheduleKeyDeletionOutput {
+            key_id: key.arn.clone(),
+            deletion_date: Some(Timestamp::from_millis(deletion_ms)),
+            key_state: Some(KeyState::PendingDeletion),
+            pending_window_in_days: Some(days),
+        };
+        let response = Parameters::new()
+            .text("keyId", key.arn.as_str())
+            .text("keyState", KeyState::PendingDeletion.as_str())
+            .with("deletionDateMs", Parameter::Number(deletion_ms));
+        Ok(request.done(output).changing(change).telling(response))
+    }
+}

@@ -1,0 +1,109 @@
+//! The outbox: audit records of changes, kept in the store in the same transaction, and their way to the audit log.
+
+use crate::change::ChangeRecord;
+use crate::core::Core;
+use crate::fault::Fault;
+use crate::record::{outbox_entry_path, outbox_head_path, outbox_path};
+use bulla_audit::{AuditError, Entry, RelayMark};
+use bulla_store::{Fields, Generation, Transaction, VaultError};
+use std::sync::atomic::Ordering;
+
+/// Numbers the changes of the store.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OutboxHead {
+    next: u64,
+    generation: Option<Generation>,
+}
+
+/// Most records that may wait: beyond it, changes are refused, for an audit log that can't be written must not be outrun.
+const PENDING_MAX: u64 = 10_000;
+
+/// Records relayed and then removed at a time: fits a commit.
+const RELAY_RECORDS: usize = 50;
+
+const HEAD_NEXT: u16 = 1;
+const ENTRY_EVENT_ID: u16 = 1;
+const ENTRY_RECORD: u16 = 2;
+
+impl OutboxHead {
+    /// The number of the next change.
+    pub(crate) const fn next(self) -> u64 {
+        self.next
+    }
+
+    /// Adds the record to the change's transaction. Gives the head as it will be.
+    pub(crate) fn add_to(
+        self,
+        transaction: &mut Transaction<'_>,
+        record: ChangeRecord,
+    ) -> Result<Self, VaultError> {
+        let path = outbox_head_path();
+        match self.generation {
+            Some(generation) => transaction.expect_at(path.clone(), generation),
+            None => transaction.expect_absent(path.clone()),
+        };
+        let mut head = Fields::new();
+        let next = self.next.wrapping_add(1);
+        head.set_u64(HEAD_NEXT, next);
+        let generation = transaction.put(path, &head)?;
+        let mut entry = Fields::new();
+        entry.set_str(ENTRY_EVENT_ID, &record.event_id).set_bytes(ENTRY_RECORD, record.entry.as_bytes());
+        transaction.put(outbox_entry_path(self.next), &entry)?;
+        Ok(Self { next, generation: Some(generation) })
+    }
+}
+
+impl Core {
+    /// The head, from memory or the store.
+    pub(crate) async fn outbox_head(&self, known: &mut Option<OutboxHead>) -> Result<OutboxHead, Fault> {
+        let pending = self.outbox_pending.load(Ordering::SeqCst);
+        if pending >= PENDING_MAX {
+            return Err(AuditError::Full(usize::try_from(pending).unwrap_or(usize::MAX)).into());
+        }
+        if let Some(head) = *known {
+            return Ok(head);
+        }
+        let head = match self.vault.read(&outbox_head_path()).await? {
+            Some(stored) => OutboxHead {
+                next: stored.fields.get_u64(HEAD_NEXT).ok_or(Fault::Incomplete("the outbox"))?,
+                generation: Some(stored.generation),
+            },
+            None => OutboxHead { next: 1, generation: None },
+        };
+        *known = Some(head);
+        Ok(head)
+    }
+
+    /// Writes what waits to the audit log, in order, and removes it from the store once it is on the disk.
+    pub(crate) async fn relay(&self) -> Result<(), Fault> {
+        let _one_at_a_time = self.relaying.lock().await;
+        loop {
+            let page = self.vault.scan(outbox_path().children(), None, RELAY_RECORDS).await?;
+            let Some((last, _)) = page.records.last() else {
+                self.outbox_pending.store(0, Ordering::SeqCst);
+                return Ok(());
+            };
+            tracing::debug!(through = %last, "relaying audit records");
+            let mut entries = Vec::with_capacity(page.records.len());
+            let mut transaction = self.vault.transaction();
+            for (path, stored) in &page.records {
+                let sequence = std::str::from_utf8(&path.last()).ok().and_then(|text| text.parse().ok());
+                let event_id = stored.fields.get_str(ENTRY_EVENT_ID).map(ToOwned::to_owned);
+                let record = stored.fields.get_bytes(ENTRY_RECORD).map(<[u8]>::to_vec);
+                let (Some(sequence), Some(event_id), Some(entry)) =
+                    (sequence, event_id, record.and_then(Entry::from_encoded))
+                else {
+                    return Err(Fault::Incomplete("the outbox"));
+                };
+                entries.push((RelayMark { sequence, event_id }, entry));
+                transaction.delete(path.clone());
+            }
+            let count = entries.len() as u64;
+            self.audit.relay(entries).await?;
+            self.audit.sync().await?;
+            transaction.commit().await?;
+            let minus = |pending: u64| Some(pending.saturating_sub(count));
+            let _ = self.outbox_pending.fetch_update(Ordering::SeqCst, Ordering::SeqCst, minus);
+        }
+    }
+}

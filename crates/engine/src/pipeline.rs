@@ -1,0 +1,133 @@
+//! The last steps of the pipeline: carry out, commit, record.
+
+use crate::authenticate::Authenticated;
+use crate::change::{Change, Committed};
+use crate::core::Core;
+use crate::fault::Fault;
+use crate::operations::Executes;
+use crate::parse::Parsed;
+use crate::trail::Trail;
+use bulla_api::Effect;
+use bulla_audit::Parameters;
+use bulla_store::VaultError;
+use std::sync::Arc;
+
+/// What an authorised request came to. Nothing but an `Authorized` makes one.
+pub(crate) struct Executed<O: Executes> {
+    output: O::Output,
+    change: Option<Change>,
+    response: Option<Parameters>,
+    touched: Vec<String>,
+}
+
+impl<O: Executes> Executed<O> {
+    /// Called by `Authorized::done` alone.
+    pub(crate) fn new(output: O::Output) -> Self {
+        Self { output, change: None, response: None, touched: Vec::new() }
+    }
+
+    /// What must be committed before the output is given.
+    pub(crate) fn changing(mut self, change: Change) -> Self {
+        self.change = Some(change);
+        self
+    }
+
+    /// What the audit record tells of the response. Nothing secret.
+    pub(crate) fn telling(mut self, response: Parameters) -> Self {
+        self.response = Some(response);
+        self
+    }
+
+    /// A key that didn't exist before.
+    pub(crate) fn touching(mut self, key_arn: String) -> Self {
+        self.touched.push(key_arn);
+        self
+    }
+}
+
+/// An outcome that has been recorded: in the audit log, or in the store together with its change. Nothing but the
+/// recording makes one, and an answer is made of nothing else.
+pub(crate) struct Recorded<T>(Result<T, Fault>);
+
+impl<T> Recorded<T> {
+    /// A change whose record was committed with it.
+    fn committed(output: T, _proof: Committed) -> Self {
+        Self(Ok(output))
+    }
+
+    /// Called by `Trail` alone, when the log has it, or can't have it: then nothing is given.
+    pub(crate) fn by_the_log(outcome: Result<T, Fault>) -> Self {
+        Self(outcome)
+    }
+
+    pub(crate) fn into_outcome(self) -> Result<T, Fault> {
+        self.0
+    }
+}
+
+/// How often a change is decided anew because another came first. Each time, another one got through.
+const CONFLICTS_MAX: u32 = 64;
+
+impl Core {
+    /// Carries out a request whose input is JSON.
+    pub(crate) async fn run<O: Executes>(
+        self: &Arc<Self>,
+        caller: Authenticated,
+        trail: Trail<'_>,
+        body: &mut [u8],
+    ) -> Recorded<O::Output> {
+        let parsed = Parsed::<O>::from_json(caller, body);
+        self.run_parsed(parsed, trail).await
+    }
+
+    /// Carries out a request that was parsed, or was refused while being parsed.
+    pub(crate) async fn run_parsed<O: Executes>(
+        self: &Arc<Self>,
+        parsed: Result<Parsed<O>, Fault>,
+        mut trail: Trail<'_>,
+    ) -> Recorded<O::Output> {
+        let parsed = match parsed {
+            Ok(parsed) => parsed,
+            Err(fault) => return trail.record(self, Err(fault)).await,
+        };
+        trail.parameters(O::describe(parsed.input()));
+        if self.options.shared
+            && let Err(fault) = self.refresh().await
+        {
+            return trail.record(self, Err(fault)).await;
+        }
+        let mut attempt = 1;
+        loop {
+            trail.resources.clear();
+            let executed = match self.authorize(&parsed, &mut trail.resources).await {
+                Ok(authorized) => O::execute(self, authorized).await,
+                Err(fault) => Err(fault),
+            };
+            let executed = match executed {
+                Ok(executed) => executed,
+                Err(fault) => return trail.record(self, Err(fault)).await,
+            };
+            for arn in &executed.touched {
+                trail.touch(arn);
+            }
+            trail.response(executed.response);
+            let Some(change) = executed.change else {
+                return trail.record(self, Ok(executed.output)).await;
+            };
+            if O::ROW.effect == Effect::Reads {
+                return trail
+                    .record(self, Err(Fault::bug("an operation that only reads wants a change")))
+                    .await;
+            }
+            match self.commit(change, trail.change_record(self)).await {
+                Ok(committed) => return Recorded::committed(executed.output, committed),
+                Err(Fault::Vault(error)) if is_conflict(&error) && attempt < CONFLICTS_MAX => attempt += 1,
+                Err(fault) => return trail.record(self, Err(fault)).await,
+            }
+        }
+    }
+}
+
+fn is_conflict(error: &VaultError) -> bool {
+    error.is_conflict()
+}

@@ -1,0 +1,268 @@
+//! What is recorded of a request while it goes its way.
+
+use crate::authenticate::{AuthFailure, Authenticated, Via};
+use crate::change::ChangeRecord;
+use crate::core::Core;
+use crate::fault::Fault;
+use crate::pipeline::Recorded;
+use crate::request::{RequestId, RequestMeta};
+use bulla_api::{Effect, Row, Service};
+use bulla_audit::{Entry, Parameters, Record, Resource, UserIdentity};
+
+/// Gathers what the audit record of a request will say.
+pub(crate) struct Trail<'m> {
+    meta: &'m RequestMeta,
+    event_source: &'static str,
+    event_name: String,
+    read_only: bool,
+    identity: UserIdentity,
+    account: Option<String>,
+    region: String,
+    source: String,
+    additional: Option<Parameters>,
+    parameters: Option<Parameters>,
+    response: Option<Parameters>,
+    pub(crate) resources: Vec<Resource>,
+}
+
+/// Longest name of an operation that doesn't exist in a record.
+const EVENT_NAME_MAX: usize = 128;
+
+impl<'m> Trail<'m> {
+    /// Of a request whose caller is known.
+    pub(crate) fn new(meta: &'m RequestMeta, caller: &Authenticated, event: Event<'_>) -> Self {
+        let principal = caller.principal();
+        let account = caller.account().to_string();
+        let identity = UserIdentity {
+            kind: "Root",
+            principal_id: Some(principal.unique_id()),
+            arn: Some(principal.arn()),
+            account_id: Some(account.clone()),
+            access_key_id: principal.access_key_id().map(ToOwned::to_owned),
+            invoked_by: None,
+        };
+        let (source, additional) = match caller.via() {
+            Via::Network => (meta.source_ip.map_or_else(|| "unknown".to_owned(), |ip| ip.to_string()), None),
+            Via::AdminSocket { uid } => {
+                let peer = Parameters::new().maybe_number("peerUid", Some(uid));
+                ("admin-socket".to_owned(), Some(peer))
+            }
+            Via::Embedded => ("embedded".to_owned(), None),
+        };
+        let region = caller.region().to_string();
+        Self::of(meta, event, identity, Some(account), region, source, additional)
+    }
+
+    /// Of a request whose caller is not known.
+    pub(crate) fn unauthenticated(meta: &'m RequestMeta, failure: &AuthFailure, event: Event<'_>) -> Self {
+        let claimed = failure.claimed_access_key_id.as_deref();
+        let identity = UserIdentity {
+            kind: "Unknown",
+            principal_id: None,
+            arn: None,
+            account_id: None,
+            access_key_id: claimed.map(|id| id.chars().take(EVENT_NAME_MAX).collect()),
+            invoked_by: None,
+        };
+        let region = failure.claimed_region.as_ref().map(ToString::to_string).unwrap_or_default();
+        let source = meta.source_ip.map_or_else(|| "unknown".to_owned(), |ip| ip.to_string());
+        Self::of(meta, event, identity, None, region, source, None)
+    }
+
+    fn of(
+        meta: &'m RequestMeta,
+        event: Event<'_>,
+        identity: UserIdentity,
+        account: Option<String>,
+        region: String,
+        source: String,
+        additional: Option<Parameters>,
+    ) -> Self {
+        let (event_source, event_name, read_only) = match event {
+            Event::Operation(row) => {
+                (row.service.event_source(), row.name.to_owned(), row.effect == Effect::Reads)
+            }
+            Event::Admin { name, changes } => (ADMIN_SOURCE, name.to_owned(), !changes),
+            Event::Unknown { service, name } => {
+                (service.event_source(), name.chars().take(EVENT_NAME_MAX).collect(), true)
+            }
+        };
+        Self {
+            meta,
+            event_source,
+            event_name,
+            read_only,
+            identity,
+            account,
+            region,
+            source,
+            additional,
+            parameters: None,
+            response: None,
+            resources: Vec::new(),
+        }
+    }
+
+    pub(crate) fn parameters(&mut self, parameters: Parameters) {
+        self.parameters = (!parameters.is_empty()).then_some(parameters);
+    }
+
+    pub(crate) fn response(&mut self, response: Option<Parameters>) {
+        self.response = response;
+    }
+
+    pub(crate) fn touch(&mut self, key_arn: &str) {
+        if let Some(account_id) = self.account.clone() {
+            self.resources.push(Resource { account_id, kind: "AWS::KMS::Key", arn: key_arn.to_owned() });
+        }
+    }
+
+    /// Records the outcome in the log. When that fails, nothing of it is given.
+    pub(crate) async fn record<T>(self, core: &Core, outcome: Result<T, Fault>) -> Recorded<T> {
+        let (entry, _) = self.entry(core, outcome.as_ref().err());
+        let recorded = core.audit.record(entry).await;
+        Recorded::by_the_log(match recorded {
+            Ok(()) => outcome,
+            // Dropping an output wipes it.
+            Err(error) => Err(error.into()),
+        })
+    }
+
+    /// Records a refusal before authentication, of which there may be floods: singly, or counted.
+    pub(crate) async fn record_refusal(self, core: &Core, fault: Fault) -> Recorded<()> {
+        if core.preauth.admit(core.clock.monotonic()) {
+            self.record(core, Err(fault)).await
+        } else {
+            Recorded::by_the_log(Err(fault))
+        }
+    }
+
+    /// The record of a change that succeeds, to be committed with it.
+    pub(crate) fn change_record(&mut self, core: &Core) -> ChangeRecord {
+        let again = Trail {
+            meta: self.meta,
+            event_source: self.event_source,
+            event_name: self.event_name.clone(),
+            read_only: self.read_only,
+            identity: self.identity.clone(),
+            account: self.account.clone(),
+            region: self.region.clone(),
+            source: self.source.clone(),
+            additional: self.additional.clone(),
+            parameters: self.parameters.clone(),
+            response: self.response.take(),
+            resources: std::mem::take(&mut self.resources),
+        };
+        let (entry, event_id) = again.entry(core, None);
+        ChangeRecord { event_id, entry }
+    }
+
+    fn entry(self, core: &Core, fault: Option<&Fault>) -> (Entry, String) {
+        let error = fault.map(Fault::to_answer);
+        let event_id = RequestId::random(core.rng()).text();
+        let record = Record {
+            user_identity: self.identity,
+            event_time: time_text(core.clock.wall_ms()),
+            event_source: self.event_source,
+            event_name: self.event_name,
+            aws_region: self.region,
+            source_ip_address: self.source,
+            user_agent: self.meta.user_agent.clone(),
+            error_code: error.as_ref().map(|error| error.code.name()),
+            error_message: error.map(|error| error.message),
+            request_parameters: self.parameters,
+            response_elements: self.response,
+            additional_event_data: self.additional,
+            request_id: self.meta.request_id.text(),
+            event_id: event_id.clone(),
+            read_only: self.read_only,
+            resources: self.resources,
+            event_type: "AwsApiCall",
+            recipient_account_id: self.account,
+            tls_details: self.meta.tls.clone(),
+        };
+        (record.encode(), event_id)
+    }
+}
+
+/// What was asked for.
+#[derive(Clone, Copy)]
+pub(crate) enum Event<'e> {
+    /// An operation of the table.
+    Operation(&'static Row),
+    /// One of this program's own calls.
+    Admin {
+        /// Its name.
+        name: &'e str,
+        /// Whether it changes anything.
+        changes: bool,
+    },
+    /// Nothing that exists.
+    Unknown {
+        /// The service asked.
+        service: Service,
+        /// What the caller called it.
+        name: &'e str,
+    },
+}
+
+/// `eventSource` of what AWS doesn't have.
+pub(crate) const ADMIN_SOURCE: &str = "admin.bulla";
+
+/// What the service did by itself to a key, or to the log.
+pub(crate) fn service_record(core: &Core, event: ServiceEvent) -> ChangeRecord {
+    let event_id = RequestId::random(core.rng()).text();
+    let record = Record {
+        user_identity: UserIdentity {
+            kind: "AWSService",
+            principal_id: None,
+            arn: None,
+            account_id: event.account.clone(),
+            access_key_id: None,
+            invoked_by: Some("kms.amazonaws.com"),
+        },
+        event_time: time_text(core.clock.wall_ms()),
+        event_source: event.source,
+        event_name: event.name.to_owned(),
+        aws_region: event.region,
+        source_ip_address: "kms.amazonaws.com".to_owned(),
+        user_agent: "kms.amazonaws.com".to_owned(),
+        error_code: None,
+        error_message: None,
+        request_parameters: None,
+        response_elements: None,
+        additional_event_data: event.data,
+        request_id: RequestId::random(core.rng()).text(),
+        event_id: event_id.clone(),
+        read_only: false,
+        resources: event
+            .key_arn
+            .zip(event.account.clone())
+            .map(|(arn, account_id)| Resource { account_id, kind: "AWS::KMS::Key", arn })
+            .into_iter()
+            .collect(),
+        event_type: "AwsServiceEvent",
+        recipient_account_id: event.account,
+        tls_details: None,
+    };
+    ChangeRecord { event_id, entry: record.encode() }
+}
+
+/// What the service did by itself.
+pub(crate) struct ServiceEvent {
+    pub(crate) source: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) account: Option<String>,
+    pub(crate) region: String,
+    pub(crate) key_arn: Option<String>,
+    pub(crate) data: Option<Parameters>,
+}
+
+/// `2026-11-23T19:53:42.123Z`.
+fn time_text(wall_ms: i64) -> String {
+    match jiff::Timestamp::from_millisecond(wall_ms) {
+        Ok(time) => format!("{time:.3}"),
+        // Further from now than any clock can be.
+        Err(_) => format!("{wall_ms} ms"),
+    }
+}
