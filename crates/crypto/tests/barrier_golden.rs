@@ -2,6 +2,7 @@
 //! token. Every later release must read them. Never change it.
 #![allow(clippy::unwrap_used)]
 
+use bulla_crypto::recovery::{open_with_passphrase, open_with_private_key};
 use bulla_crypto::{BarrierKeys, LockedKey, RootKey, Sealed, SeededRng};
 
 const PATH: &[u8] = b"v1/123456789012/eu-central-1/key/golden";
@@ -71,4 +72,14 @@ fn the_same_is_still_written() {
         .map(|line| format!("{line}\n"))
         .collect();
     assert_eq!(written, stored);
+}
+
+#[test]
+fn golden_sealed_root_keys_open() {
+    let file = include_str!("golden/recovery-v1.txt");
+    let line = |name: &str| file.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim();
+    let by_passphrase = open_with_passphrase(line("passphrase:").as_bytes(), b"golden passphrase").unwrap();
+    let by_key = open_with_private_key(line("ec:").as_bytes(), file.as_bytes()).unwrap();
+    assert_eq!(by_passphrase.fingerprint().to_string(), line("fingerprint:"));
+    assert_eq!(by_key.fingerprint().to_string(), line("fingerprint:"));
 }
