@@ -194,7 +194,6 @@ impl Generation {
         let number = u128::from_be_bytes(bytes);
         #[expect(clippy::cast_possible_truncation, reason = "the low half is meant")]
         let incarnation = number as u64;
-        #[expect(clippy::cast_possible_truncation, reason = "64 of 128 bits are left after the shift")]
         let counter = (number >> 64) as u64;
         Self { counter, incarnation }
     }
