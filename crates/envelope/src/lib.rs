@@ -50,7 +50,7 @@ mod signature;
 pub use bulla_crypto::rsa_wrap::RsaPadding;
 pub use error::{EnvelopeError, ErrorClass, KeyFailure, NoKeyOpens, Side, Trial};
 pub use format::{ContentType, EncryptedDataKey, FormatError, Header, HeaderLimits, SuiteId};
-pub use inspect::{Inspection, inspect};
+pub use inspect::{Inspection, PlaintextSize, inspect};
 pub use keyring::{Keyring, KmsDiscovery, KmsKey, MAX_KMS_CALLS, RawAesKey, RawRsaKey};
 pub use open::{Message, OpenOptions, Opener};
 pub use pipeline::{Job, Summary};

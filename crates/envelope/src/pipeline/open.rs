@@ -213,7 +213,7 @@ impl Work<'_, '_> {
         let sequence = self.shape.first_sequence(unit)?;
         let plaintext = lane.open(self.cipher, sequence, bytes, last)?;
         self.sink.put(unit, self.shape.plaintext_offset(unit), plaintext)?;
-        let frames = if last { bytes / self.shape.regular_frame_bytes() } else { self.shape.frames };
+        let frames = if last { frames_in_last(bytes, self.shape) } else { self.shape.frames };
         self.frames.fetch_add(frames as u64, Ordering::Relaxed);
         self.plaintext_bytes.fetch_add(plaintext.len() as u64, Ordering::Relaxed);
         self.fate.progress(plaintext.len());
@@ -344,6 +344,11 @@ impl StreamSource<'_> {
         }
         Ok(None)
     }
+}
+
+/// Regular frames before the final one, and that.
+const fn frames_in_last(bytes: usize, shape: Shape) -> usize {
+    bytes.saturating_sub(FINAL_FRAME_OVERHEAD) / shape.regular_frame_bytes() + 1
 }
 
 /// The content length in a final frame's prefix.

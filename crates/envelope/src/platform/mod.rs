@@ -10,6 +10,11 @@ use rustix::io::Errno;
 /// Pipes are widened to this, in bytes: at the default of 64 KiB each reads and writes 16 times as often.
 const PIPE_BYTES: usize = 1 << 20;
 
+/// Most that one call writes to a file, in bytes, and where its pieces end. For an aligned larger write the kernel
+/// looks for one contiguous run of memory as large as that, which where memory is fragmented takes several
+/// times as long as the copying (measured: ext4, 1 MiB pieces 1.1 s of processor time for 2 GiB, 256 KiB 0.25 s).
+const WRITE_BYTES: u64 = 256 << 10;
+
 /// What is sealed or opened.
 ///
 /// A regular file is read by several threads, by position; anything else is read in order, once.
@@ -160,9 +165,16 @@ pub(crate) fn read_at(file: &File, target: &mut [u8], offset: u64) -> io::Result
     file.read_exact_at(target, offset)
 }
 
-/// Writes all of `bytes` at `offset`.
-pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-    file.write_all_at(bytes, offset)
+/// Writes all of `bytes` at `offset`, up to each multiple of [`WRITE_BYTES`] with a call of its own.
+pub(crate) fn write_at(file: &File, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let to_boundary = usize::try_from(WRITE_BYTES - offset % WRITE_BYTES).unwrap_or(usize::MAX);
+        let (now, rest) = bytes.split_at(to_boundary.min(bytes.len()));
+        file.write_all_at(now, offset)?;
+        offset = offset.saturating_add(now.len() as u64);
+        bytes = rest;
+    }
+    Ok(())
 }
 
 /// Reads until `target` is full or the input ends; gives back how much that was.
