@@ -144,7 +144,7 @@ impl Core {
         if row.name != "GetCallerIdentity" {
             return trail.record(self, Err(Fault::answer(ErrorCode::UnknownOperationException, ""))).await;
         }
-        let outcome = self.run::<bulla_api::GetCallerIdentity>(caller, trail, &mut []).await;
+        let outcome = self.run::<bulla_api::GetCallerIdentity>(caller, trail, &mut b"{}".to_owned()).await;
         outcome.map(|identity| query::caller_identity(&identity, meta.request_id))
     }
 }

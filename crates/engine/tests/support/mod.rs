@@ -1,0 +1,244 @@
+//! A world for scenarios: simulated disk, clock and randomness, records in memory, and callers who sign.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
+
+use bulla_api::AccountId;
+use bulla_audit::MemorySink;
+use bulla_crypto::{RootKey, SeededRng};
+use bulla_engine::{
+    Answer, AuthFailure, Authenticated, Engine, EngineOptions, EngineParts, NewAccount, NewStore, OpenError,
+    RequestMeta, SignedRequest, SimClock, Via,
+};
+use bulla_sigv4::{Credentials, Instant};
+use bulla_store::SimDisk;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub const REGION: &str = "us-east-1";
+pub const OTHER_REGION: &str = "eu-west-1";
+pub const ACCOUNT: &str = "111122223333";
+pub const OTHER_ACCOUNT: &str = "444455556666";
+pub const UNKNOWN_KEY: &str = "00000000-0000-4000-8000-000000000000";
+pub const CIPHERTEXT_REFUSED: &str = "The ciphertext refers to a customer master key that does not exist, does not \
+                                      exist in this region, or you are not allowed to access.";
+
+/// 2026-11-23T12:00:00Z.
+pub const START_MS: u64 = 1_795_435_200_000;
+
+pub struct World {
+    pub disk: SimDisk,
+    pub clock: Arc<SimClock>,
+    pub sink: Arc<MemorySink>,
+    pub engine: Engine,
+    seed: AtomicU64,
+}
+
+/// An access key, to sign with.
+pub struct Signer {
+    pub access_key_id: String,
+    pub secret: String,
+    pub region: &'static str,
+    pub service: &'static str,
+}
+
+/// An answer, read.
+#[derive(Debug)]
+pub struct Read {
+    pub status: u16,
+    pub error: Option<&'static str>,
+    pub body: Value,
+}
+
+impl Read {
+    pub fn of(answer: Answer) -> Self {
+        let (status, error) = (answer.status(), answer.error_type());
+        let bytes = answer.into_body();
+        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
+        Self { status, error, body }
+    }
+
+    #[track_caller]
+    pub fn ok(self) -> Value {
+        assert_eq!((self.status, self.error), (200, None), "{}", self.body);
+        self.body
+    }
+
+    #[track_caller]
+    pub fn fails(self, code: &str, message: &str) {
+        let said =
+            self.body.get("message").or(self.body.get("Message")).and_then(Value::as_str).unwrap_or("");
+        assert_eq!((self.error, said), (Some(code), message), "{}", self.body);
+    }
+}
+
+pub fn root_key() -> RootKey {
+    RootKey::generate(&SeededRng::new(7)).unwrap()
+}
+
+impl World {
+    pub async fn new(seed: u64) -> Self {
+        let disk = SimDisk::new(seed);
+        let clock = Arc::new(SimClock::at(START_MS));
+        let sink = Arc::new(MemorySink::new());
+        let parts = parts(&disk, &clock, &sink, seed, EngineOptions::default());
+        let new = NewStore {
+            account: Some(ACCOUNT.parse().unwrap()),
+            regions: vec![REGION.parse().unwrap(), OTHER_REGION.parse().unwrap()],
+            passphrase: None,
+        };
+        let engine = Engine::create(parts, new).await.unwrap();
+        Self { disk, clock, sink, engine, seed: AtomicU64::new(seed + 1000) }
+    }
+
+    /// With a second account.
+    pub async fn with_two_accounts(seed: u64) -> Self {
+        let world = Self::new(seed).await;
+        let new = NewAccount { id: Some(OTHER_ACCOUNT.parse().unwrap()), name: Some("other".to_owned()) };
+        world.engine.create_account(new).await.unwrap();
+        world
+    }
+
+    pub async fn open_with(&self, options: EngineOptions) -> Result<Engine, OpenError> {
+        let seed = self.seed.fetch_add(1, Ordering::SeqCst);
+        Engine::open(parts(&self.disk, &self.clock, &self.sink, seed, options)).await
+    }
+
+    /// The machine goes down and comes up again.
+    pub async fn restart(&mut self) {
+        self.disk.crash();
+        self.engine = self.open_with(EngineOptions::default()).await.unwrap();
+    }
+
+    pub async fn caller(&self) -> Authenticated {
+        self.caller_of(ACCOUNT, REGION).await
+    }
+
+    pub async fn caller_of(&self, account: &str, region: &str) -> Authenticated {
+        let (account, region) = (account.parse().unwrap(), region.parse().unwrap());
+        self.engine.local_caller(Some(account), Some(region), Via::Embedded).await.unwrap()
+    }
+
+    pub fn meta(&self) -> RequestMeta {
+        RequestMeta::local(self.engine.new_request_id(), "test")
+    }
+
+    /// Calls as the root of the first account in the first region.
+    pub async fn call(&self, operation: &str, input: Value) -> Read {
+        self.call_as(&self.caller().await, operation, input).await
+    }
+
+    pub async fn call_as(&self, caller: &Authenticated, operation: &str, input: Value) -> Read {
+        let mut body = serde_json::to_vec(&input).unwrap();
+        let target = match operation {
+            "GetCallerIdentity" => format!("AWSSecurityTokenServiceV20110615.{operation}"),
+            _ => format!("TrentService.{operation}"),
+        };
+        Read::of(self.engine.dispatch(Ok(caller.clone()), self.meta(), &target, &mut body).await)
+    }
+
+    /// Calls as whoever the signature says.
+    pub async fn call_signed(&self, signer: &Signer, target: &str, body: &[u8]) -> Answer {
+        let caller = self.authenticate(signer, target, body, |_| ()).await;
+        self.engine.dispatch(caller, self.meta(), target, &mut body.to_vec()).await
+    }
+
+    pub async fn authenticate(
+        &self,
+        signer: &Signer,
+        target: &str,
+        body: &[u8],
+        tamper: impl Fn(&mut Vec<(String, String)>),
+    ) -> Result<Authenticated, AuthFailure> {
+        let mut headers = vec![("host".to_owned(), "localhost:4599".to_owned())];
+        if target.is_empty() {
+            headers.push(("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned()));
+        } else {
+            headers.push(("x-amz-target".to_owned(), target.to_owned()));
+            headers.push(("content-type".to_owned(), "application/x-amz-json-1.1".to_owned()));
+        }
+        let now_s = {
+            use bulla_engine::Clock;
+            self.clock.wall_ms() / 1000
+        };
+        let added = {
+            let borrowed: Vec<(&str, &[u8])> =
+                headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+            let request = SignedRequest { method: "POST", path_and_query: "/", headers: &borrowed, body };
+            let credentials = Credentials {
+                access_key_id: &signer.access_key_id,
+                secret_access_key: &signer.secret,
+                session_token: None,
+            };
+            let now = Instant::from_seconds(now_s);
+            bulla_sigv4::sign(&request, &credentials, signer.region, signer.service, now).unwrap()
+        };
+        headers.extend(added.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        tamper(&mut headers);
+        let borrowed: Vec<(&str, &[u8])> =
+            headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        let request = SignedRequest { method: "POST", path_and_query: "/", headers: &borrowed, body };
+        self.engine.authenticate(&request).await
+    }
+
+    pub async fn signer(&self, account: &str) -> Signer {
+        let account: AccountId = account.parse().unwrap();
+        let key = self.engine.root_access_key(account).await.unwrap();
+        let secret = String::from_utf8(key.secret_access_key.expose().to_vec()).unwrap();
+        Signer { access_key_id: key.access_key_id, secret, region: REGION, service: "kms" }
+    }
+
+    /// A new key's id.
+    pub async fn new_key(&self) -> String {
+        self.new_key_as(&self.caller().await).await
+    }
+
+    pub async fn new_key_as(&self, caller: &Authenticated) -> String {
+        let made = self.call_as(caller, "CreateKey", json!({})).await.ok();
+        text(&made["KeyMetadata"]["KeyId"])
+    }
+
+    /// A ciphertext blob of `hello`, base64.
+    pub async fn sealed(&self, key: &str) -> String {
+        self.sealed_as(&self.caller().await, key).await
+    }
+
+    pub async fn sealed_as(&self, caller: &Authenticated, key: &str) -> String {
+        let input = json!({"KeyId": key, "Plaintext": HELLO});
+        text(&self.call_as(caller, "Encrypt", input).await.ok()["CiphertextBlob"])
+    }
+
+    /// The audit records so far, changes included, oldest first; the sink is empty afterwards.
+    pub async fn records(&self) -> Vec<Value> {
+        self.engine.tick().await;
+        self.sink.take().iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+/// `hello`, base64.
+pub const HELLO: &str = "aGVsbG8=";
+
+fn parts(
+    disk: &SimDisk,
+    clock: &Arc<SimClock>,
+    sink: &Arc<MemorySink>,
+    seed: u64,
+    options: EngineOptions,
+) -> EngineParts {
+    EngineParts {
+        store: Arc::new(disk.open()),
+        root: root_key(),
+        clock: Arc::clone(clock) as _,
+        rng: Arc::new(SeededRng::new(seed)),
+        audit: Arc::clone(sink) as _,
+        options,
+    }
+}
+
+#[track_caller]
+pub fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("not a text: {value}")).to_owned()
+}
+
+pub fn key_arn(account: &str, region: &str, key: &str) -> String {
+    format!("arn:aws:kms:{region}:{account}:key/{key}")
+}
