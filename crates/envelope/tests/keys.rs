@@ -7,12 +7,12 @@ mod support;
 use std::sync::{Arc, Mutex};
 
 use bulla_api::{
-    ApiError, CallFuture, DecryptInput, DecryptOutput, EncryptInput, EncryptOutput, EncryptionContext, ErrorCode,
-    GenerateDataKeyInput, GenerateDataKeyOutput, Kms, KmsError, SecretBytes,
+    ApiError, CallFuture, DecryptInput, DecryptOutput, EncryptInput, EncryptOutput, EncryptionContext,
+    ErrorCode, GenerateDataKeyInput, GenerateDataKeyOutput, Kms, KmsError, SecretBytes,
 };
 use bulla_envelope::{
-    EnvelopeError, ErrorClass, Keyring, KmsDiscovery, KmsKey, MAX_KMS_CALLS, RawAesKey, RawRsaKey, RsaPadding,
-    SealOptions, SuiteId, inspect,
+    EnvelopeError, ErrorClass, Keyring, KmsDiscovery, KmsKey, MAX_KMS_CALLS, RawAesKey, RawRsaKey,
+    RsaPadding, SealOptions, SuiteId, inspect,
 };
 use support::*;
 
@@ -148,7 +148,8 @@ fn the_first_kms_key_generates_and_the_others_encrypt() {
     let message = seal_for(&keys);
     assert_eq!(kms.calls(), ["GenerateDataKey alias/one".to_owned(), format!("Encrypt {}", arn(ACCOUNT, 2))]);
     assert!(kms.contexts.lock().unwrap().iter().all(|seen| *seen == context(&[("a", "1")])));
-    let header = inspect(bulla_envelope::Input::reader(message.as_slice()), Default::default()).unwrap().header;
+    let header =
+        inspect(bulla_envelope::Input::reader(message.as_slice()), Default::default()).unwrap().header;
     let names: Vec<String> = header.encrypted_data_keys.iter().map(|key| key.display_name()).collect();
     assert_eq!(names, ["ns:kn".to_owned(), arn(ACCOUNT, 1), arn(ACCOUNT, 2)], "an ARN, never the alias");
 
@@ -302,5 +303,8 @@ fn reserved_and_malformed_raw_keys_are_wrong_usage() {
         let refused = RawAesKey::new(namespace, "kn", SecretBytes::zeroed(bytes)).err().unwrap();
         assert_eq!(refused.class(), ErrorClass::Usage);
     }
-    assert!(matches!(seal_by(Way::FileToFile, &[], &SealOptions::new(), 1, b"x"), Err(EnvelopeError::Usage(_))));
+    assert!(matches!(
+        seal_by(Way::FileToFile, &[], &SealOptions::new(), 1, b"x"),
+        Err(EnvelopeError::Usage(_))
+    ));
 }
