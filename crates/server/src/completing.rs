@@ -50,7 +50,8 @@ mod tests {
             gone.await.unwrap();
             done.send(()).unwrap();
         });
-        assert!(futures_util::poll!(&mut work).is_pending());
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        assert!(Pin::new(&mut work).poll(&mut cx).is_pending());
         drop(work);
         go.send(()).unwrap();
         tokio::time::timeout(Duration::from_secs(5), finished).await.unwrap().unwrap();

@@ -5,9 +5,10 @@ use crate::pace::{Pace, Phase, Watch};
 use crate::registry::Place;
 use crate::stream::{Paced, Stream};
 use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
 use http::{Request, Response};
-use http_body_util::Full;
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
@@ -57,6 +58,7 @@ pub(crate) async fn serve<R: Respond>(
         .writev(true)
         .max_buf_size(limits.head_bytes.max(8192))
         .max_headers(limits.head_fields)
+        .max_header_size(limits.head_bytes)
         // The pace has its own limit for heads, which needs no timer a request.
         .header_read_timeout(None)
         .serve_connection(io, service);
@@ -91,15 +93,16 @@ pub(crate) async fn serve<R: Respond>(
     };
     let mut stream = connection.into_parts().io.into_inner().into_stream();
     let closing = async {
-        match (result, told.pace.refused()) {
-            (Err(error), Some(status)) => {
-                metrics.unreadable();
-                tracing::debug!(%error, status, "refused what was no readable request");
-                write_raw(&mut stream, responder.refuse(peer, status).await).await?;
-            }
-            // The peer went away, or the stream failed: there is nobody to say goodbye to.
-            (Err(_), None) => return Ok(()),
-            (Ok(()), _) => {}
+        if let Err(error) = result {
+            // hyper refuses HTTP/2's preface without a word, everything else unreadable with a status.
+            let unreadable = error.is_parse() && told.pace.is_between_requests();
+            let Some(status) = told.pace.refused().or(unreadable.then_some(400)) else {
+                // The peer went away, or the stream failed: there is nobody to say goodbye to.
+                return Ok(());
+            };
+            metrics.unreadable();
+            tracing::debug!(%error, status, "refused what was no readable request");
+            write_raw(&mut stream, responder.refuse(peer, status).await).await?;
         }
         stream.shutdown().await?;
         if ending { Ok(()) } else { linger(&mut stream).await }
@@ -128,8 +131,9 @@ async fn linger(stream: &mut Stream) -> io::Result<()> {
 
 /// Writes an answer outside of hyper. Only for answers without secrets.
 async fn write_raw(stream: &mut Stream, answer: HttpAnswer) -> io::Result<()> {
-    use http_body_util::BodyExt;
-    let (head, body) = answer.into_parts();
+    let (mut head, body) = answer.into_parts();
+    head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    head.headers.insert(CONTENT_LENGTH, body.size_hint().lower().into());
     let Ok(body) = body.collect().await;
     let body = body.to_bytes();
     let reason = head.status.canonical_reason().unwrap_or("");
@@ -140,7 +144,7 @@ async fn write_raw(stream: &mut Stream, answer: HttpAnswer) -> io::Result<()> {
         text.extend_from_slice(value.as_bytes());
         text.extend_from_slice(b"\r\n");
     }
-    text.extend_from_slice(format!("Content-Length: {}\r\nConnection: close\r\n\r\n", body.len()).as_bytes());
+    text.extend_from_slice(b"\r\n");
     text.extend_from_slice(&body);
     stream.write_all(&text).await?;
     stream.flush().await

@@ -33,10 +33,9 @@ impl EndpointFile {
 impl Drop for EndpointFile {
     fn drop(&mut self) {
         // Only if it is still ours.
-        if std::fs::read_to_string(&self.path).is_ok_and(|found| found == self.line) {
-            if let Err(error) = std::fs::remove_file(&self.path) {
-                tracing::warn!(path = %self.path.display(), %error, "can't remove the endpoint file");
-            }
+        let is_ours = std::fs::read_to_string(&self.path).is_ok_and(|found| found == self.line);
+        if is_ours && let Err(error) = std::fs::remove_file(&self.path) {
+            tracing::warn!(path = %self.path.display(), %error, "can't remove the endpoint file");
         }
     }
 }

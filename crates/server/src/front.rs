@@ -14,8 +14,10 @@ use crate::listener::{Origin, Peer, Shared};
 use crate::pace::{Pace, Phase};
 use crate::request_body::{BodyError, Collected, collect};
 use bulla_api::{AccountId, ApiError, ErrorCode, Region};
-use bulla_audit::TlsDetails;
-use bulla_engine::{Answer, AuthFailure, Authenticated, Engine, RequestId, RequestMeta, Via};
+use bulla_engine::{
+    Answer, AuthFailure, Authenticated, Engine, Protocol, RequestId, RequestMeta, SignedRequest, TlsDetails,
+    Via,
+};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::request::Parts;
@@ -129,7 +131,7 @@ impl Front {
             Call::QueryString(mut form) => self.engine.dispatch(caller, meta, QUERY, &mut form).await,
         };
         self.count(&answer, self.engine.clock().monotonic().saturating_sub(started));
-        let status = answer.status();
+        let status = status_of(&answer);
         http(answer, status)
     }
 
@@ -168,7 +170,7 @@ impl Front {
         }
         let headers: Vec<(&str, &[u8])> =
             headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-        let signed = bulla_sigv4::Request {
+        let signed = SignedRequest {
             method: request.head.method.as_str(),
             path_and_query: request.head.uri.path_and_query().map_or("/", |target| target.as_str()),
             headers: &headers,
@@ -180,6 +182,9 @@ impl Front {
     fn count(&self, answer: &Answer, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.shared.metrics.answered(answer.operation(), answer.error_type(), micros);
+        if answer.status() == NOT_RECORDED {
+            self.shared.metrics.audit_failed();
+        }
         tracing::debug!(
             status = answer.status(),
             operation = answer.operation().map_or("none", |row| row.name),
@@ -224,6 +229,8 @@ impl RawRequest {
     }
 }
 
+/// The status of an answer that stands for one that could not be recorded.
+const NOT_RECORDED: u16 = 503;
 /// The engine's word for the Query protocol, in place of a target.
 const QUERY: &str = "";
 /// A target that is no operation's.
@@ -245,11 +252,26 @@ fn meta(request_id: RequestId, peer: &Peer, headers: &HeaderMap) -> RequestMeta 
     };
     let user_agent =
         headers.get(USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()).into_owned());
-    let tls = peer
-        .tls
-        .as_ref()
-        .map(|tls| TlsDetails { tls_version: tls.version.to_owned(), cipher_suite: tls.cipher_suite.clone() });
+    let tls = peer.tls.as_ref().map(|tls| TlsDetails {
+        tls_version: tls.version.to_owned(),
+        cipher_suite: tls.cipher_suite.clone(),
+    });
     RequestMeta { request_id, source_ip, user_agent: user_agent.unwrap_or_default(), tls }
+}
+
+/// The Query protocol answers 403 to whom it doesn't know or doesn't trust, where JSON services answer 400. Source:
+/// AWS STS API reference, "Common Errors".
+fn status_of(answer: &Answer) -> u16 {
+    let refused = answer.error().is_some_and(|error| {
+        matches!(
+            error.code,
+            ErrorCode::MissingAuthenticationTokenException
+                | ErrorCode::UnrecognizedClientException
+                | ErrorCode::InvalidSignatureException
+                | ErrorCode::AccessDeniedException
+        )
+    });
+    if refused && answer.content_type() == Protocol::Query.content_type() { 403 } else { answer.status() }
 }
 
 /// The body is handed to the connection as the very buffer that wipes itself.

@@ -6,7 +6,7 @@ use crate::http_answer::{answer, closing};
 use crate::listener::Peer;
 use crate::metrics::{Metrics, Reading};
 use crate::pace::{Pace, Phase};
-use bulla_engine::Engine;
+use bulla_engine::{ClockState, Engine};
 use bytes::Bytes;
 use http::{Method, Request};
 use hyper::body::Incoming;
@@ -56,7 +56,40 @@ impl Health {
     }
 
     fn readings(&self) -> Vec<Reading> {
-        Vec::new()
+        let (status, locked) = (self.engine.status(), self.engine.locked_memory());
+        let clock_ahead = match status.clock {
+            ClockState::Trusted => 0,
+            ClockState::Ahead { .. } => 1,
+        };
+        let reading = |name, help, value: u64| Reading { name, kind: "gauge", help, value: value as f64 };
+        let count = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
+        vec![
+            reading("bulla_accounts", "Accounts in the store.", count(status.accounts)),
+            reading("bulla_cached_keys", "Key records in memory.", count(status.cached_keys)),
+            reading("bulla_cached_materials", "Backing keys in memory.", count(status.cached_materials)),
+            reading("bulla_audit_outbox_pending", "Changes not yet in the audit log.", status.outbox_pending),
+            reading(
+                "bulla_recovery_key_exported",
+                "1 when a recovery key has been exported.",
+                u64::from(status.recovery_exported),
+            ),
+            reading(
+                "bulla_clock_ahead",
+                "1 while the clock is ahead of what has been observed, and deletions wait.",
+                clock_ahead,
+            ),
+            reading("bulla_locked_memory_keys", "Keys in locked memory.", u64::from(locked.used)),
+            reading(
+                "bulla_locked_memory_keys_max",
+                "Keys that locked memory may hold.",
+                u64::from(locked.capacity),
+            ),
+            reading(
+                "bulla_locked_memory_locked",
+                "1 while no key is in memory that may be swapped out.",
+                u64::from(locked.locked),
+            ),
+        ]
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) struct Metrics {
     unreadable: AtomicU64,
     tls_reloads: AtomicU64,
     tls_reload_failures: AtomicU64,
+    audit_failures: AtomicU64,
 }
 
 struct OfOperation {
@@ -62,6 +63,7 @@ impl Metrics {
             unreadable: AtomicU64::new(0),
             tls_reloads: AtomicU64::new(0),
             tls_reload_failures: AtomicU64::new(0),
+            audit_failures: AtomicU64::new(0),
         }
     }
 
@@ -84,6 +86,11 @@ impl Metrics {
             counter.fetch_add(1, Ordering::Relaxed);
         }
         operation.total_us.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// An answer was withheld, as it could not be recorded.
+    pub(crate) fn audit_failed(&self) {
+        self.audit_failures.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn connection_opened(&self) {
@@ -169,6 +176,12 @@ impl Metrics {
                 "counter",
                 "Certificates read again and refused.",
                 count(&self.tls_reload_failures),
+            ),
+            (
+                "bulla_audit_failures_total",
+                "counter",
+                "Answers withheld because they could not be recorded.",
+                count(&self.audit_failures),
             ),
         ]
         .map(|(name, kind, help, value)| Reading { name, kind, help, value });

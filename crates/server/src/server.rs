@@ -17,6 +17,7 @@ use bulla_engine::Engine;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -37,12 +38,15 @@ pub struct RunningServer {
     tls: Option<Arc<Tls>>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
+    /// The engine's own work, which ends after the last request.
+    background: (watch::Sender<bool>, JoinHandle<()>),
     files: Vec<EndpointFile>,
 }
 
 impl Server {
     /// Opens all listeners, then writes `DIR/config`, `DIR/admin-endpoint` and, last, `DIR/endpoint`, prints the
-    /// endpoint on standard error and tells the service supervisor. Must be called in a tokio runtime.
+    /// endpoint on standard error and tells the service supervisor. Runs the engine's background work while it
+    /// serves. Must be called in a tokio runtime.
     ///
     /// # Errors
     /// Whatever keeps it from serving; nothing stays open or written then.
@@ -93,17 +97,29 @@ impl Server {
             tasks.push(tokio::spawn(watch_certificates(Arc::clone(tls), Arc::clone(&shared), stopped)));
         }
 
+        let background = spawn_background(&engine);
         let endpoint_url = addresses.first().map_or_else(String::new, |address| url(*address, tls.is_some()));
         let files = match announce(&config, &endpoint_url, admin_address) {
             Ok(files) => files,
             Err(error) => {
                 stop.send_replace(true);
+                background.0.send_replace(true);
                 return Err(error);
             }
         };
         eprintln!("listening on {endpoint_url}");
         notify(State::Ready);
-        Ok(RunningServer { addresses, admin_address, endpoint_url, shared, tls, stop, tasks, files })
+        Ok(RunningServer {
+            addresses,
+            admin_address,
+            endpoint_url,
+            shared,
+            tls,
+            stop,
+            tasks,
+            background,
+            files,
+        })
     }
 }
 
@@ -168,12 +184,13 @@ impl RunningServer {
     }
 
     /// Stops: removes the endpoint files, closes the listeners and the idle connections at once, gives requests
-    /// under way [`crate::Limits::drain`], and then closes what is left.
-    pub async fn shutdown(mut self) {
+    /// under way [`crate::Limits::drain`], then closes what is left and ends the engine's background work. The
+    /// engine itself is the caller's to close.
+    pub async fn shutdown(self) {
         notify(State::Stopping);
-        self.files.clear();
+        drop(self.files);
         self.stop.send_replace(true);
-        for task in self.tasks.drain(..) {
+        for task in self.tasks {
             // A listener's task that has panicked has closed its socket too.
             let _ = task.await;
         }
@@ -182,9 +199,33 @@ impl RunningServer {
             let connections = self.shared.registry.cut_all();
             tracing::warn!(connections, "requests were still under way when the time for them was over");
             // Their tasks end as soon as they run.
-            let _ = timeout(std::time::Duration::from_secs(1), self.shared.registry.emptied()).await;
+            let _ = timeout(CUT_WITHIN, self.shared.registry.emptied()).await;
+        }
+        let (end, background) = self.background;
+        end.send_replace(true);
+        if timeout(BACKGROUND_WITHIN, background).await.is_err() {
+            tracing::warn!("the engine's background work did not end in time");
         }
     }
+}
+
+/// How long connections that are cut take to notice.
+const CUT_WITHIN: Duration = Duration::from_secs(1);
+/// How long the engine's background work may take to end: a round of it is a few commits.
+const BACKGROUND_WITHIN: Duration = Duration::from_secs(10);
+
+/// Scheduled deletions, the relay of audit records, the last seen time.
+fn spawn_background(engine: &Arc<Engine>) -> (watch::Sender<bool>, JoinHandle<()>) {
+    let (end, mut ended) = watch::channel(false);
+    let engine = Arc::clone(engine);
+    let work = async move {
+        let ended = async move {
+            // A sender that is gone means the same.
+            let _ = ended.wait_for(|end| *end).await;
+        };
+        engine.background(ended).await;
+    };
+    (end, tokio::spawn(work))
 }
 
 /// Writes the files that say where the server is, the one that scripts wait for last.
