@@ -389,6 +389,9 @@ pub(crate) enum Store {
         /// The recovery key's text, in a file, or - for standard input; it becomes the root key file
         #[arg(long, value_name = "FILE")]
         recovery_key: Option<PathBuf>,
+        /// The RSA private key, PEM, for a recovery key made with recovery-key --to
+        #[arg(long, value_name = "PEM-FILE", requires = "recovery_key")]
+        private_key: Option<PathBuf>,
     },
     /// Read every record and check that it is authentic
     Check,

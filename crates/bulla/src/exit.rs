@@ -3,7 +3,8 @@
 use std::fmt;
 use std::io;
 
-use bulla_api::{ErrorCode, KmsError, LocalFailureKind};
+use bulla_api::{ErrorCode, KmsError, LocalFailure, LocalFailureKind};
+use bulla_envelope::{EnvelopeError, ErrorClass, FormatError, Side};
 
 /// What a process ends with. Scripts rely on the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,8 +21,12 @@ pub(crate) enum Exit {
     Unreachable = 5,
     /// The key is unknown, disabled or pending deletion.
     KeyUnusable = 6,
+    /// Interrupted: 128 + SIGINT.
+    Interrupted = 130,
     /// Nobody reads the output any more: 128 + SIGPIPE.
     BrokenPipe = 141,
+    /// Told to end: 128 + SIGTERM.
+    Terminated = 143,
 }
 
 impl Exit {
@@ -93,6 +98,51 @@ impl From<KmsError> for Failure {
             _ => "",
         };
         Self::new(exit, format!("{error}{next}"))
+    }
+}
+
+impl From<LocalFailure> for Failure {
+    fn from(failure: LocalFailure) -> Self {
+        KmsError::Store(failure).into()
+    }
+}
+
+impl Failure {
+    /// Sealing or opening failed: `input` and `output` are what messages call them.
+    pub(crate) fn envelope(error: &EnvelopeError, input: &str, output: &str) -> Self {
+        if let EnvelopeError::Io { side, source } = error {
+            return match side {
+                Side::Input => Self::io("cannot read", input, source),
+                Side::Output => Self::io("cannot write", output, source),
+            };
+        }
+        let exit = match error.class() {
+            ErrorClass::Failed => Exit::Failed,
+            ErrorClass::Usage => Exit::Usage,
+            ErrorClass::NotAuthentic => Exit::NotIntact,
+            ErrorClass::Denied => Exit::Denied,
+            ErrorClass::Unreachable => Exit::Unreachable,
+            ErrorClass::KeyUnusable => Exit::KeyUnusable,
+        };
+        Self::new(exit, format!("`{input}`: {error}{}", next_step(error, exit)))
+    }
+}
+
+/// What to do about a message that did not open, or a key that did not seal.
+fn next_step(error: &EnvelopeError, exit: Exit) -> &'static str {
+    match (error, exit) {
+        (EnvelopeError::Format(FormatError::NotAMessage), _) => {
+            "; give a file that bulla or an AWS Encryption SDK made"
+        }
+        (EnvelopeError::Format(FormatError::Base64 | FormatError::TooManyDataKeys { .. }), _) => "",
+        (EnvelopeError::Format(FormatError::Truncated(_)), _) => "; get the whole file",
+        (EnvelopeError::ContextMismatch { .. }, _) => "; see the file's context with bulla inspect",
+        (EnvelopeError::NoKeyOpens(none), _) if none.trials.is_empty() => "; name one of these with -k",
+        (_, Exit::NotIntact) => "; get an undamaged copy",
+        (_, Exit::Denied) => "; check the credentials and what they may do",
+        (_, Exit::Unreachable) => "; try again later, or wait longer with --kms-wait",
+        (_, Exit::KeyUnusable) => "; see bulla key list, or name another KMS with --kms or --endpoint-url",
+        _ => "",
     }
 }
 

@@ -1,11 +1,104 @@
 //! bulla: envelope encryption with a key management service that anyone can run. The command line.
 
+mod app;
 mod aws_files;
 mod cli;
+mod commands;
 mod config;
 mod dirs;
 mod exit;
+mod keys;
 mod kms;
+mod opening;
 mod output;
+mod place;
+mod progress;
+mod say;
+mod signals;
+mod work;
 
-fn main() {}
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use bulla_crypto::arena::{self, ArenaOptions, BackingChoice};
+use clap::{CommandFactory, FromArgMatches};
+
+use crate::app::App;
+use crate::cli::{Cli, Command};
+use crate::exit::{Exit, Failure};
+
+/// Set by tests that scan this process's memory, which `memfd_secret` would hide even from them.
+const TEST_MLOCK: &str = "BULLA_TEST_MLOCK";
+
+fn main() -> ExitCode {
+    // Before anything secret can be in memory.
+    if let Err(error) = bulla_crypto::harden_process() {
+        return ended(&Failure::new(Exit::Failed, format!("{error}; nothing was done")));
+    }
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let command = match config::with_configuration(Cli::command(), &arguments) {
+        Ok(command) => command,
+        Err(failure) => return ended(&failure),
+    };
+    let parsed = command.try_get_matches_from(&arguments);
+    let (cli, matches) = match parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches))) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            // Help and version are no errors. A reader who went away needs neither.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage.code()));
+        }
+    };
+    match run(cli, &matches) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => ended(&failure),
+    }
+}
+
+fn ended(failure: &Failure) -> ExitCode {
+    work::tell(failure);
+    ExitCode::from(failure.exit.code())
+}
+
+fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), Failure> {
+    let Cli { common, command } = cli;
+    configure_arena(&command)?;
+    let mut app = App::new(common, matches);
+    if let Command::Serve(command) = &command {
+        return commands::serve::run(&app, command);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, format!("cannot start: {error}")))?;
+    runtime.block_on(async {
+        signals::survive_file_size_limit();
+        match &command {
+            Command::Serve(_) => Ok(()),
+            Command::Encrypt(command) => commands::encrypt::run(&mut app, command).await,
+            Command::Decrypt(command) => commands::open::decrypt(&mut app, command).await,
+            Command::Verify(command) => commands::open::verify(&mut app, command).await,
+            Command::Inspect(command) => commands::inspect::run(&app, command).await,
+            Command::Key(command) => commands::key::run(&mut app, command).await,
+            Command::Store(command) => commands::store::run(&app, command).await,
+            Command::Account(command) => commands::account::run(&app, command).await,
+            Command::Audit(command) => commands::audit::run(&app, command),
+            Command::Profile(command) => commands::profile::run(&app, command),
+            Command::Completions(command) => {
+                let mut grammar = Cli::command();
+                clap_complete::generate(command.shell, &mut grammar, "bulla", &mut std::io::stdout().lock());
+                Ok(())
+            }
+        }
+    })
+}
+
+fn configure_arena(command: &Command) -> Result<(), Failure> {
+    let test = std::env::var_os(TEST_MLOCK).is_some_and(|value| value == "1");
+    let options = ArenaOptions {
+        backing: if test { BackingChoice::MlockOnly } else { BackingChoice::Auto },
+        require_locked: matches!(command, Command::Serve(serve) if serve.require_locked_memory),
+        ..ArenaOptions::default()
+    };
+    arena::configure(options).map_err(|error| Failure::new(Exit::Failed, error.to_string()))
+}

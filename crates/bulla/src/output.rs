@@ -176,6 +176,10 @@ impl Fresh {
             None => {
                 remove_abandoned(&directory);
                 let (file, name) = named(&directory).map_err(|error| failed(error.into()))?;
+                // A signal would leave it behind, unlike a file without a name.
+                if let Ok(directory) = directory.try_clone() {
+                    crate::signals::remove_on_signal(directory, name.clone());
+                }
                 (file, Some(name))
             }
         };

@@ -28,8 +28,8 @@ pub(crate) struct KmsSettings {
 pub(crate) enum Choice {
     /// The engine over the store in the data directory.
     Embedded {
-        /// Which setting chose it.
-        because: String,
+        /// Which setting chose it; none when no setting names another.
+        because: Option<String>,
     },
     /// One across the network.
     Remote(Remote),
@@ -87,7 +87,7 @@ impl KmsSettings {
     /// The KMS that these settings and the aws environment mean. `at` is what a KEY says after its `@`.
     pub(crate) fn choose(&self, at: Option<&str>, aws: &AwsEnvironment) -> Result<Choice, Failure> {
         match at {
-            Some("embedded") => return Ok(Choice::Embedded { because: "@embedded".to_owned() }),
+            Some("embedded") => return Ok(Choice::Embedded { because: Some("@embedded".to_owned()) }),
             Some(profile) => return Ok(self.by_profile(profile, aws)),
             None => {}
         }
@@ -102,7 +102,7 @@ impl KmsSettings {
         }
         match &self.kms {
             Some((KmsKind::Embedded, because)) => {
-                return Ok(Choice::Embedded { because: format!("{because} embedded") });
+                return Ok(Choice::Embedded { because: Some(format!("{because} embedded")) });
             }
             Some((KmsKind::Aws, because)) => {
                 let because = format!("{because} aws");
@@ -125,7 +125,7 @@ impl KmsSettings {
             Some((profile, because)) => Err(Failure::usage(format!(
                 "{because} {profile}: the profile names no endpoint of a KMS; add --kms aws, --kms embedded or --endpoint-url"
             ))),
-            None => Ok(Choice::Embedded { because: "no setting names another".to_owned() }),
+            None => Ok(Choice::Embedded { because: None }),
         }
     }
 
@@ -235,7 +235,7 @@ mod tests {
     fn remote(choice: Choice) -> Remote {
         match choice {
             Choice::Remote(remote) => remote,
-            Choice::Embedded { because } => panic!("embedded, {because}"),
+            Choice::Embedded { because } => panic!("embedded, {because:?}"),
         }
     }
 

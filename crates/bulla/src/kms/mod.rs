@@ -3,5 +3,7 @@
 
 pub(crate) mod choice;
 mod convert;
-mod remote;
+pub(crate) mod local;
+pub(crate) mod remote;
+mod socket;
 mod trust;

@@ -1,0 +1,211 @@
+//! `bulla key`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use bulla_api as api;
+use bulla_api::{KeyMetadata, Kms, KmsError};
+
+use crate::app::{App, FoundKms};
+use crate::cli::Key;
+use crate::exit::Failure;
+use crate::kms::choice::split_at;
+
+/// Keys in one page of a list; the service allows 1000.
+const PAGE: u32 = 100;
+
+/// Does what the command says.
+pub(crate) async fn run(app: &mut App, command: &Key) -> Result<(), Failure> {
+    match command {
+        Key::Create { alias, description } => create(app, alias.as_deref(), description.clone()).await,
+        Key::List => list(app).await,
+        Key::Describe { target } => {
+            let (found, key) = find(app, target).await?;
+            let metadata = describe(&*found.kms, key).await?;
+            app.say.result(&described(&metadata), &as_json(&metadata))
+        }
+        Key::Rotate { target } => {
+            let (found, arn) = named(app, target).await?;
+            found.kms.rotate_key_on_demand(api::RotateKeyOnDemandInput { key_id: arn.clone() }).await?;
+            done(app, "rotated", &arn)
+        }
+        Key::Enable { target } => {
+            let (found, arn) = named(app, target).await?;
+            found.kms.enable_key(api::EnableKeyInput { key_id: arn.clone() }).await?;
+            done(app, "enabled", &arn)
+        }
+        Key::Disable { target } => {
+            let (found, arn) = named(app, target).await?;
+            found.kms.disable_key(api::DisableKeyInput { key_id: arn.clone() }).await?;
+            done(app, "disabled", &arn)
+        }
+        Key::Delete { target, days } => delete(app, target, *days).await,
+        Key::CancelDeletion { target } => {
+            let (found, arn) = named(app, target).await?;
+            found.kms.cancel_key_deletion(api::CancelKeyDeletionInput { key_id: arn.clone() }).await?;
+            done(app, "kept, and disabled,", &arn)
+        }
+    }
+}
+
+async fn create(app: &mut App, alias: Option<&str>, description: Option<String>) -> Result<(), Failure> {
+    let (alias, at) = match alias.map(split_at) {
+        Some((alias, at)) => (Some(alias), at),
+        None => (None, None),
+    };
+    if let Some(alias) = alias {
+        alias
+            .parse::<api::AliasName>()
+            .map_err(|_| Failure::usage(format!("`{alias}` is no alias; one is alias/NAME")))?;
+    }
+    let found = app.kms(at).await?;
+    if let Some(local) = &found.local
+        && local.make_store().await?
+    {
+        app.announce_store(local);
+    }
+    // Looked at first, so that a taken alias leaves no key behind that nobody wants.
+    if let Some(alias) = alias {
+        match describe(&*found.kms, alias).await {
+            Ok(taken) => {
+                return Err(Failure::new(
+                    crate::exit::Exit::Failed,
+                    format!("{alias} is there already, for {}; choose another name", taken.arn),
+                ));
+            }
+            Err(KmsError::Answered { error, .. }) if error.code == api::ErrorCode::NotFoundException => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let input = api::CreateKeyInput { description, ..api::CreateKeyInput::default() };
+    let metadata = found.kms.create_key(input).await?.key_metadata;
+    if let Some(alias) = alias {
+        let input =
+            api::CreateAliasInput { alias_name: alias.to_owned(), target_key_id: metadata.key_id.clone() };
+        found.kms.create_alias(input).await?;
+    }
+    app.say.result(&metadata.arn, &as_json(&metadata))
+}
+
+async fn list(app: &mut App) -> Result<(), Failure> {
+    let found = app.kms(None).await?;
+    let mut aliases: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut marker = None;
+    loop {
+        let input = api::ListAliasesInput { limit: Some(PAGE), marker, ..api::ListAliasesInput::default() };
+        let page = found.kms.list_aliases(input).await?;
+        for alias in page.aliases {
+            aliases.entry(alias.target_key_id.unwrap_or_default()).or_default().push(alias.alias_name);
+        }
+        marker = page.next_marker.filter(|_| page.truncated);
+        if marker.is_none() {
+            break;
+        }
+    }
+    let mut marker = None;
+    loop {
+        let page = found.kms.list_keys(api::ListKeysInput { limit: Some(PAGE), marker }).await?;
+        for key in page.keys {
+            let names = aliases.remove(&key.key_id).unwrap_or_default();
+            let metadata = match describe(&*found.kms, &key.key_id).await {
+                Ok(metadata) => metadata,
+                // Deleted meanwhile.
+                Err(KmsError::Answered { error, .. }) if error.code == api::ErrorCode::NotFoundException => {
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let mut json = as_json(&metadata);
+            json["Aliases"] = names.clone().into();
+            let text = format!("{}  {}  {}", metadata.arn, metadata.key_state, names.join(" "));
+            app.say.result(text.trim_end(), &json)?;
+        }
+        marker = page.next_marker.filter(|_| page.truncated);
+        if marker.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+async fn delete(app: &mut App, target: &str, days: Option<i32>) -> Result<(), Failure> {
+    let window = match days {
+        None => None,
+        Some(days @ 7..=30) => u32::try_from(days).ok(),
+        Some(days) => return Err(Failure::usage(format!("--days {days}: 7 to 30"))),
+    };
+    let (found, arn) = named(app, target).await?;
+    let input = api::ScheduleKeyDeletionInput { key_id: arn.clone(), pending_window_in_days: window };
+    let answer = found.kms.schedule_key_deletion(input).await?;
+    let date = answer.deletion_date.map(date).unwrap_or_default();
+    let text = format!("{arn} will be deleted after {date}; what it sealed can then never be opened");
+    app.say.result(&text, &serde_json::json!({ "KeyId": arn, "DeletionDate": date }))
+}
+
+/// The KMS that a KEY names, and the key.
+async fn find<'a>(app: &mut App, target: &'a str) -> Result<(FoundKms, &'a str), Failure> {
+    let (key, at) = split_at(target);
+    if key.starts_with("arn:aws:") || !key.starts_with("arn:") {
+        key.parse::<api::KeyRef>().map_err(|_| {
+            Failure::usage(format!(
+                "`{key}` names no key; use a key id, a key ARN, alias/NAME or an alias ARN"
+            ))
+        })?;
+    }
+    Ok((app.kms(at).await?, key))
+}
+
+/// The same, with the key's ARN: management operations take no aliases.
+async fn named(app: &mut App, target: &str) -> Result<(FoundKms, String), Failure> {
+    let (found, key) = find(app, target).await?;
+    let arn = describe(&*found.kms, key).await?.arn;
+    Ok((found, arn))
+}
+
+async fn describe(kms: &dyn Kms, key: &str) -> Result<KeyMetadata, KmsError> {
+    let input = api::DescribeKeyInput { key_id: key.to_owned(), ..api::DescribeKeyInput::default() };
+    Ok(kms.describe_key(input).await?.key_metadata)
+}
+
+fn done(app: &App, what: &str, arn: &str) -> Result<(), Failure> {
+    let event = serde_json::json!({ "event": what, "KeyId": arn });
+    app.say.done(&format!("{what} {arn}"), &event, false)
+}
+
+fn described(key: &KeyMetadata) -> String {
+    let mut out = String::new();
+    // Writing to a string doesn't fail.
+    let _ = writeln!(out, "arn           {}", key.arn);
+    let _ = writeln!(out, "state         {}", key.key_state);
+    let _ = writeln!(out, "created       {}", date(key.creation_date));
+    if let Some(at) = key.deletion_date {
+        let _ = writeln!(out, "deleted after {}", date(at));
+    }
+    let _ = writeln!(out, "spec          {}", key.key_spec);
+    let _ = writeln!(out, "usage         {}", key.key_usage);
+    if let Some(id) = &key.current_key_material_id {
+        let _ = writeln!(out, "material      {id}");
+    }
+    if !key.description.is_empty() {
+        let _ = writeln!(out, "description   {}", key.description.replace(char::is_control, " "));
+    }
+    out.truncate(out.trim_end().len());
+    out
+}
+
+fn as_json(key: &KeyMetadata) -> serde_json::Value {
+    serde_json::json!({
+        "Arn": key.arn,
+        "KeyId": key.key_id,
+        "KeyState": key.key_state.as_str(),
+        "CreationDate": date(key.creation_date),
+        "DeletionDate": key.deletion_date.map(date),
+        "Description": key.description,
+        "KeySpec": key.key_spec.as_str(),
+        "KeyUsage": key.key_usage.as_str(),
+        "CurrentKeyMaterialId": key.current_key_material_id,
+    })
+}
+
+fn date(at: api::Timestamp) -> String {
+    jiff::Timestamp::from_millisecond(at.millis()).map(|at| at.to_string()).unwrap_or_default()
+}

@@ -1,0 +1,11 @@
+//! The commands, one file each.
+
+pub(crate) mod account;
+pub(crate) mod audit;
+pub(crate) mod encrypt;
+pub(crate) mod inspect;
+pub(crate) mod key;
+pub(crate) mod open;
+pub(crate) mod profile;
+pub(crate) mod serve;
+pub(crate) mod store;

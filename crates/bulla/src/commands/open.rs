@@ -1,0 +1,167 @@
+//! `bulla decrypt` and `bulla verify`.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use bulla_envelope::{EnvelopeError, Input, Job, Keyring, Message, OpenOptions, Output, Summary};
+
+use crate::app::{App, shown};
+use crate::cli::{Decrypt, Opening, Verify};
+use crate::exit::Failure;
+use crate::keys;
+use crate::output::{self, OutputRules, Source};
+use crate::progress::Progress;
+use crate::work::{self, Done, Naming, STREAM};
+
+/// Provider of the encrypted data keys that a KMS opens.
+const KMS_PROVIDER: &str = "aws-kms";
+
+/// Opens each input.
+pub(crate) async fn decrypt(app: &mut App, command: &Decrypt) -> Result<(), Failure> {
+    let options = open_options(&command.opening)?.release_before_signature(command.release_before_signature);
+    let plan = work::plan(&command.input, command.output.as_deref(), Naming::Opened)?;
+    let mut opening = Opener::new(app, &command.opening, options)?;
+    work::each(&plan, async |(input, output)| opening.decrypt(input, output).await).await
+}
+
+/// Opens each input and writes nothing.
+pub(crate) async fn verify(app: &mut App, command: &Verify) -> Result<(), Failure> {
+    let options = open_options(&command.opening)?;
+    let header_only = command.header;
+    let mut opening = Opener::new(app, &command.opening, options)?;
+    work::each(&command.input, async |input: &PathBuf| opening.verify(input, header_only).await).await
+}
+
+struct Opener<'a> {
+    app: &'a mut App,
+    arguments: &'a Opening,
+    options: OpenOptions,
+    job: Job,
+    /// Those of `-k`, or none before the first message that a KMS can open.
+    keyrings: Option<Vec<Keyring>>,
+    /// Which KMS and which accounts discovery is about, for messages.
+    asked: Option<String>,
+}
+
+impl<'a> Opener<'a> {
+    fn new(app: &'a mut App, arguments: &'a Opening, options: OpenOptions) -> Result<Self, Failure> {
+        let job = work::job(&arguments.work)?;
+        Ok(Self { app, arguments, options, job, keyrings: None, asked: None })
+    }
+
+    async fn decrypt(&mut self, input: &Path, output: &Path) -> Result<(), Failure> {
+        let source = open_source(input)?;
+        let rules = OutputRules {
+            force: self.app.common.force,
+            sync: self.arguments.work.sync,
+            mode: source.mode(),
+            input: source.identity(),
+        };
+        let target = output::open(output, rules)?;
+        let output_shown = shown(output, "standard output");
+        let failed = |error: &EnvelopeError| Failure::envelope(error, &source.shown, &output_shown);
+        let (opener, length) = self.unlock(&source, failed).await?;
+        let header = opener.header().clone();
+        let job = work::sized(&self.job, length);
+        let progress = self.progress(&source, &job, length);
+        let written = work::write_to(target, |output| opener.run(output, &job), failed);
+        drop(progress);
+        let data_on_stdout = output == Path::new(STREAM);
+        self.report("opened", &source, Some(&output_shown), data_on_stdout, &header, Some(written?))
+    }
+
+    async fn verify(&mut self, input: &Path, header_only: bool) -> Result<(), Failure> {
+        let source = open_source(input)?;
+        let failed = |error: &EnvelopeError| Failure::envelope(error, &source.shown, "nothing");
+        let (opener, length) = self.unlock(&source, failed).await?;
+        let header = opener.header().clone();
+        if header_only {
+            return self.report("verified the header of", &source, None, false, &header, None);
+        }
+        let job = work::sized(&self.job, length);
+        let progress = self.progress(&source, &job, length);
+        let summary = opener.run(Output::discard(), &job);
+        drop(progress);
+        let summary = summary.map_err(|error| failed(&error))?;
+        self.report("verified", &source, None, false, &header, Some(summary))
+    }
+
+    /// Reads the header and opens the data key.
+    async fn unlock(
+        &mut self,
+        source: &Source,
+        failed: impl Fn(&EnvelopeError) -> Failure,
+    ) -> Result<(bulla_envelope::Opener<'static>, Option<u64>), Failure> {
+        let reading = source.file.try_clone().and_then(Input::file);
+        let reading = reading.map_err(|error| Failure::io("cannot read", &source.shown, &error))?;
+        let length = reading.length();
+        let message = Message::read(reading, &self.options).map_err(|error| failed(&error))?;
+        if self.keyrings.is_none() {
+            self.keyrings = self.find_keyrings(&message).await?;
+        }
+        let keyrings = self.keyrings.as_deref().unwrap_or_default();
+        let opener = message.unlock(keyrings).await.map_err(|error| {
+            let mut failure = failed(&error);
+            // The trials name the KMS that was asked; where nothing was tried, nothing has named it yet.
+            if let (EnvelopeError::NoKeyOpens(none), Some(asked)) = (&error, &self.asked)
+                && none.trials.is_empty()
+            {
+                failure.message = format!("{}, {asked}", failure.message);
+            }
+            failure
+        })?;
+        Ok((opener, length))
+    }
+
+    async fn find_keyrings(&mut self, message: &Message<'_>) -> Result<Option<Vec<Keyring>>, Failure> {
+        if !self.arguments.key.is_empty() {
+            return keys::for_opening(self.app, &self.arguments.key).await.map(Some);
+        }
+        let for_kms = message.header().encrypted_data_keys.iter().any(|key| key.provider_id == KMS_PROVIDER);
+        // A message for raw keys only is no business of a KMS.
+        if !for_kms {
+            return Ok(None);
+        }
+        let (keyring, asked) = keys::discovered(self.app, &self.arguments.discovery_account).await?;
+        self.asked = Some(asked);
+        Ok(Some(vec![keyring]))
+    }
+
+    fn progress(&self, source: &Source, job: &Job, length: Option<u64>) -> Progress {
+        let shows = !self.app.say.quiet && !self.app.say.json;
+        Progress::start(source.shown.clone(), job.progress.clone(), length, shows)
+    }
+
+    fn report(
+        &self,
+        what: &'static str,
+        source: &Source,
+        output: Option<&str>,
+        data_on_stdout: bool,
+        header: &bulla_envelope::Header,
+        summary: Option<Summary>,
+    ) -> Result<(), Failure> {
+        let done = Done { what, input: &source.shown, output, data_on_stdout, header, summary };
+        work::report(self.app, &done)
+    }
+}
+
+/// Sealed data doesn't come from a keyboard.
+fn open_source(input: &Path) -> Result<Source, Failure> {
+    if input == Path::new(STREAM) && std::io::stdin().is_terminal() {
+        return Err(Failure::usage(
+            "sealed data does not come from a terminal; name a file, or redirect standard input",
+        ));
+    }
+    Source::open(input)
+}
+
+fn open_options(arguments: &Opening) -> Result<OpenOptions, Failure> {
+    let mut options = OpenOptions::new()
+        .commitment_policy(work::policy(&arguments.work)?)
+        .context(keys::context(&arguments.context)?);
+    if let Some(max) = arguments.work.max_edks {
+        options = options.max_encrypted_data_keys(max);
+    }
+    Ok(options)
+}

@@ -1,0 +1,255 @@
+//! `bulla serve`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bulla_api::{LocalFailureKind, Region};
+use bulla_audit::SyncPolicy;
+use bulla_crypto::{RootKey, SystemRng, arena};
+use bulla_engine::{Engine, EngineOptions};
+use bulla_server::{
+    DEFAULT_ADMIN_LISTEN, DEFAULT_LISTEN, Server, ServerConfig, ServerError, TlsSource, logging, parse_listen,
+};
+use bulla_store::{DataDir, DataDirError, ServeLock, Vault, names};
+
+use crate::app::App;
+use crate::cli::{self, AuditSync, LogFormat, LogLevel};
+use crate::exit::{Exit, Failure};
+use crate::kms::local::DEFAULT_REGION;
+use crate::opening;
+use crate::place::Place;
+
+/// Serves until a signal ends it, or checks what it would serve with.
+pub(crate) fn run(app: &App, command: &cli::Serve) -> Result<(), Failure> {
+    start_log(command)?;
+    let place = app.place()?;
+    let regions = regions(app.common.region.as_deref())?;
+    refuse_other_stores(command.store.as_deref(), &place.directory)?;
+    let mut config = server_config(command, &place)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, format!("cannot start threads: {error}")))?;
+    if command.check_config {
+        config.check().map_err(|error| refused(&error))?;
+        return runtime.block_on(check(&place, &regions));
+    }
+    // Before the store is made: a server that can't start leaves nothing behind.
+    config.check().map_err(|error| refused(&error))?;
+    let directory = DataDir::open_or_create(&place.directory).map_err(directory_failure)?;
+    let lock = directory.lock_for_serving().map_err(directory_failure)?;
+    let sync = match command.audit_sync {
+        Some(AuditSync::Always) => SyncPolicy::Always,
+        Some(AuditSync::Second) | None => SyncPolicy::WithinASecond,
+    };
+    config.admin_socket = Some(directory.bind_admin_socket(&lock).map_err(directory_failure)?);
+    runtime.block_on(async {
+        let engine = open(app, &place, &directory, &lock, &regions, sync).await?;
+        write_credentials(&directory, &engine).await?;
+        config.default_region = engine.regions().first().map(ToString::to_string).unwrap_or_default();
+        if !arena::status().locked {
+            tracing::warn!("memory for keys can't be locked and may be swapped out; raise the limit of locked memory (LimitMEMLOCK=)");
+        }
+        serve(config, engine).await
+    })
+}
+
+async fn serve(config: ServerConfig, engine: Engine) -> Result<(), Failure> {
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let background = {
+        let engine = engine.clone();
+        tokio::spawn(async move {
+            engine
+                .background(async {
+                    // Told, or left alone: both are the end.
+                    let _ = stopped.await;
+                })
+                .await;
+        })
+    };
+    let served = match Server::start(config, Arc::new(engine.clone())).await {
+        Ok(server) => server.serve_until_signal().await,
+        Err(error) => Err(error),
+    };
+    drop(stop);
+    let ended = background.await;
+    let closed = engine.close().await;
+    served.map_err(|error| refused(&error))?;
+    closed?;
+    ended.map_err(|_| Failure::new(Exit::Failed, "scheduled work broke off; see the log"))
+}
+
+/// Opens the store, or makes it together with its root key.
+async fn open(
+    app: &App,
+    place: &Place,
+    directory: &DataDir,
+    _held: &ServeLock,
+    regions: &[Region],
+    sync: SyncPolicy,
+) -> Result<Engine, Failure> {
+    let root = if directory.has_store() {
+        opening::obtain_root(&place.root, directory).await?
+    } else {
+        let root = place.root.create_new(&SystemRng).map_err(|error| opening::root_failure(&error))?;
+        let default = [DEFAULT_REGION.parse().map_err(|_| Failure::usage("no region"))?];
+        let regions = if regions.is_empty() { &default } else { regions };
+        opening::create_store(directory, &root.key, place.account, regions, root.passphrase).await?;
+        if let Some(warning) = place.key_beside_store() {
+            app.say.note(&format!("bulla: {warning}"));
+        }
+        root.key
+    };
+    fits_store(place, directory, &root, regions).await?;
+    let options = EngineOptions { regions: regions.to_vec(), ..EngineOptions::default() };
+    Ok(opening::open_engine(directory, root, options, sync).await?)
+}
+
+/// Refuses an account or regions that are not the store's: both are fixed when it is made.
+async fn fits_store(
+    place: &Place,
+    directory: &DataDir,
+    root: &RootKey,
+    regions: &[Region],
+) -> Result<(), Failure> {
+    let store =
+        bulla_store::open_store(directory).map_err(|error| opening::upkeep_failure(error, directory))?;
+    let vault = Vault::open(store, root, Arc::new(SystemRng))
+        .await
+        .map_err(|error| opening::upkeep_failure(error.into(), directory))?;
+    let (accounts, known) = (vault.header().accounts(), vault.header().regions());
+    vault.store().close().await.map_err(|error| opening::store_failure(&error, directory))?;
+    let shown = directory.path().display();
+    let first = accounts.first().cloned().unwrap_or_default();
+    if let Some(account) = place.account
+        && account.to_string() != first
+    {
+        return Err(Failure::usage(format!(
+            "--account-id {account}: the store in {shown} was made for account {first}, which can't be changed"
+        )));
+    }
+    let named: Vec<_> = regions.iter().map(ToString::to_string).collect();
+    if !named.is_empty() && !named.iter().any(|name| known.contains(name)) {
+        return Err(Failure::usage(format!(
+            "--region {}: the store in {shown} is of {}; name one of these, and others after it",
+            named.join(","),
+            known.join(",")
+        )));
+    }
+    Ok(())
+}
+
+/// Looks at root key and store without changing anything.
+async fn check(place: &Place, regions: &[Region]) -> Result<(), Failure> {
+    let directory = match DataDir::open(&place.directory) {
+        Ok(directory) => directory,
+        // It will be made.
+        Err(DataDirError::Missing(_)) => return Ok(()),
+        Err(error) => return Err(directory_failure(error)),
+    };
+    if !directory.has_store() {
+        return Ok(());
+    }
+    let root = opening::obtain_root(&place.root, &directory).await?;
+    fits_store(place, &directory, &root, regions).await
+}
+
+/// Puts the root user's access key into the data directory, before anything says that the server is there.
+async fn write_credentials(directory: &DataDir, engine: &Engine) -> Result<(), Failure> {
+    if directory.has(names::CREDENTIALS) {
+        return Ok(());
+    }
+    let failed = |error: bulla_api::ApiError| {
+        Failure::new(Exit::Failed, format!("cannot read the root user's access key: {error}"))
+    };
+    let account = engine.first_account().await.map_err(failed)?;
+    let key = engine.root_access_key(account).await.map_err(failed)?;
+    let secret = std::str::from_utf8(key.secret_access_key.expose())
+        .map_err(|_| Failure::new(Exit::NotIntact, "the root user's secret access key is not text"))?;
+    let text = bulla_server::aws_profile::render_credentials("bulla", &key.access_key_id, secret);
+    directory
+        .write_file(names::CREDENTIALS, text.as_bytes(), crate::output::MODE_PRIVATE)
+        .map_err(directory_failure)
+}
+
+fn server_config(command: &cli::Serve, place: &Place) -> Result<ServerConfig, Failure> {
+    let address = |text: &Option<String>, default| match text {
+        None => Ok(default),
+        Some(text) => parse_listen(text).map_err(|error| Failure::usage(error.to_string())),
+    };
+    let mut config = ServerConfig::new(place.directory.clone(), String::new());
+    config.listen = vec![address(&command.listen, DEFAULT_LISTEN)?];
+    config.admin_listen = Some(address(&command.admin_listen, DEFAULT_ADMIN_LISTEN)?);
+    config.insecure_http = command.insecure_http;
+    config.tls = match (&command.tls_cert, &command.tls_key, command.tls_auto.as_slice()) {
+        (Some(certificate), Some(key), _) => {
+            Some(TlsSource::Files { certificate: certificate.clone(), key: key.clone() })
+        }
+        (_, _, []) => None,
+        (_, _, names) => Some(TlsSource::Auto { names: names.to_vec() }),
+    };
+    Ok(config)
+}
+
+fn regions(text: Option<&str>) -> Result<Vec<Region>, Failure> {
+    let mut regions = Vec::new();
+    for name in text.into_iter().flat_map(|text| text.split(',')) {
+        let region: Region =
+            name.parse().map_err(|error| Failure::usage(format!("--region {name}: {error}")))?;
+        if regions.contains(&region) {
+            return Err(Failure::usage(format!("--region names {region} twice")));
+        }
+        regions.push(region);
+    }
+    Ok(regions)
+}
+
+/// One engine keeps records in this version, and it keeps them in the data directory.
+fn refuse_other_stores(url: Option<&str>, directory: &Path) -> Result<(), Failure> {
+    let Some(url) = url else { return Ok(()) };
+    match url.split_once(':') {
+        Some(("sqlite", path)) if Path::new(path) == directory.join(names::STORE) => Ok(()),
+        Some(("sqlite", _)) => Err(Failure::usage(format!(
+            "--store {url}: the SQLite store is `{}`; name its directory with --data-dir",
+            directory.join(names::STORE).display()
+        ))),
+        _ => Err(Failure::usage("--store: this version keeps records in SQLite only; leave out --store")),
+    }
+}
+
+fn start_log(command: &cli::Serve) -> Result<(), Failure> {
+    let format = match command.log_format {
+        Some(LogFormat::Json) => logging::LogFormat::Json,
+        Some(LogFormat::Text) | None => logging::LogFormat::Text,
+    };
+    let level = match command.log_level {
+        Some(LogLevel::Error) => "error",
+        Some(LogLevel::Warn) => "warn",
+        Some(LogLevel::Info) | None => "info",
+        Some(LogLevel::Debug) => "debug",
+        Some(LogLevel::Trace) => "trace",
+    };
+    logging::init(format, level).map_err(|error| Failure::new(Exit::Failed, error.to_string()))
+}
+
+fn refused(error: &ServerError) -> Failure {
+    let exit = match error {
+        ServerError::Address { .. }
+        | ServerError::NoAddress
+        | ServerError::Exposed { .. }
+        | ServerError::Name { .. } => Exit::Usage,
+        _ => Exit::Failed,
+    };
+    Failure::new(exit, error.to_string())
+}
+
+fn directory_failure(error: DataDirError) -> Failure {
+    let failure = opening::directory_failure(&error);
+    match failure.kind {
+        // Nothing to retry: the server that is there serves.
+        LocalFailureKind::Busy if matches!(error, DataDirError::AlreadyServed(_)) => {
+            Failure::new(Exit::Failed, failure.message)
+        }
+        _ => failure.into(),
+    }
+}

@@ -1,0 +1,249 @@
+//! The KEYs of the command line: which keyrings they mean.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bulla_api::{DescribeKeyInput, EncryptionContext, GetCallerIdentityInput, KeyRef, SecretBytes};
+use bulla_envelope::{Keyring, KmsDiscovery, KmsKey, RawAesKey, RawRsaKey, RsaPadding};
+
+use crate::app::{App, FoundKms};
+use crate::exit::Failure;
+use crate::kms::choice::split_at;
+
+/// A file with a raw key of this size holds none.
+const KEY_FILE_BYTES_MAX: u64 = 64 << 10;
+
+/// A KEY, taken apart.
+#[derive(Debug, PartialEq, Eq)]
+enum KeyArgument<'a> {
+    Kms { key: &'a str, at: Option<&'a str> },
+    RawAes { namespace: &'a str, name: &'a str, file: &'a str },
+    RawRsa { namespace: &'a str, name: &'a str, padding: RsaPadding, file: &'a str },
+}
+
+impl<'a> KeyArgument<'a> {
+    fn parse(text: &'a str) -> Result<Self, Failure> {
+        let form = |form: &str| Failure::usage(format!("key `{text}` is not of the form {form}"));
+        if let Some(rest) = text.strip_prefix("raw-aes:") {
+            let mut fields = rest.splitn(3, ':').filter(|field| !field.is_empty());
+            return match (fields.next(), fields.next(), fields.next()) {
+                (Some(namespace), Some(name), Some(file)) => Ok(Self::RawAes { namespace, name, file }),
+                _ => Err(form("raw-aes:NAMESPACE:NAME:FILE")),
+            };
+        }
+        if let Some(rest) = text.strip_prefix("raw-rsa:") {
+            let wanted = "raw-rsa:NAMESPACE:NAME:PADDING:PEM-FILE";
+            let mut fields = rest.splitn(4, ':').filter(|field| !field.is_empty());
+            let all = (fields.next(), fields.next(), fields.next(), fields.next());
+            let (Some(namespace), Some(name), Some(padding), Some(file)) = all else {
+                return Err(form(wanted));
+            };
+            let padding = match padding {
+                "PKCS1" => RsaPadding::Pkcs1,
+                "OAEP_SHA1" => RsaPadding::OaepSha1,
+                "OAEP_SHA256" => RsaPadding::OaepSha256,
+                "OAEP_SHA384" => RsaPadding::OaepSha384,
+                "OAEP_SHA512" => RsaPadding::OaepSha512,
+                _ => {
+                    return Err(form(&format!(
+                        "{wanted}, PADDING one of PKCS1, OAEP_SHA1, OAEP_SHA256, OAEP_SHA384, OAEP_SHA512"
+                    )));
+                }
+            };
+            return Ok(Self::RawRsa { namespace, name, padding, file });
+        }
+        let (key, at) = split_at(text);
+        Ok(Self::Kms { key, at })
+    }
+}
+
+/// Keyrings, and what sealing under them calls for.
+pub(crate) struct Keys {
+    /// In the order of the command line.
+    pub(crate) keyrings: Vec<Keyring>,
+    /// The store that alone can open what these seal, if it is one.
+    pub(crate) only_in: Option<FoundKms>,
+}
+
+/// The keys to seal under.
+pub(crate) async fn for_sealing(app: &mut App, arguments: &[String]) -> Result<Keys, Failure> {
+    let mut keyrings = Vec::new();
+    let mut local = None;
+    let mut elsewhere = false;
+    for text in arguments {
+        match KeyArgument::parse(text)? {
+            KeyArgument::Kms { key, at } => {
+                check_kms_key(key, false)?;
+                let found = app.kms(at).await?;
+                elsewhere |= found.local.is_none();
+                keyrings.push(KmsKey::new(Arc::clone(&found.kms), key).into());
+                if found.local.is_some() {
+                    local = Some(found);
+                }
+            }
+            raw => {
+                elsewhere = true;
+                keyrings.push(raw_keyring(&raw)?);
+            }
+        }
+    }
+    Ok(Keys { keyrings, only_in: local.filter(|_| !elsewhere) })
+}
+
+/// The keys to open with. A key id or alias is asked for its ARN: only ARNs are compared with the file.
+pub(crate) async fn for_opening(app: &mut App, arguments: &[String]) -> Result<Vec<Keyring>, Failure> {
+    let mut keyrings = Vec::new();
+    for text in arguments {
+        match KeyArgument::parse(text)? {
+            KeyArgument::Kms { key, at } => {
+                check_kms_key(key, true)?;
+                let found = app.kms(at).await?;
+                let arn = if is_key_arn(key) {
+                    key.to_owned()
+                } else {
+                    let input = DescribeKeyInput { key_id: key.to_owned(), ..DescribeKeyInput::default() };
+                    found.kms.describe_key(input).await?.key_metadata.arn
+                };
+                keyrings.push(KmsKey::new(found.kms, arn).into());
+            }
+            raw => keyrings.push(raw_keyring(&raw)?),
+        }
+    }
+    Ok(keyrings)
+}
+
+/// The KMS keys that a file names, of the caller's own account and of `accounts`; and in words which these are.
+pub(crate) async fn discovered(app: &mut App, accounts: &[String]) -> Result<(Keyring, String), Failure> {
+    for account in accounts {
+        account
+            .parse::<bulla_api::AccountId>()
+            .map_err(|error| Failure::usage(format!("--discovery-account {account}: {error}")))?;
+    }
+    let found = app.kms(None).await?;
+    let caller = found.kms.get_caller_identity(GetCallerIdentityInput::default()).await?;
+    let partition = caller.arn.split(':').nth(1).filter(|name| !name.is_empty()).unwrap_or("aws").to_owned();
+    let accounts: Vec<_> = accounts.iter().cloned().chain([caller.account]).collect();
+    let asked = format!(
+        "or its account with --discovery-account: {} has account {}",
+        found.kms.describe(),
+        accounts.join(", ")
+    );
+    Ok((KmsDiscovery::new(found.kms, partition).accounts(accounts).into(), asked))
+}
+
+/// The encryption context of `-c NAME=VALUE` options.
+pub(crate) fn context(pairs: &[String]) -> Result<EncryptionContext, Failure> {
+    let mut context = EncryptionContext::new();
+    for pair in pairs {
+        let Some((name, value)) = pair.split_once('=').filter(|(name, _)| !name.is_empty()) else {
+            return Err(Failure::usage(format!("-c {pair}: a context pair is NAME=VALUE")));
+        };
+        if !context.insert(name, value) {
+            return Err(Failure::usage(format!("-c {pair}: the name `{name}` is given twice")));
+        }
+    }
+    Ok(context)
+}
+
+/// Refuses what no KMS could take, before one is asked.
+fn check_kms_key(key: &str, opening: bool) -> Result<(), Failure> {
+    // ARNs of other partitions are for AWS's own KMS to judge.
+    if key.starts_with("arn:") && !key.starts_with("arn:aws:") {
+        return Ok(());
+    }
+    match key.parse::<KeyRef>() {
+        Ok(KeyRef::AliasArn(_)) if opening => Ok(()),
+        Ok(_) => Ok(()),
+        Err(_) => Err(Failure::usage(format!(
+            "`{key}` names no key; use a key id, a key ARN, alias/NAME, an alias ARN, raw-aes:… or raw-rsa:…"
+        ))),
+    }
+}
+
+fn is_key_arn(key: &str) -> bool {
+    key.starts_with("arn:") && key.splitn(6, ':').nth(5).is_some_and(|resource| resource.starts_with("key/"))
+}
+
+fn raw_keyring(key: &KeyArgument<'_>) -> Result<Keyring, Failure> {
+    let wrong = |error: bulla_envelope::EnvelopeError| Failure::usage(error.to_string());
+    match key {
+        KeyArgument::Kms { key, .. } => Err(Failure::usage(format!("`{key}` is no raw key"))),
+        KeyArgument::RawAes { namespace, name, file } => {
+            Ok(RawAesKey::new(namespace, name, read_key(Path::new(file))?).map_err(wrong)?.into())
+        }
+        KeyArgument::RawRsa { namespace, name, padding, file } => {
+            let pem = read_key(Path::new(file))?;
+            Ok(RawRsaKey::from_pem(namespace, name, *padding, &pem).map_err(wrong)?.into())
+        }
+    }
+}
+
+/// A key file's bytes, in one buffer that is wiped.
+fn read_key(path: &Path) -> Result<SecretBytes, Failure> {
+    let failed = |error: std::io::Error| Failure::io("cannot read key file", path.display(), &error);
+    let mut file = std::fs::File::open(PathBuf::from(path)).map_err(failed)?;
+    let length = file.metadata().map_err(failed)?.len();
+    if length > KEY_FILE_BYTES_MAX {
+        return Err(Failure::usage(format!("`{}` is too large for a key file", path.display())));
+    }
+    // A pipe says that it is empty; one byte more shows that a file has grown.
+    let room = if length == 0 { KEY_FILE_BYTES_MAX } else { length + 1 };
+    let mut bytes = SecretBytes::zeroed(usize::try_from(room).unwrap_or(0));
+    let mut filled = 0;
+    while let Some(rest) = bytes.expose_mut().get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read(rest) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn keys_are_taken_apart() {
+        let parse = |text| KeyArgument::parse(text).unwrap();
+        assert_eq!(parse("alias/a@prod"), KeyArgument::Kms { key: "alias/a", at: Some("prod") });
+        assert_eq!(
+            parse("raw-aes:ns:n:/a:b/c"),
+            KeyArgument::RawAes { namespace: "ns", name: "n", file: "/a:b/c" }
+        );
+        assert_eq!(
+            parse("raw-rsa:ns:n:OAEP_SHA256:k.pem"),
+            KeyArgument::RawRsa {
+                namespace: "ns",
+                name: "n",
+                padding: RsaPadding::OaepSha256,
+                file: "k.pem"
+            }
+        );
+        for wrong in ["raw-aes:ns:n", "raw-aes:ns::f", "raw-rsa:ns:n:OAEP:f", "raw-rsa:ns:n:PKCS1"] {
+            assert!(KeyArgument::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn context_splits_at_the_first_equals_sign() {
+        let parsed = context(&["a=b=c".to_owned(), "e=".to_owned()]).unwrap();
+        assert_eq!(parsed.get("a"), Some("b=c"));
+        assert_eq!(parsed.get("e"), Some(""));
+        assert!(context(&["a".to_owned()]).is_err());
+        assert!(context(&["=a".to_owned()]).is_err());
+        assert!(context(&["a=1".to_owned(), "a=2".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn what_names_no_key_is_wrong_usage() {
+        assert!(check_kms_key("alias/x", false).is_ok());
+        assert!(check_kms_key("arn:aws-cn:kms:cn-north-1:123456789012:key/x", false).is_ok());
+        assert!(check_kms_key("backup", false).is_err());
+    }
+}

@@ -1,0 +1,429 @@
+//! The engine over the store in a data directory: in this process, or in the `bulla serve` that holds it.
+//!
+//! Each call opens the store and closes it again, under the two locks of [`bulla_store::DataDir`]: so commands run
+//! side by side, notice each other's changes, and hold nothing while a body moves.
+
+use std::any::Any;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use bulla_api::{self as api, ApiError, CallFuture, ErrorCode, KeyRef, Kms, KmsError, LocalFailure};
+use bulla_audit::SyncPolicy;
+use bulla_crypto::{RootKey, SystemRng};
+use bulla_engine::{Engine, EngineOptions, Via};
+use bulla_store::{CallLock, DataDir, DataDirError, Reach, RootKeySource, SharedServeLock};
+
+use super::socket::SocketClient;
+use crate::opening;
+use crate::place::Place;
+
+/// Alias of the key that `encrypt` makes when none is named.
+pub(crate) const DEFAULT_ALIAS: &str = "alias/default";
+/// Region of a store for which none was named.
+pub(crate) const DEFAULT_REGION: &str = "us-east-1";
+/// Key records, and backing keys, that one call can need.
+const CACHED_MAX: usize = 64;
+
+/// The engine over a data directory, called as the root of an account.
+pub(crate) struct LocalKms {
+    place: Place,
+    /// Obtained once, so that nobody is asked for a passphrase twice.
+    root: OnceLock<RootKey>,
+    /// Whether a recovery key of the store was exported, as the last call has shown.
+    recovery_exported: Mutex<Option<bool>>,
+}
+
+/// What [`LocalKms::make_default_key`] made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Made {
+    /// A store, with its root key.
+    pub(crate) store: bool,
+    /// The key behind [`DEFAULT_ALIAS`].
+    pub(crate) key: bool,
+}
+
+/// Whether a store may be made where none is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Absent {
+    Fails,
+    IsMade,
+}
+
+/// How the store is reached for one call.
+enum Access {
+    Open(OpenStore),
+    Served(SocketClient),
+}
+
+/// The store, held for one call. The engine stands first, so that it is dropped before the locks are let go.
+struct OpenStore {
+    engine: Engine,
+    made: bool,
+    _call: CallLock,
+    _serve: SharedServeLock,
+}
+
+impl LocalKms {
+    /// Touches nothing.
+    pub(crate) fn new(place: Place) -> Self {
+        Self { place, root: OnceLock::new(), recovery_exported: Mutex::default() }
+    }
+
+    /// Where the store is.
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Makes the store where none is; gives back whether it did.
+    pub(crate) async fn make_store(&self) -> Result<bool, KmsError> {
+        match self.access(Absent::IsMade).await? {
+            Access::Open(open) => {
+                let made = open.made;
+                open.close().await?;
+                Ok(made)
+            }
+            Access::Served(_) => Ok(false),
+        }
+    }
+
+    /// Makes [`DEFAULT_ALIAS`] with a key, and the store, where they are absent.
+    pub(crate) async fn make_default_key(&self) -> Result<Made, KmsError> {
+        match self.access(Absent::IsMade).await? {
+            // Under the call lock, so that of many first commands one makes the key.
+            Access::Open(open) => {
+                let key = match self.caller(&open.engine, None).await {
+                    Ok(kms) => make_alias(&kms).await,
+                    Err(error) => Err(error),
+                };
+                let store = open.made;
+                open.close().await?;
+                Ok(Made { store, key: key? })
+            }
+            Access::Served(_) => Ok(Made { store: false, key: make_alias(self).await? }),
+        }
+    }
+
+    /// Whether a recovery key of the store was exported.
+    pub(crate) async fn recovery_exported(&self) -> Result<bool, KmsError> {
+        let learned = *self.recovery_exported.lock().unwrap_or_else(PoisonError::into_inner);
+        match learned {
+            Some(exported) => Ok(exported),
+            None => {
+                self.administer(
+                    ("Status", serde_json::json!({})),
+                    async |engine| Ok(engine.recovery_exported()),
+                    |status| status.get("RecoveryExported")?.as_bool(),
+                )
+                .await
+            }
+        }
+    }
+
+    /// Does something with the engine itself; when a server holds the store, asks it for `request` instead.
+    pub(crate) async fn administer<T>(
+        &self,
+        request: (&str, serde_json::Value),
+        locally: impl AsyncFnOnce(&Engine) -> Result<T, ApiError>,
+        remotely: impl FnOnce(serde_json::Value) -> Option<T>,
+    ) -> Result<T, KmsError> {
+        match self.access(Absent::Fails).await? {
+            Access::Open(open) => {
+                let result = locally(&open.engine).await;
+                open.close().await?;
+                result.map_err(|error| KmsError::Answered { error, kms: self.describe() })
+            }
+            Access::Served(client) => {
+                let answer = client.admin(request.0, request.1).await?;
+                remotely(answer).ok_or_else(|| KmsError::Unreachable {
+                    cause: "the server's answer lacks what was asked for".to_owned(),
+                    kms: self.describe(),
+                })
+            }
+        }
+    }
+
+    /// The root key of the existing store.
+    pub(crate) async fn root_key(&self) -> Result<RootKey, KmsError> {
+        let directory = self.directory(Absent::Fails)?;
+        self.obtain_root(&directory).await.map_err(KmsError::Store)
+    }
+
+    async fn access(&self, absent: Absent) -> Result<Access, KmsError> {
+        let directory = self.directory(absent)?;
+        // The root key comes before the locks: it may wait for a terminal. A server needs no root key of ours.
+        let mut new_root = None;
+        if matches!(self.place.root, RootKeySource::File(_)) {
+            // Read or made below: neither waits.
+        } else if directory.has_store() {
+            if let Reach::Served(stream) = directory.reach().map_err(failure_of)? {
+                return Ok(Access::Served(self.client(stream)));
+            }
+            self.obtain_root(&directory).await.map_err(KmsError::Store)?;
+        } else if absent == Absent::IsMade {
+            new_root = Some(
+                self.place
+                    .root
+                    .create_new(&SystemRng)
+                    .map_err(|error| KmsError::Store(opening::root_failure(&error)))?,
+            );
+        }
+        let serve = match directory.reach().map_err(failure_of)? {
+            Reach::Served(stream) => return Ok(Access::Served(self.client(stream))),
+            Reach::Store(lock) => lock,
+        };
+        if directory.has_store() {
+            self.obtain_root(&directory).await.map_err(KmsError::Store)?;
+        }
+        let call = CallLock::take(&directory).map_err(failure_of)?;
+        // Looked at again: of many first commands one has made the store while the others waited.
+        let made = !directory.has_store();
+        let root = match (made, absent) {
+            (false, _) => self.obtain_root(&directory).await.map_err(KmsError::Store)?,
+            (true, Absent::Fails) => return Err(self.no_store()),
+            (true, Absent::IsMade) => self.make(&directory, new_root).await.map_err(KmsError::Store)?,
+        };
+        let options = EngineOptions {
+            regions: Vec::new(),
+            // The call lock keeps all others out until the store is closed again.
+            shared: false,
+            cached_records_max: CACHED_MAX,
+            cached_materials_max: CACHED_MAX,
+        };
+        let engine = opening::open_engine(&directory, root, options, SyncPolicy::WithinASecond)
+            .await
+            .map_err(KmsError::Store)?;
+        *self.recovery_exported.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(engine.recovery_exported());
+        Ok(Access::Open(OpenStore { engine, made, _call: call, _serve: serve }))
+    }
+
+    /// Makes store and root key together.
+    async fn make(
+        &self,
+        directory: &DataDir,
+        root: Option<bulla_store::NewRootKey>,
+    ) -> Result<RootKey, LocalFailure> {
+        let root = match root {
+            Some(root) => root,
+            None => self.place.root.create_new(&SystemRng).map_err(|error| opening::root_failure(&error))?,
+        };
+        let region = match &self.place.region {
+            Some(region) => region.clone(),
+            None => DEFAULT_REGION.parse().map_err(|_| opening::failed("no region"))?,
+        };
+        opening::create_store(directory, &root.key, self.place.account, &[region], root.passphrase).await?;
+        let kept = opening::copy_of(&root.key)?;
+        let _ = self.root.set(kept);
+        Ok(root.key)
+    }
+
+    async fn obtain_root(&self, directory: &DataDir) -> Result<RootKey, LocalFailure> {
+        if let Some(root) = self.root.get() {
+            return opening::copy_of(root);
+        }
+        let root = opening::obtain_root(&self.place.root, directory).await?;
+        let kept = opening::copy_of(&root)?;
+        // No other call of this process can have been faster: they come one after the other.
+        let _ = self.root.set(kept);
+        Ok(root)
+    }
+
+    fn directory(&self, absent: Absent) -> Result<DataDir, KmsError> {
+        let path = &self.place.directory;
+        let opened = match absent {
+            Absent::Fails => DataDir::open(path),
+            Absent::IsMade => DataDir::open_or_create(path),
+        };
+        match opened {
+            Ok(directory) if absent == Absent::Fails && !directory.has_store() => Err(self.no_store()),
+            Ok(directory) => Ok(directory),
+            Err(DataDirError::Missing(_)) => Err(self.no_store()),
+            Err(error) => Err(failure_of(error)),
+        }
+    }
+
+    fn no_store(&self) -> KmsError {
+        let message = format!(
+            "{} has no key store; make one with `bulla key create`, put one back with `bulla store restore`, \
+             or name another KMS with --kms or --endpoint-url",
+            self.describe()
+        );
+        KmsError::Store(opening::failed(message))
+    }
+
+    fn client(&self, stream: std::os::unix::net::UnixStream) -> SocketClient {
+        SocketClient {
+            stream,
+            account: self.place.account,
+            region: self.place.region.clone(),
+            described: format!(
+                "the server of {} through its admin socket ({})",
+                self.place.directory.display(),
+                self.place.because
+            ),
+        }
+    }
+
+    /// The engine for one caller. `key` is the key ARN that the call names, if it names one: that key's region is
+    /// asked, and a key that can't be in this store is not asked for at all.
+    async fn caller(&self, engine: &Engine, key: Option<&api::KeyArn>) -> Result<impl Kms + use<>, KmsError> {
+        let answered = |error| KmsError::Answered { error, kms: self.describe() };
+        let region = self.place.region.clone().or_else(|| key.map(|key| key.region.clone()));
+        let mut caller = None;
+        if key.is_none() || region.as_ref().is_none_or(|region| engine.regions().contains(region)) {
+            let found = engine.local_caller(self.place.account, region.clone(), Via::Embedded).await;
+            caller = Some(found.map_err(answered)?);
+        }
+        let caller = match (caller, key) {
+            (Some(caller), None) => caller,
+            (Some(caller), Some(key))
+                if caller.account() == key.account && region.as_ref() == Some(&key.region) =>
+            {
+                caller
+            }
+            (_, key) => return Err(self.elsewhere(key)),
+        };
+        Ok(engine.kms(caller, self.describe()))
+    }
+
+    /// A key that is not in this store, and was not asked for.
+    fn elsewhere(&self, key: Option<&api::KeyArn>) -> KmsError {
+        let named = key.map(ToString::to_string).unwrap_or_default();
+        let message =
+            format!("Key '{named}' is of another account or region than this KMS, which was not asked");
+        KmsError::Answered {
+            error: ApiError::new(ErrorCode::NotFoundException, message),
+            kms: self.describe(),
+        }
+    }
+
+    /// A client of the server, for a call that names `key`: a key that can't be in that store is not asked for.
+    async fn client_for(
+        &self,
+        mut client: SocketClient,
+        key: Option<&api::KeyArn>,
+    ) -> Result<SocketClient, KmsError> {
+        let Some(key) = key else { return Ok(client) };
+        if self.place.region.as_ref().is_some_and(|region| *region != key.region) {
+            return Err(self.elsewhere(Some(key)));
+        }
+        client.region = Some(key.region.clone());
+        let caller = client.call::<api::GetCallerIdentity>(api::GetCallerIdentityInput::default()).await;
+        match caller {
+            Ok(caller) if caller.account == key.account.to_string() => {}
+            Ok(_) => return Err(self.elsewhere(Some(key))),
+            Err(KmsError::Answered { error, .. }) if error.code == ErrorCode::ValidationException => {
+                return Err(self.elsewhere(Some(key)));
+            }
+            Err(error) => return Err(error),
+        }
+        // One connection carries one request.
+        match self.directory(Absent::Fails)?.reach().map_err(failure_of)? {
+            Reach::Served(stream) => {
+                let mut client = self.client(stream);
+                client.region = Some(key.region.clone());
+                Ok(client)
+            }
+            Reach::Store(_) => Err(failure_of(DataDirError::Busy(self.place.directory.clone()))),
+        }
+    }
+}
+
+impl OpenStore {
+    /// Syncs the audit records, closes the store, and only then lets go of the locks.
+    async fn close(self) -> Result<(), KmsError> {
+        self.engine.close().await.map_err(KmsError::Store)
+    }
+}
+
+fn failure_of(error: DataDirError) -> KmsError {
+    KmsError::Store(opening::directory_failure(&error))
+}
+
+/// Makes a key behind [`DEFAULT_ALIAS`] unless the alias is there; gives back whether it did.
+async fn make_alias(kms: &dyn Kms) -> Result<bool, KmsError> {
+    let alias = DEFAULT_ALIAS.to_owned();
+    match kms.describe_key(api::DescribeKeyInput { key_id: alias.clone(), ..Default::default() }).await {
+        Ok(_) => return Ok(false),
+        Err(KmsError::Answered { error, .. }) if error.code == ErrorCode::NotFoundException => {}
+        Err(error) => return Err(error),
+    }
+    let description = Some("made by bulla encrypt".to_owned());
+    let made = kms.create_key(api::CreateKeyInput { description, ..Default::default() }).await?;
+    let target_key_id = made.key_metadata.key_id;
+    let input = api::CreateAliasInput { alias_name: alias, target_key_id: target_key_id.clone() };
+    match kms.create_alias(input).await {
+        Ok(_) => Ok(true),
+        // Another command made it meanwhile, through the server: this key will serve nobody.
+        Err(KmsError::Answered { error, .. }) if error.code == ErrorCode::AlreadyExistsException => {
+            let spare =
+                api::ScheduleKeyDeletionInput { key_id: target_key_id, pending_window_in_days: Some(7) };
+            kms.schedule_key_deletion(spare).await?;
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The key ARN that an input names, if it names one.
+fn key_arn(input: &dyn Any) -> Option<api::KeyArn> {
+    macro_rules! named {
+        ($($input:ident),*) => {
+            $(if let Some(input) = input.downcast_ref::<api::$input>() { return arn(&input.key_id); })*
+        };
+    }
+    fn arn(text: &str) -> Option<api::KeyArn> {
+        match text.parse() {
+            Ok(KeyRef::Arn(arn)) => Some(arn),
+            _ => None,
+        }
+    }
+    if let Some(input) = input.downcast_ref::<api::DecryptInput>() {
+        return input.key_id.as_deref().and_then(arn);
+    }
+    named!(
+        DescribeKeyInput,
+        EnableKeyInput,
+        DisableKeyInput,
+        UpdateKeyDescriptionInput,
+        ScheduleKeyDeletionInput,
+        CancelKeyDeletionInput,
+        RotateKeyOnDemandInput,
+        GenerateDataKeyInput,
+        GenerateDataKeyWithoutPlaintextInput,
+        EncryptInput
+    );
+    None
+}
+
+macro_rules! forwarded {
+    ($($name:ident, $method:ident, $input:ident, $output:ident;)*) => {
+        impl Kms for LocalKms {
+            $(
+                fn $method<'a>(&'a self, input: api::$input) -> CallFuture<'a, api::$output> {
+                    Box::pin(async move {
+                        let key = key_arn(&input);
+                        match self.access(Absent::Fails).await? {
+                            Access::Open(open) => {
+                                let result = match self.caller(&open.engine, key.as_ref()).await {
+                                    Ok(kms) => kms.$method(input).await,
+                                    Err(error) => Err(error),
+                                };
+                                open.close().await?;
+                                result
+                            }
+                            Access::Served(client) => {
+                                self.client_for(client, key.as_ref()).await?.call::<api::$name>(input).await
+                            }
+                        }
+                    })
+                }
+            )*
+
+            fn describe(&self) -> String {
+                self.place.describe()
+            }
+        }
+    };
+}
+
+api::for_each_operation!(forwarded);

@@ -1,0 +1,165 @@
+//! Opening and making the store in a data directory, with the root key that belongs to it.
+
+use std::sync::Arc;
+
+use bulla_api::{AccountId, LocalFailure, LocalFailureKind, PARTITION, Region};
+use bulla_audit::{FileSink, SyncPolicy};
+use bulla_crypto::{Rng, RootKey, SystemRng};
+use bulla_engine::{Clock, Engine, EngineOptions, EngineParts, OpenError, SystemClock};
+use bulla_store::{
+    DataDir, DataDirError, OpenMode, PassphraseParams, RootKeyError, RootKeySource, SqliteStore, Store,
+    StoreError, StoreParams, UpkeepError, VaultError, names,
+};
+
+/// Opens the engine over the store that is there.
+pub(crate) async fn open_engine(
+    directory: &DataDir,
+    root: RootKey,
+    options: EngineOptions,
+    sync: SyncPolicy,
+) -> Result<Engine, LocalFailure> {
+    let path = directory.file(names::STORE);
+    let store =
+        SqliteStore::open(&path, OpenMode::Existing).map_err(|error| store_failure(&error, directory))?;
+    let parts = parts(directory, store, root, options, sync)?;
+    Engine::open(parts).await.map_err(|error| open_failure(error, directory))
+}
+
+/// Makes the store, for the holder of the locks. The root key must be durable where it is kept by now.
+pub(crate) async fn create_store(
+    directory: &DataDir,
+    root: &RootKey,
+    account: Option<AccountId>,
+    regions: &[Region],
+    passphrase: Option<PassphraseParams>,
+) -> Result<(), LocalFailure> {
+    let account = account.or_else(random_account).ok_or_else(|| failed("no account id"))?;
+    let params = StoreParams {
+        partition: PARTITION.to_owned(),
+        account: account.to_string(),
+        regions: regions.iter().map(ToString::to_string).collect(),
+        now_ms: SystemClock::new().wall_ms(),
+        passphrase,
+    };
+    let made = bulla_store::create_store(directory, root, params, Arc::new(SystemRng)).await;
+    let vault = made.map_err(|error| upkeep_failure(error, directory))?;
+    vault.store().close().await.map_err(|error| store_failure(&error, directory))
+}
+
+/// Twelve digits, none of them a leading zero, which spreadsheets lose.
+fn random_account() -> Option<AccountId> {
+    const FIRST: u64 = 100_000_000_000;
+    let mut bytes = [0; 8];
+    SystemRng.fill(&mut bytes);
+    // The bias is 10^12 in 2^64, and the number no secret.
+    let number = FIRST + u64::from_be_bytes(bytes) % (9 * FIRST);
+    AccountId::from_number(number)
+}
+
+fn parts(
+    directory: &DataDir,
+    store: SqliteStore,
+    root: RootKey,
+    options: EngineOptions,
+    sync: SyncPolicy,
+) -> Result<EngineParts, LocalFailure> {
+    let audit =
+        FileSink::open(&directory.file(names::AUDIT_LOG), sync).map_err(|error| failed(error.to_string()))?;
+    Ok(EngineParts {
+        store: Arc::new(store),
+        root,
+        clock: Arc::new(SystemClock::new()),
+        rng: Arc::new(SystemRng),
+        audit: Arc::new(audit),
+        options,
+    })
+}
+
+/// The root key of the store that is there. May wait for a terminal.
+pub(crate) async fn obtain_root(
+    source: &RootKeySource,
+    directory: &DataDir,
+) -> Result<RootKey, LocalFailure> {
+    if !source.is_passphrase() {
+        return source.obtain(None).map_err(|error| root_failure(&error));
+    }
+    let path = directory.file(names::STORE);
+    let store =
+        SqliteStore::open(&path, OpenMode::Existing).map_err(|error| store_failure(&error, directory))?;
+    let params = bulla_store::passphrase_params(&store).await;
+    store.close().await.map_err(|error| store_failure(&error, directory))?;
+    let params = params.map_err(|error| open_failure(error.into(), directory))?;
+    source.obtain(params.as_ref()).map_err(|error| root_failure(&error))
+}
+
+/// A second copy of a root key, in locked memory as the first.
+pub(crate) fn copy_of(root: &RootKey) -> Result<RootKey, LocalFailure> {
+    RootKey::from_text(root.to_line().expose()).map_err(|error| failed(error.to_string()))
+}
+
+/// A failure without a class of its own.
+pub(crate) fn failed(message: impl Into<String>) -> LocalFailure {
+    LocalFailure { kind: LocalFailureKind::Failed, message: message.into() }
+}
+
+fn not_authentic(message: String) -> LocalFailure {
+    LocalFailure { kind: LocalFailureKind::NotAuthentic, message }
+}
+
+/// A data directory that can't be used.
+pub(crate) fn directory_failure(error: &DataDirError) -> LocalFailure {
+    let kind = match error {
+        DataDirError::Busy(_) | DataDirError::AlreadyServed(_) => LocalFailureKind::Busy,
+        _ => LocalFailureKind::Failed,
+    };
+    LocalFailure { kind, message: error.to_string() }
+}
+
+/// A root key that is missing, or that others could read.
+pub(crate) fn root_failure(error: &RootKeyError) -> LocalFailure {
+    match error {
+        RootKeyError::Text { .. } => not_authentic(error.to_string()),
+        _ => failed(error.to_string()),
+    }
+}
+
+/// A database that can't be opened.
+pub(crate) fn store_failure(error: &StoreError, directory: &DataDir) -> LocalFailure {
+    let kind = match error {
+        StoreError::Damaged(_) => LocalFailureKind::NotAuthentic,
+        StoreError::Busy => LocalFailureKind::Busy,
+        _ => LocalFailureKind::Failed,
+    };
+    LocalFailure { kind, message: format!("{}: {error}", directory.file(names::STORE).display()) }
+}
+
+/// Work on the store's file that failed.
+pub(crate) fn upkeep_failure(error: UpkeepError, directory: &DataDir) -> LocalFailure {
+    match error {
+        UpkeepError::Open(error) => vault_open_failure(error, directory),
+        UpkeepError::DataDir(error) => directory_failure(&error),
+        UpkeepError::NotIntact { .. } | UpkeepError::Vault(VaultError::NotAuthentic(_)) => {
+            not_authentic(error.to_string())
+        }
+        other => failed(other.to_string()),
+    }
+}
+
+fn open_failure(error: OpenError, directory: &DataDir) -> LocalFailure {
+    match error {
+        OpenError::Records(failure) => failure,
+        OpenError::Store(error) => vault_open_failure(error, directory),
+    }
+}
+
+fn vault_open_failure(error: bulla_store::OpenError, directory: &DataDir) -> LocalFailure {
+    use bulla_store::OpenError as E;
+    if let E::Store(error) = error {
+        return store_failure(&error, directory);
+    }
+    let message = format!("{}: {error}", directory.file(names::STORE).display());
+    match error {
+        E::WrongRootKey { .. } | E::Damaged(_) | E::NotAStore => not_authentic(message),
+        _ => failed(message),
+    }
+}

@@ -1,0 +1,88 @@
+//! The data directory that a command means, and where its root key is.
+
+use std::path::PathBuf;
+
+use bulla_api::{AccountId, Region};
+use bulla_store::{RootKeySource, names};
+
+use crate::cli::Common;
+use crate::dirs;
+use crate::exit::Failure;
+
+/// A data directory and how to open the store in it.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// The directory.
+    pub(crate) directory: PathBuf,
+    /// Which setting named it, for messages.
+    pub(crate) because: String,
+    /// Whether a setting named it.
+    pub(crate) explicit: bool,
+    /// Where the root key is.
+    pub(crate) root: RootKeySource,
+    /// Whether a setting says where the root key is.
+    pub(crate) root_named: bool,
+    /// The account to act in; the store's first when absent.
+    pub(crate) account: Option<AccountId>,
+    /// The region to act in; the store's first when absent.
+    pub(crate) region: Option<Region>,
+}
+
+impl Place {
+    /// From the options. `because` is how `--data-dir` was set.
+    pub(crate) fn of(common: &Common, because: String) -> Result<Self, Failure> {
+        let (directory, explicit) = match &common.data_dir {
+            Some(path) => (path.clone(), true),
+            None => (dirs::data_home().ok_or_else(dirs::no_home)?.join("bulla"), false),
+        };
+        let root = match &common.root_key {
+            Some(text) => text
+                .parse::<RootKeySource>()
+                .map_err(|error| Failure::usage(format!("--root-key: {error}")))?,
+            None if explicit => RootKeySource::file(&directory.join(names::ROOT_KEY)),
+            None => {
+                let home = dirs::config_home().ok_or_else(dirs::no_home)?;
+                RootKeySource::file(&home.join("bulla").join(names::ROOT_KEY))
+            }
+        };
+        Ok(Self {
+            because: if explicit { because } else { "the default".to_owned() },
+            explicit,
+            root,
+            root_named: common.root_key.is_some(),
+            account: parse(common.account_id.as_deref(), "--account-id")?,
+            region: None,
+            directory,
+        })
+    }
+
+    /// With the one region of `--region`. (`serve` takes several.)
+    pub(crate) fn with_region(mut self, region: Option<&str>) -> Result<Self, Failure> {
+        self.region = parse(region, "--region")?;
+        Ok(self)
+    }
+
+    /// How messages name the engine over this store.
+    pub(crate) fn describe(&self) -> String {
+        format!("the embedded KMS in {} ({})", self.directory.display(), self.because)
+    }
+
+    /// The warning for a new store whose root key stands beside it.
+    pub(crate) fn key_beside_store(&self) -> Option<String> {
+        (self.explicit && !self.root_named).then(|| {
+            format!(
+                "the root key is beside the store, in {}: whoever copies the directory can open everything; \
+                 --root-key keeps it elsewhere",
+                self.directory.join(names::ROOT_KEY).display()
+            )
+        })
+    }
+}
+
+fn parse<T: std::str::FromStr<Err = bulla_api::Malformed>>(
+    text: Option<&str>,
+    option: &str,
+) -> Result<Option<T>, Failure> {
+    text.map(|text| text.parse().map_err(|error| Failure::usage(format!("{option} {text}: {error}"))))
+        .transpose()
+}

@@ -1,0 +1,67 @@
+//! What commands tell: results on standard output, notes on standard error, events for programs.
+
+use std::io::{self, Write};
+
+use crate::exit::Failure;
+
+/// How much is told, and in which form.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Say {
+    /// Errors only.
+    pub(crate) quiet: bool,
+    /// Summaries too.
+    pub(crate) verbose: bool,
+    /// Events and results as JSON, one object a line.
+    pub(crate) json: bool,
+}
+
+impl Say {
+    /// One line on standard error that matters even when all went well.
+    pub(crate) fn note(self, line: &str) {
+        if !self.quiet {
+            error_line(line);
+        }
+    }
+
+    /// What was done: for people with `-v`, for programs with `--json`, on standard error when data goes to
+    /// standard output.
+    pub(crate) fn done(
+        self,
+        summary: &str,
+        event: &serde_json::Value,
+        data_on_stdout: bool,
+    ) -> Result<(), Failure> {
+        if self.json {
+            if data_on_stdout {
+                error_line(&event.to_string());
+                return Ok(());
+            }
+            return self.line(&event.to_string());
+        }
+        if self.verbose {
+            error_line(summary);
+        }
+        Ok(())
+    }
+
+    /// A result: text for people, or JSON.
+    pub(crate) fn result(self, text: &str, json: &serde_json::Value) -> Result<(), Failure> {
+        if self.json { self.line(&json.to_string()) } else { self.line(text) }
+    }
+
+    /// A line on standard output.
+    pub(crate) fn line(self, line: &str) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        out.write_all(line.as_bytes())
+            .and_then(|()| out.write_all(b"\n"))
+            .and_then(|()| out.flush())
+            .map_err(|error| Failure::io("cannot write", "standard output", &error))
+    }
+}
+
+/// A line on standard error. Nothing can be done when that fails.
+pub(crate) fn error_line(line: &str) {
+    let mut line = line.to_owned();
+    line.push('\n');
+    let _ = io::stderr().lock().write_all(line.as_bytes());
+}

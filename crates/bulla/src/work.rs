@@ -1,0 +1,229 @@
+//! What sealing and opening have in common: inputs and their outputs, threads, progress, reports.
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use bulla_envelope::{CommitmentPolicy, EnvelopeError, Header, Job, Output, Summary};
+
+use crate::app::App;
+use crate::cli::Work;
+use crate::exit::Failure;
+use crate::output::Target;
+use crate::say::error_line;
+
+/// What a sealed file's name ends with.
+const SUFFIX: &str = ".sealed";
+/// Below this, in bytes, starting threads costs more than they save.
+const SMALL_BYTES: u64 = 2 << 20;
+/// A standard stream.
+pub(crate) const STREAM: &str = "-";
+
+/// Where a file goes when no option says so.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Naming {
+    /// `F` to `F.sealed`.
+    Sealed,
+    /// `F.sealed` to `F`.
+    Opened,
+}
+
+/// Each input with its output.
+pub(crate) fn plan(
+    inputs: &[PathBuf],
+    output: Option<&Path>,
+    naming: Naming,
+) -> Result<Vec<(PathBuf, PathBuf)>, Failure> {
+    let stdin = [PathBuf::from(STREAM)];
+    let inputs = if inputs.is_empty() { &stdin } else { inputs };
+    if let (Some(output), [_, _, ..]) = (output, inputs) {
+        return Err(Failure::usage(format!(
+            "-o {}: several inputs need several outputs; leave out -o, or run once for each",
+            output.display()
+        )));
+    }
+    inputs
+        .iter()
+        .map(|input| {
+            let output = match output {
+                Some(output) => output.to_owned(),
+                None => naming.output_of(input)?,
+            };
+            Ok((input.clone(), output))
+        })
+        .collect()
+}
+
+impl Naming {
+    fn output_of(self, input: &Path) -> Result<PathBuf, Failure> {
+        if input == Path::new(STREAM) {
+            return Ok(input.to_owned());
+        }
+        match self {
+            Self::Sealed => {
+                // `/dev/fd/63.sealed` is nobody's wish.
+                if std::fs::metadata(input).is_ok_and(|meta| !meta.is_file() && !meta.is_dir()) {
+                    return Err(Failure::usage(format!(
+                        "`{}` is no regular file; name the output with -o",
+                        input.display()
+                    )));
+                }
+                let mut name = OsString::from(input);
+                name.push(SUFFIX);
+                Ok(name.into())
+            }
+            Self::Opened => {
+                use std::os::unix::ffi::{OsStrExt, OsStringExt};
+                let name = input.file_name().and_then(|name| name.as_bytes().strip_suffix(SUFFIX.as_bytes()));
+                match name {
+                    Some(name) if !name.is_empty() => {
+                        Ok(input.with_file_name(OsString::from_vec(name.to_vec())))
+                    }
+                    _ => Err(Failure::usage(format!(
+                        "`{}` does not end with {SUFFIX}; name the output with -o",
+                        input.display()
+                    ))),
+                }
+            }
+        }
+    }
+}
+
+/// Does each piece of work, tells of each failure, and ends with the highest exit code.
+pub(crate) async fn each<T>(
+    all: &[T],
+    mut one: impl AsyncFnMut(&T) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut worst: Option<Failure> = None;
+    for item in all {
+        let Err(failure) = one(item).await else { continue };
+        if let Some(earlier) = worst.take_if(|earlier| earlier.exit < failure.exit) {
+            tell(&earlier);
+            worst = Some(failure);
+        } else if worst.is_some() {
+            tell(&failure);
+        } else {
+            worst = Some(failure);
+        }
+    }
+    // The worst one is told last, by whoever ends the process.
+    worst.map_or(Ok(()), Err)
+}
+
+/// An error's one line.
+pub(crate) fn tell(failure: &Failure) {
+    error_line(&format!("bulla: {failure}"));
+}
+
+/// How bodies are moved, as the options say.
+pub(crate) fn job(work: &Work) -> Result<Job, Failure> {
+    let mut job = Job::default();
+    if let Some(threads) = work.threads {
+        job.threads = NonZeroUsize::new(threads)
+            .filter(|threads| threads.get() <= 1024)
+            .ok_or_else(|| Failure::usage(format!("--threads {threads}: 1 to 1024")))?;
+    }
+    Ok(job)
+}
+
+/// A job for one input, with progress of its own.
+pub(crate) fn sized(job: &Job, length: Option<u64>) -> Job {
+    let small = length.is_some_and(|length| length < SMALL_BYTES);
+    Job { threads: if small { NonZeroUsize::MIN } else { job.threads }, ..Job::default() }
+}
+
+/// The commitment policy of the options.
+pub(crate) fn policy(work: &Work) -> Result<CommitmentPolicy, Failure> {
+    match &work.commitment_policy {
+        None => Ok(CommitmentPolicy::default()),
+        Some(text) => text.parse().map_err(|_| {
+            let known: Vec<_> = CommitmentPolicy::ALL.iter().map(|policy| policy.as_str()).collect();
+            Failure::usage(format!("--commitment-policy {text}: one of {}", known.join(", ")))
+        }),
+    }
+}
+
+/// Lets `run` write to a target, and gives a new file its name only when that succeeded.
+pub(crate) fn write_to(
+    target: Target,
+    run: impl FnOnce(Output<'_>) -> Result<Summary, EnvelopeError>,
+    failed: impl Fn(&EnvelopeError) -> Failure,
+) -> Result<Summary, Failure> {
+    match target {
+        Target::Stream(file) => run(Output::stream(file)).map_err(|error| failed(&error)),
+        Target::Fresh(fresh) => {
+            let summary = run(Output::unpublished(&fresh.file)).map_err(|error| failed(&error))?;
+            fresh.commit()?;
+            Ok(summary)
+        }
+    }
+}
+
+/// What was done with one input.
+pub(crate) struct Done<'a> {
+    /// `sealed`, `opened` or `verified`.
+    pub(crate) what: &'static str,
+    /// The input's name.
+    pub(crate) input: &'a str,
+    /// The output's name, when there is one.
+    pub(crate) output: Option<&'a str>,
+    /// Whether data went to standard output.
+    pub(crate) data_on_stdout: bool,
+    /// The message's header.
+    pub(crate) header: &'a Header,
+    /// How much it was, unless only the header was looked at.
+    pub(crate) summary: Option<Summary>,
+}
+
+/// Tells of it, as far as the options ask for that.
+pub(crate) fn report(app: &App, done: &Done<'_>) -> Result<(), Failure> {
+    let Done { what, input, output, header, summary, .. } = done;
+    let suite = format!("{:04x}", header.suite.id());
+    let keys: Vec<_> = header.encrypted_data_keys.iter().map(|key| key.display_name()).collect();
+    if summary.is_some_and(|summary| summary.input_grew) {
+        app.say
+            .note(&format!("bulla: `{input}` grew while it was read; what was added is not in the output"));
+    }
+    let to = output.map(|output| format!(" to `{output}`")).unwrap_or_default();
+    let size = summary.map(|summary| format!(", {} bytes", summary.plaintext_bytes)).unwrap_or_default();
+    let text = format!("{what} `{input}`{to}{size}, suite {suite}, keys {}", keys.join(", "));
+    let event = serde_json::json!({
+        "event": what,
+        "input": input,
+        "output": output,
+        "plaintext_bytes": summary.map(|summary| summary.plaintext_bytes),
+        "message_bytes": summary.map(|summary| summary.message_bytes),
+        "frames": summary.map(|summary| summary.frames),
+        "suite": suite,
+        "keys": keys,
+    });
+    app.say.done(&text, &event, done.data_on_stdout)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    fn planned(input: &str, naming: Naming) -> Result<PathBuf, Failure> {
+        Ok(plan(&[input.into()], None, naming)?.remove(0).1)
+    }
+
+    #[test]
+    fn outputs_are_named_after_inputs() {
+        assert_eq!(planned("a/b", Naming::Sealed).unwrap(), Path::new("a/b.sealed"));
+        assert_eq!(planned("a/b.sealed", Naming::Opened).unwrap(), Path::new("a/b"));
+        assert_eq!(planned("-", Naming::Sealed).unwrap(), Path::new("-"));
+        for unnamed in ["a/b", "a/.sealed", ".."] {
+            assert!(planned(unnamed, Naming::Opened).is_err(), "{unnamed}");
+        }
+        assert!(planned("/dev/null", Naming::Sealed).is_err());
+    }
+
+    #[test]
+    fn one_output_is_for_one_input() {
+        let inputs = [PathBuf::from("a"), PathBuf::from("b")];
+        assert!(plan(&inputs, Some(Path::new("c")), Naming::Sealed).is_err());
+        assert_eq!(plan(&[], None, Naming::Sealed).unwrap(), [("-".into(), "-".into())]);
+    }
+}
