@@ -1,0 +1,195 @@
+//! Every request leaves exactly one record, whatever comes of it; what can't be recorded is not answered.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod support;
+
+use bulla_api::{Effect, TABLE};
+use bulla_engine::AuthFailure;
+use serde_json::{Value, json};
+use support::{ACCOUNT, HELLO, REGION, Read, UNKNOWN_KEY, World, key_arn};
+
+/// What the scenario seals, and looks for in every record.
+const CANARY: &str = "Y2FuYXJ5LWNhbmFyeS1jYW5hcnk=";
+
+struct Scene {
+    world: World,
+    key: String,
+    blob: String,
+}
+
+async fn scene(seed: u64) -> Scene {
+    let world = World::new(seed).await;
+    let key = world.new_key().await;
+    world.call("CreateAlias", json!({"AliasName": "alias/a", "TargetKeyId": key})).await.ok();
+    let blob = world.sealed(&key).await;
+    let _ = world.records().await;
+    Scene { world, key, blob }
+}
+
+/// An input that succeeds, and one that fails.
+fn inputs(operation: &str, key: &str, blob: &str) -> (Value, Value) {
+    let unknown = json!({"KeyId": UNKNOWN_KEY});
+    match operation {
+        "CreateKey" => (json!({}), json!({"KeySpec": "RSA_2048", "KeyUsage": "SIGN_VERIFY"})),
+        "ListKeys" | "ListAliases" => (json!({}), json!({"Limit": 0})),
+        "GetCallerIdentity" => (json!({}), json!([])),
+        "GenerateRandom" => (json!({"NumberOfBytes": 16}), json!({})),
+        "DescribeKey" | "DisableKey" | "EnableKey" | "ScheduleKeyDeletion" | "RotateKeyOnDemand" => {
+            (json!({"KeyId": key}), unknown)
+        }
+        "CancelKeyDeletion" => (json!({"KeyId": key}), unknown),
+        "UpdateKeyDescription" => (json!({"KeyId": key, "Description": "d"}), json!({"KeyId": key})),
+        "CreateAlias" => (
+            json!({"AliasName": "alias/b", "TargetKeyId": key}),
+            json!({"AliasName": "alias/a", "TargetKeyId": key}),
+        ),
+        "UpdateAlias" => (
+            json!({"AliasName": "alias/a", "TargetKeyId": key}),
+            json!({"AliasName": "alias/none", "TargetKeyId": key}),
+        ),
+        "DeleteAlias" => (json!({"AliasName": "alias/a"}), json!({"AliasName": "alias/none"})),
+        "GenerateDataKey" | "GenerateDataKeyWithoutPlaintext" => {
+            (json!({"KeyId": key, "KeySpec": "AES_256"}), json!({"KeyId": key}))
+        }
+        "Encrypt" => {
+            (json!({"KeyId": key, "Plaintext": CANARY}), json!({"KeyId": UNKNOWN_KEY, "Plaintext": CANARY}))
+        }
+        "Decrypt" => (
+            json!({"CiphertextBlob": blob}),
+            json!({"CiphertextBlob": blob, "EncryptionContext": {"a": "b"}}),
+        ),
+        "ReEncrypt" => (
+            json!({"CiphertextBlob": blob, "DestinationKeyId": key}),
+            json!({"CiphertextBlob": blob, "DestinationKeyId": UNKNOWN_KEY}),
+        ),
+        other => unreachable!("{other} has no input here"),
+    }
+}
+
+#[tokio::test]
+async fn each_success_and_each_failure_of_each_operation_leaves_one_record() {
+    for row in TABLE {
+        let Scene { world, key, blob } = scene(1).await;
+        if row.name == "CancelKeyDeletion" {
+            world.call("ScheduleKeyDeletion", json!({"KeyId": key})).await.ok();
+            let _ = world.records().await;
+        }
+        let (right, wrong) = inputs(row.name, &key, &blob);
+        let answer = world.call(row.name, right).await.ok();
+        let records = world.records().await;
+        assert_eq!(records.len(), 1, "{}: {records:?}", row.name);
+        let record = &records[0];
+        assert_eq!(record["eventName"], row.name);
+        assert_eq!(record["eventSource"], row.service.event_source());
+        assert_eq!(record["readOnly"], row.effect == Effect::Reads);
+        assert_eq!(record["recipientAccountId"], ACCOUNT);
+        assert_eq!(record["awsRegion"], REGION);
+        assert_eq!(record["userIdentity"]["type"], "Root");
+        assert_eq!(record["userIdentity"]["arn"], format!("arn:aws:iam::{ACCOUNT}:root"));
+        assert_eq!(record["eventTime"], "2026-11-23T12:00:00.000Z");
+        assert!(record.get("errorCode").is_none());
+        let text = record.to_string();
+        for secret in ["Plaintext", "CiphertextBlob"] {
+            if let Some(value) = answer.get(secret).and_then(Value::as_str) {
+                assert!(!text.contains(value), "{} tells its {secret}", row.name);
+            }
+        }
+        assert!(!text.contains(CANARY) && !text.contains(HELLO) && !text.contains(&blob), "{}", row.name);
+
+        let failed = world.call(row.name, wrong).await;
+        assert_ne!(failed.status, 200, "{}", row.name);
+        let records = world.records().await;
+        assert_eq!(records.len(), 1, "{}: {records:?}", row.name);
+        assert_eq!(records[0]["errorCode"], failed.error.unwrap(), "{}", row.name);
+        assert!(!records[0].to_string().contains(CANARY));
+    }
+}
+
+#[tokio::test]
+async fn what_can_not_be_recorded_is_not_answered() {
+    for row in TABLE {
+        let Scene { world, key, blob } = scene(2).await;
+        if row.name == "CancelKeyDeletion" {
+            world.call("ScheduleKeyDeletion", json!({"KeyId": key})).await.ok();
+            let _ = world.records().await;
+        }
+        let (right, wrong) = inputs(row.name, &key, &blob);
+        world.sink.set_failing(true);
+        let answer = world.call(row.name, right).await;
+        let failed = world.call(row.name, wrong).await;
+        assert_eq!((failed.status, failed.error), (503, Some("KMSInternalException")), "{}", row.name);
+        world.engine.tick().await;
+        world.sink.set_failing(false);
+        let records = world.records().await;
+        // UpdateAlias to where it points already and EnableKey of an enabled key: whether these change anything is seen
+        // by where their record went.
+        if records.is_empty() {
+            assert_eq!((answer.status, answer.error), (503, Some("KMSInternalException")), "{}", row.name);
+            assert_eq!(answer.body.as_object().unwrap().len(), 2, "a result was given: {}", answer.body);
+        } else {
+            // The record was committed with the change, and waits for the log.
+            assert_eq!(row.effect, Effect::Changes, "{}", row.name);
+            answer.ok();
+            assert_eq!(records.len(), 1, "{}", row.name);
+            assert_eq!(records[0]["eventName"], row.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_record_tells_the_key_the_context_and_the_result() {
+    let Scene { world, key, .. } = scene(3).await;
+    let input = json!({"KeyId": "alias/a", "KeySpec": "AES_256", "EncryptionContext": {"app": "x"}});
+    world.call("GenerateDataKey", input).await.ok();
+    let record = world.records().await.remove(0);
+    assert_eq!(
+        record["requestParameters"],
+        json!({"keyId": "alias/a", "keySpec": "AES_256", "encryptionContext": {"app": "x"}})
+    );
+    let arn = key_arn(ACCOUNT, REGION, &key);
+    assert_eq!(record["resources"], json!([{"accountId": ACCOUNT, "type": "AWS::KMS::Key", "ARN": arn}]));
+    assert_eq!(record["sourceIPAddress"], "embedded");
+    assert_eq!(record["userAgent"], "test");
+    let made = world.call("CreateKey", json!({})).await.ok()["KeyMetadata"].clone();
+    let record = world.records().await.remove(0);
+    assert_eq!(record["responseElements"]["keyId"], made["KeyId"]);
+    assert_eq!(record["resources"][0]["ARN"], made["Arn"]);
+}
+
+#[tokio::test]
+async fn floods_before_authentication_are_counted() {
+    let Scene { world, .. } = scene(4).await;
+    let error =
+        bulla_api::ApiError::new(bulla_api::ErrorCode::MissingAuthenticationTokenException, "Missing");
+    for _ in 0..500 {
+        let failure = AuthFailure::refused(error.clone());
+        let answer = world.engine.dispatch(Err(failure), world.meta(), "TrentService.Decrypt", &mut []).await;
+        Read::of(answer).fails("MissingAuthenticationTokenException", "Missing");
+    }
+    let records = world.records().await;
+    let singles = records.iter().filter(|record| record["errorCode"] == error.code.name()).count();
+    let counted: i64 =
+        records.iter().filter_map(|record| record["additionalEventData"]["count"].as_i64()).sum();
+    assert_eq!(singles, 50);
+    assert_eq!(counted, 450);
+    assert_eq!(records.len(), 51);
+    assert_eq!(records[0]["userIdentity"]["type"], "Unknown");
+}
+
+#[tokio::test]
+async fn changes_are_recorded_in_their_order() {
+    let Scene { world, key, .. } = scene(5).await;
+    let mut expected = Vec::new();
+    for index in 0..120 {
+        let description = index.to_string();
+        world.call("UpdateKeyDescription", json!({"KeyId": key, "Description": description})).await.ok();
+        expected.push(description);
+    }
+    let told: Vec<String> = world
+        .records()
+        .await
+        .iter()
+        .map(|record| support::text(&record["requestParameters"]["description"]))
+        .collect();
+    assert_eq!(told, expected);
+}

@@ -1,0 +1,163 @@
+//! Every row of the operation table against every way in which a key can be out of reach. A row that is not in the table
+//! of inputs here fails the test, so that no operation is added without it.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod support;
+
+use bulla_api::{Role, Service, TABLE};
+use serde_json::{Value, json};
+use support::{
+    ACCOUNT, CIPHERTEXT_REFUSED, HELLO, OTHER_ACCOUNT, OTHER_REGION, REGION, UNKNOWN_KEY, World, key_arn,
+};
+
+/// An input that is right but for the key, the alias or the ciphertext.
+fn input(operation: &str, key: &str, alias: &str, blob: &str) -> Value {
+    match operation {
+        "CreateKey" | "ListKeys" | "ListAliases" | "GetCallerIdentity" => json!({}),
+        "GenerateRandom" => json!({"NumberOfBytes": 16}),
+        "DescribeKey"
+        | "EnableKey"
+        | "DisableKey"
+        | "ScheduleKeyDeletion"
+        | "CancelKeyDeletion"
+        | "RotateKeyOnDemand" => json!({"KeyId": key}),
+        "UpdateKeyDescription" => json!({"KeyId": key, "Description": "d"}),
+        "CreateAlias" => json!({"AliasName": "alias/new", "TargetKeyId": key}),
+        "UpdateAlias" => json!({"AliasName": alias, "TargetKeyId": key}),
+        "DeleteAlias" => json!({"AliasName": alias}),
+        "GenerateDataKey" | "GenerateDataKeyWithoutPlaintext" => json!({"KeyId": key, "KeySpec": "AES_256"}),
+        "Encrypt" => json!({"KeyId": key, "Plaintext": HELLO}),
+        "Decrypt" => json!({"CiphertextBlob": blob}),
+        "ReEncrypt" => json!({"CiphertextBlob": blob, "DestinationKeyId": key}),
+        other => unreachable!("{other} has no input here"),
+    }
+}
+
+fn has(roles: &[Role], role: Role) -> bool {
+    roles.contains(&role)
+}
+
+#[tokio::test]
+async fn nobody_reaches_another_accounts_key() {
+    for row in TABLE {
+        let world = World::with_two_accounts(1).await;
+        let key = world.new_key().await;
+        world.call("CreateAlias", json!({"AliasName": "alias/a", "TargetKeyId": key})).await.ok();
+        let blob = world.sealed(&key).await;
+        let stranger = world.caller_of(OTHER_ACCOUNT, REGION).await;
+        let roles: Vec<Role> = row.demands.iter().map(|demand| demand.role).collect();
+        let arn = key_arn(ACCOUNT, REGION, &key);
+        let answer = world.call_as(&stranger, row.name, input(row.name, &arn, "alias/a", &blob)).await;
+        if has(&roles, Role::CiphertextKey) {
+            answer.fails("AccessDeniedException", CIPHERTEXT_REFUSED);
+        } else if has(&roles, Role::Alias) && !has(&roles, Role::Key) {
+            // Its own alias of that name doesn't exist.
+            assert_eq!(answer.error, Some("NotFoundException"), "{}", row.name);
+        } else if has(&roles, Role::Key) {
+            let action = row.demands.iter().find(|demand| demand.role == Role::Key).unwrap().action;
+            answer.fails(
+                "AccessDeniedException",
+                &format!(
+                    "User: arn:aws:iam::{OTHER_ACCOUNT}:root is not authorized to perform: {action} on resource: {arn} \
+                     because no resource-based policy allows the {action} action"
+                ),
+            );
+        } else {
+            answer.ok();
+        }
+        // Nothing happened to the key.
+        let described = world.call("DescribeKey", json!({"KeyId": "alias/a"})).await.ok();
+        assert_eq!(described["KeyMetadata"]["KeyState"], "Enabled", "{}", row.name);
+    }
+}
+
+#[tokio::test]
+async fn a_foreign_destination_is_refused_though_the_source_is_ones_own() {
+    let world = World::with_two_accounts(2).await;
+    let theirs = world.new_key().await;
+    let stranger = world.caller_of(OTHER_ACCOUNT, REGION).await;
+    let mine = world.new_key_as(&stranger).await;
+    let blob = world.sealed_as(&stranger, &mine).await;
+    let input = json!({"CiphertextBlob": blob, "DestinationKeyId": key_arn(ACCOUNT, REGION, &theirs)});
+    let answer = world.call_as(&stranger, "ReEncrypt", input).await;
+    assert_eq!(answer.error, Some("AccessDeniedException"));
+    assert!(answer.body["message"].as_str().unwrap().contains("kms:ReEncryptTo"));
+}
+
+#[tokio::test]
+async fn unknown_keys_and_other_regions_are_not_found() {
+    for row in TABLE {
+        let world = World::new(3).await;
+        let key = world.new_key().await;
+        world.call("CreateAlias", json!({"AliasName": "alias/a", "TargetKeyId": key})).await.ok();
+        let blob = world.sealed(&key).await;
+        let roles: Vec<Role> = row.demands.iter().map(|demand| demand.role).collect();
+        if !has(&roles, Role::Key) && !has(&roles, Role::DestinationKey) {
+            continue;
+        }
+        let gone = format!("Key '{}' does not exist", key_arn(ACCOUNT, REGION, UNKNOWN_KEY));
+        let answer = world.call(row.name, input(row.name, UNKNOWN_KEY, "alias/a", &blob)).await;
+        answer.fails("NotFoundException", &gone);
+        let elsewhere = key_arn(ACCOUNT, OTHER_REGION, &key);
+        let answer = world.call(row.name, input(row.name, &elsewhere, "alias/a", &blob)).await;
+        answer.fails("NotFoundException", &format!("Invalid arn {OTHER_REGION}"));
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_enabled_does_what_aws_lets_it_do() {
+    // What works in these states; for all others the state is said.
+    let works_disabled = [
+        "DescribeKey",
+        "EnableKey",
+        "DisableKey",
+        "UpdateKeyDescription",
+        "ScheduleKeyDeletion",
+        "CreateAlias",
+        "UpdateAlias",
+        "DeleteAlias",
+    ];
+    let works_pending = ["DescribeKey", "CancelKeyDeletion", "DeleteAlias"];
+    for row in TABLE {
+        let roles: Vec<Role> = row.demands.iter().map(|demand| demand.role).collect();
+        if roles.iter().all(|role| *role == Role::Account) {
+            continue;
+        }
+        for (change, works, message) in [
+            ("DisableKey", &works_disabled[..], "is disabled."),
+            ("ScheduleKeyDeletion", &works_pending[..], "is pending deletion."),
+        ] {
+            let world = World::new(4).await;
+            let key = world.new_key().await;
+            world.call("CreateAlias", json!({"AliasName": "alias/a", "TargetKeyId": key})).await.ok();
+            let blob = world.sealed(&key).await;
+            world.call(change, json!({"KeyId": key})).await.ok();
+            let answer = world.call(row.name, input(row.name, &key, "alias/a", &blob)).await;
+            if works.contains(&row.name) {
+                answer.ok();
+            } else if row.name == "CancelKeyDeletion" {
+                assert_eq!(answer.error, Some("KMSInvalidStateException"));
+            } else {
+                let code =
+                    if change == "DisableKey" { "DisabledException" } else { "KMSInvalidStateException" };
+                answer.fails(code, &format!("{} {message}", key_arn(ACCOUNT, REGION, &key)));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_operation_asks_for_exactly_what_its_row_says() {
+    // An operation that would ask for a key its row doesn't demand fails as a mistake of the program.
+    for row in TABLE {
+        let world = World::new(5).await;
+        let key = world.new_key().await;
+        world.call("CreateAlias", json!({"AliasName": "alias/a", "TargetKeyId": key})).await.ok();
+        let blob = world.sealed(&key).await;
+        if row.name == "CancelKeyDeletion" {
+            world.call("ScheduleKeyDeletion", json!({"KeyId": key})).await.ok();
+        }
+        world.call(row.name, input(row.name, &key, "alias/a", &blob)).await.ok();
+        assert!(row.service == Service::Sts || !row.demands.is_empty(), "{} demands nothing", row.name);
+    }
+}
