@@ -4,7 +4,7 @@
 //! chains it, writes it with one call and wakes all waiters at once. A second thread brings what was written to the
 //! disk, so that a slow disk doesn't hold up the writing.
 
-use crate::chain::{ChainEnd, recovery_entry};
+use crate::chain::{ChainEnd, read_line, recovery_entry};
 use crate::record::Entry;
 use crate::sink::{AuditError, RelayMark, not_yet_relayed};
 use crate::tail::Tail;
@@ -202,7 +202,11 @@ impl Writer {
                 torn.push(b'\n');
                 buffer.push(b'\n');
             }
-            add(&recovery_entry(&torn), None, &mut end, buffer);
+            match torn.strip_suffix(b"\n").and_then(read_line) {
+                // All of a line but its newline was written: the record is there.
+                Some(link) if link.previous == end.hash => end = link.end,
+                _ => add(&recovery_entry(&torn), None, &mut end, buffer),
+            }
         }
         let mut sync = self.sync_every_batch;
         for job in jobs.drain(..) {

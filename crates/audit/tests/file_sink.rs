@@ -1,0 +1,270 @@
+//! The audit log in a file: chained, grouped, closed after a crash, and shown to be whole.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use bulla_audit::{AuditSink, Entry, FileSink, OpenError, RelayMark, Report, SyncPolicy, verify};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tempfile::TempDir;
+
+fn log() -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("audit.log");
+    (directory, path)
+}
+
+fn entry(number: usize) -> Entry {
+    Entry::from_encoded(format!("{{\"eventName\":\"Decrypt\",\"number\":{number}}}").into_bytes()).unwrap()
+}
+
+fn mark(sequence: u64) -> RelayMark {
+    RelayMark { sequence, event_id: format!("00000000-0000-4000-8000-{sequence:012}") }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap()
+}
+
+fn write(path: &Path, numbers: std::ops::Range<usize>) {
+    let sink = FileSink::open(path, SyncPolicy::WithinASecond).unwrap();
+    runtime().block_on(async {
+        for number in numbers {
+            sink.record(entry(number)).await.unwrap();
+        }
+    });
+}
+
+fn numbers(path: &Path) -> Vec<u64> {
+    let text = String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
+    let records = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    records.filter_map(|record| record["number"].as_u64()).collect()
+}
+
+fn intact(path: &Path) -> Report {
+    let report = verify(path).unwrap();
+    assert!(report.is_intact(), "{report:?}");
+    report
+}
+
+#[test]
+fn many_waiters_share_writes_and_the_chain_holds_over_openings() {
+    let (_directory, path) = log();
+    for round in 0..3 {
+        let sink = Arc::new(FileSink::open(&path, SyncPolicy::WithinASecond).unwrap());
+        runtime().block_on(async {
+            let writers: Vec<_> = (0..20)
+                .map(|writer| {
+                    let sink = Arc::clone(&sink);
+                    tokio::spawn(async move {
+                        for number in 0..50 {
+                            sink.record(entry(round * 1000 + writer * 50 + number)).await.unwrap();
+                        }
+                    })
+                })
+                .collect();
+            for writer in writers {
+                writer.await.unwrap();
+            }
+        });
+    }
+    let report = intact(&path);
+    assert_eq!((report.records, report.last_sequence, report.recoveries), (3000, 3000, 0));
+    let mut seen = numbers(&path);
+    seen.sort_unstable();
+    assert_eq!(seen, (0..3000).collect::<Vec<_>>());
+    use std::os::unix::fs::PermissionsExt;
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_record_is_in_the_file_when_the_future_is_ready() {
+    let (_directory, path) = log();
+    for policy in [SyncPolicy::WithinASecond, SyncPolicy::Always] {
+        let sink = FileSink::open(&path, policy).unwrap();
+        runtime().block_on(async {
+            for _ in 0..20 {
+                let before = numbers(&path).len();
+                sink.record(entry(before)).await.unwrap();
+                assert_eq!(numbers(&path).len(), before + 1);
+            }
+            sink.sync().await.unwrap();
+        });
+    }
+}
+
+#[test]
+fn every_changed_missing_or_moved_line_is_noticed() {
+    let (_directory, path) = log();
+    write(&path, 0..6);
+    let whole = fs::read(&path).unwrap();
+    let lines: Vec<&[u8]> = whole.split_inclusive(|byte| *byte == b'\n').collect();
+    let broken = |bytes: Vec<u8>| {
+        fs::write(&path, bytes).unwrap();
+        !verify(&path).unwrap().is_intact()
+    };
+    for at in 0..whole.len() {
+        let mut changed = whole.clone();
+        changed[at] ^= 1;
+        fs::write(&path, &changed).unwrap();
+        let report = verify(&path).unwrap();
+        // A change in the last line, or of the newline before it, can't be told from a torn one: it shows as bytes that
+        // prove nothing.
+        let in_last = at >= whole.len() - lines[5].len() - 1;
+        assert!(!report.is_intact() || (in_last && report.torn_tail_bytes > 0), "byte {at}");
+    }
+    let without = |drop: usize| {
+        lines.iter().enumerate().filter(|(at, _)| *at != drop).flat_map(|(_, line)| line.to_vec()).collect()
+    };
+    for drop in 0..5 {
+        assert!(broken(without(drop)), "line {drop} is missing");
+    }
+    let swapped = [lines[0], lines[2], lines[1], lines[3], lines[4], lines[5]].concat();
+    assert!(broken(swapped));
+    let twice = [lines[0], lines[1], lines[1], lines[2], lines[3], lines[4], lines[5]].concat();
+    assert!(broken(twice));
+    let foreign = [lines[0], &b"{\"eventName\":\"Forged\"}\n"[..], lines[1]].concat();
+    assert!(broken(foreign));
+    fs::write(&path, &whole).unwrap();
+    intact(&path);
+}
+
+#[test]
+fn a_log_torn_anywhere_is_kept_and_closed_by_the_next_record() {
+    let (_directory, path) = log();
+    write(&path, 0..3);
+    let whole = fs::read(&path).unwrap();
+    let start_of_last = whole[..whole.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
+    for cut in start_of_last..whole.len() {
+        fs::write(&path, &whole[..cut]).unwrap();
+        let report = intact(&path);
+        assert_eq!(report.torn_tail_bytes as usize, cut - start_of_last);
+        write(&path, 100..102);
+        assert!(fs::read(&path).unwrap().starts_with(&whole[..cut]), "nothing is ever cut");
+        let report = intact(&path);
+        // A line that lacks its newline alone is whole.
+        let whole_line = cut == whole.len() - 1;
+        let torn = u64::from(cut > start_of_last && !whole_line);
+        let records = 4 + u64::from(whole_line);
+        assert_eq!(
+            (report.records, report.recoveries, report.torn_tail_bytes),
+            (records, torn, 0),
+            "cut at {cut}"
+        );
+        assert!(numbers(&path).ends_with(&[100, 101]));
+    }
+}
+
+#[test]
+fn pages_lost_in_a_power_cut_are_closed_too() {
+    let (_directory, path) = log();
+    write(&path, 0..3);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes.extend_from_slice(&[0; 10_000]);
+    bytes.extend_from_slice(b"\n{\"half\":\n");
+    fs::write(&path, &bytes).unwrap();
+    write(&path, 3..5);
+    let report = intact(&path);
+    assert_eq!((report.records, report.recoveries), (5, 1));
+    // A second loss, right behind the first.
+    let mut bytes = fs::read(&path).unwrap();
+    bytes.extend_from_slice(b"garbage");
+    fs::write(&path, &bytes).unwrap();
+    write(&path, 5..6);
+    assert_eq!(intact(&path).recoveries, 2);
+    // A recovery record closes exactly what it names.
+    let text = fs::read(&path).unwrap();
+    let at = text.windows(7).position(|window| window == b"garbage").unwrap();
+    let mut changed = text.clone();
+    changed[at] = b'G';
+    fs::write(&path, &changed).unwrap();
+    assert!(!verify(&path).unwrap().is_intact());
+}
+
+#[test]
+fn changes_are_relayed_once_in_order_also_by_a_sink_that_opens_the_log_anew() {
+    let (_directory, path) = log();
+    let pending = |range: std::ops::RangeInclusive<u64>| {
+        range.map(|sequence| (mark(sequence), entry(sequence as usize))).collect::<Vec<_>>()
+    };
+    {
+        let sink = FileSink::open(&path, SyncPolicy::WithinASecond).unwrap();
+        runtime().block_on(async {
+            sink.relay(pending(1..=3)).await.unwrap();
+            sink.record(entry(1000)).await.unwrap();
+            sink.relay(pending(1..=5)).await.unwrap();
+            sink.relay(pending(4..=5)).await.unwrap();
+            sink.record(entry(1001)).await.unwrap();
+        });
+    }
+    let sink = FileSink::open(&path, SyncPolicy::WithinASecond).unwrap();
+    runtime().block_on(async {
+        sink.relay(pending(2..=6)).await.unwrap();
+        // A store that was restored numbers its changes again: these are other records.
+        let again = (RelayMark { sequence: 5, event_id: "other".to_owned() }, entry(5005));
+        sink.relay(vec![again]).await.unwrap();
+    });
+    drop(sink);
+    assert_eq!(numbers(&path), [1, 2, 3, 1000, 4, 5, 1001, 6, 5005]);
+    intact(&path);
+}
+
+#[test]
+fn one_process_at_a_time_writes_the_log() {
+    let (_directory, path) = log();
+    let sink = FileSink::open(&path, SyncPolicy::WithinASecond).unwrap();
+    let second = {
+        let path = path.clone();
+        std::thread::spawn(move || FileSink::open(&path, SyncPolicy::WithinASecond).map(drop))
+    };
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    drop(sink);
+    second.join().unwrap().unwrap();
+    let directory = path.parent().unwrap();
+    assert!(matches!(
+        FileSink::open(directory, SyncPolicy::WithinASecond).map(drop),
+        Err(OpenError::Unusable { .. })
+    ));
+    let link = directory.join("link");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    assert!(FileSink::open(&link, SyncPolicy::WithinASecond).is_err(), "a link may lead anywhere");
+}
+
+#[test]
+fn a_full_disk_is_an_error_for_everyone_who_waits() {
+    // A device that is always full stands for the disk.
+    let sink = FileSink::open(Path::new("/dev/full"), SyncPolicy::WithinASecond);
+    let Ok(sink) = sink else { return };
+    runtime().block_on(async {
+        sink.record(entry(1)).await.unwrap_err();
+        sink.record(entry(2)).await.unwrap_err();
+    });
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn speed() {
+    let (_directory, path) = log();
+    let sink = Arc::new(FileSink::open(&path, SyncPolicy::WithinASecond).unwrap());
+    let long = Entry::from_encoded(format!("{{\"text\":\"{}\"}}", "x".repeat(900)).into_bytes()).unwrap();
+    for waiters in [1, 16, 64, 512] {
+        let each = 200_000 / waiters;
+        let start = std::time::Instant::now();
+        runtime().block_on(async {
+            let writers: Vec<_> = (0..waiters)
+                .map(|_| {
+                    let (sink, long) = (Arc::clone(&sink), long.clone());
+                    tokio::spawn(async move {
+                        for _ in 0..each {
+                            sink.record(long.clone()).await.unwrap();
+                        }
+                    })
+                })
+                .collect();
+            for writer in writers {
+                writer.await.unwrap();
+            }
+        });
+        let rate = (waiters * each) as f64 / start.elapsed().as_secs_f64();
+        println!("{waiters} waiters: {rate:.0} records/s");
+    }
+}
