@@ -63,7 +63,7 @@ impl EncryptedDataKey {
     #[must_use]
     pub fn display_name(&self) -> String {
         let info = match self.provider_info.split_last_chunk::<20>() {
-            Some((name, wrapping)) if wrapping.starts_with(&[0, 0, 0, 128, 0, 0, 0, 12]) => name,
+            Some((name, [0, 0, 0, 128, 0, 0, 0, 12, ..])) => name,
             _ => &self.provider_info,
         };
         let name: String = String::from_utf8_lossy(info)

@@ -1,7 +1,7 @@
 //! Where bytes come from and go to: files by position, everything else in order.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::FileExt;
 
 use rustix::fs::{FallocateFlags, FileType};
@@ -44,7 +44,7 @@ impl Input<'static> {
         let length = u64::try_from(status.st_size).unwrap_or(0);
         // Files of `/proc` and `/sys` say that they are empty, and are not: those are read in order.
         if kind.is_file() && length > 0 {
-            let start = file.seek(SeekFrom::Current(0))?;
+            let start = file.stream_position()?;
             return Ok(Self(InputKind::File(FileInput { file, start, end: length.max(start) })));
         }
         if kind.is_dir() {
