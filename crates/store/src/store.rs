@@ -244,9 +244,12 @@ pub enum StoreError {
         "the store failed while committing, and whether the change is kept is unknown: {0}; open it again"
     )]
     OutcomeUnknown(EngineFailure),
-    /// What the store's files hold is not a database any more.
+    /// What the store's files hold is no store, or no longer.
     #[error("the store's file is damaged ({0}); restore a backup")]
     Damaged(EngineFailure),
+    /// The tables are laid out by a newer program.
+    #[error("the store was made by a newer bulla; use that one")]
+    Newer,
     /// The store was closed, or closed itself after a failure.
     #[error("the store is closed")]
     Closed,

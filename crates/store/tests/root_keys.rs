@@ -200,20 +200,100 @@ async fn a_passphrase_opens_its_store_again_and_no_other_does() {
     }
 }
 
-/// Runs this test binary again, without a terminal: `setsid` leaves it.
+/// Runs one test of this binary again, in a process of its own that finds these variables.
+fn again(test: &str, variables: &[(&str, &std::ffi::OsStr)]) -> std::process::Command {
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture"]).stdin(std::process::Stdio::null());
+    command.env("BULLA_TEST_AGAIN", "1").envs(variables.iter().copied());
+    command
+}
+
+fn is_again() -> bool {
+    let again = std::env::var_os("BULLA_TEST_AGAIN").is_some();
+    if again {
+        // Whoever waits for this process must not wait for ever.
+        std::thread::spawn(|| {
+            std::thread::sleep(std::time::Duration::from_secs(30));
+            std::process::exit(9);
+        });
+    }
+    again
+}
+
 #[test]
 fn a_passphrase_without_a_terminal_fails_at_once() {
-    if std::env::var_os("BULLA_TEST_WITHOUT_TERMINAL").is_some() {
+    if is_again() {
+        // A session of its own has no terminal.
         rustix::process::setsid().unwrap();
         let error = RootKeySource::PassphraseTty.create_new(&SystemRng).err().unwrap();
         assert!(matches!(error, RootKeyError::NoTerminal), "{error}");
         return;
     }
-    let status = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "a_passphrase_without_a_terminal_fails_at_once"])
-        .env("BULLA_TEST_WITHOUT_TERMINAL", "1")
-        .stdin(std::process::Stdio::null())
-        .status()
-        .unwrap();
+    assert!(again("a_passphrase_without_a_terminal_fails_at_once", &[]).status().unwrap().success());
+}
+
+#[test]
+fn keys_come_from_the_environment_and_from_credentials() {
+    if is_again() {
+        for text in ["env:BULLA_TEST_KEY", "credential:bulla.root"] {
+            assert!(same(&RootKeySource::parse(text).unwrap().obtain(None).unwrap(), &key()), "{text}");
+        }
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    write(&place.path().join("bulla.root"), key().to_line().expose(), 0o440);
+    let line = key().to_line();
+    let line = std::str::from_utf8(line.expose()).unwrap();
+    let variables = [("BULLA_TEST_KEY", line.as_ref()), ("CREDENTIALS_DIRECTORY", place.path().as_os_str())];
+    let status = again("keys_come_from_the_environment_and_from_credentials", &variables).status().unwrap();
     assert!(status.success());
+}
+
+#[test]
+fn a_new_passphrase_is_asked_twice_on_the_terminal_and_not_shown() {
+    if is_again() {
+        rustix::process::setsid().unwrap();
+        // The first terminal that a session's leader opens becomes its own.
+        let terminal = std::env::var_os("BULLA_TEST_TERMINAL").unwrap();
+        let _terminal = fs::OpenOptions::new().read(true).write(true).open(terminal).unwrap();
+        let made = RootKeySource::PassphraseTty.create_new(&SystemRng);
+        match std::env::var("BULLA_TEST_EXPECT").unwrap().as_str() {
+            "made" => assert!(made.unwrap().passphrase.is_some()),
+            "mismatch" => assert!(matches!(made.err(), Some(RootKeyError::Mismatch))),
+            _ => assert!(matches!(made.err(), Some(RootKeyError::Cancelled))),
+        }
+        return;
+    }
+    for (first, second, expect) in [
+        ("horse battery\n", "horse battery\n", "made"),
+        ("horse battery\n", "horse butter\n", "mismatch"),
+        ("horse\u{3}", "", "cancelled"),
+    ] {
+        let master = rustix::pty::openpt(rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY);
+        let master = master.unwrap();
+        rustix::pty::grantpt(&master).unwrap();
+        rustix::pty::unlockpt(&master).unwrap();
+        let name = rustix::pty::ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+        let variables = [("BULLA_TEST_TERMINAL", name.as_ref()), ("BULLA_TEST_EXPECT", expect.as_ref())];
+        let mut child = again("a_new_passphrase_is_asked_twice_on_the_terminal_and_not_shown", &variables)
+            .spawn()
+            .unwrap();
+        let mut master = fs::File::from(master);
+        let mut shown = String::new();
+        let mut wait_for = |master: &mut fs::File, text: &str| {
+            let mut byte = [0];
+            while !shown.ends_with(text) {
+                std::io::Read::read_exact(master, &mut byte).unwrap();
+                shown.push(char::from(byte[0]));
+            }
+        };
+        wait_for(&mut master, "root key: ");
+        std::io::Write::write_all(&mut master, first.as_bytes()).unwrap();
+        if !second.is_empty() {
+            wait_for(&mut master, "again: ");
+            std::io::Write::write_all(&mut master, second.as_bytes()).unwrap();
+        }
+        assert!(child.wait().unwrap().success(), "{expect}");
+        assert!(!shown.contains("horse"), "the terminal shows {shown:?}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::RootKeyError;
 use super::passphrase::PASSPHRASE_BYTES_MAX;
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use zeroize::Zeroizing;
@@ -40,6 +40,9 @@ impl Silent {
         // program ends.
         silent.local_modes.remove(LocalModes::ECHO | LocalModes::ISIG);
         silent.local_modes.insert(LocalModes::ICANON | LocalModes::ECHONL);
+        // And at once, as if it were the end of the line.
+        silent.special_codes[SpecialCodeIndex::VEOL] = INTERRUPT;
+        silent.special_codes[SpecialCodeIndex::VEOL2] = QUIT;
         tcsetattr(&terminal, OptionalActions::Flush, &silent).map_err(|_| RootKeyError::NoTerminal)?;
         Ok(Self { terminal, before })
     }

@@ -68,7 +68,7 @@ impl Settings {
             }
             OpenMode::Existing if application == APPLICATION_ID && layout == LAYOUT_VERSION => {}
             OpenMode::Existing if application == APPLICATION_ID && layout > LAYOUT_VERSION => {
-                return Err(own(ffi::SQLITE_NOTADB, "made by a newer program; use that one"));
+                return Err(StoreError::Newer);
             }
             _ => return Err(own(ffi::SQLITE_NOTADB, "a database, but not a store of this program")),
         }

@@ -165,3 +165,44 @@ fn without_syncs_the_loss_is_noticed() {
     println!("{broken:?}");
     assert!(broken.is_some(), "no loss was noticed, though nothing was synced");
 }
+
+#[tokio::test]
+async fn a_full_disk_refuses_and_keeps_what_was_there() {
+    let name = "full-disk";
+    let machine = Machine::start(name, 3);
+    let store = open(name, OpenMode::Create, false).unwrap();
+    store.commit(commit(0, 0)).await.unwrap();
+    machine.set_full(true);
+    for _ in 0..3 {
+        assert_eq!(store.commit(commit(0, 1)).await, Err(StoreError::Full));
+    }
+    let found = store.get(&path(0, 0)).await.unwrap().unwrap();
+    assert_eq!(round_of(found.generation), 1);
+    machine.set_full(false);
+    store.commit(commit(0, 1)).await.unwrap();
+    let found = store.get(&path(0, 0)).await.unwrap().unwrap();
+    assert_eq!(round_of(found.generation), 2);
+    drop(store);
+    sound(name).unwrap();
+}
+
+#[tokio::test]
+async fn after_a_failed_sync_nothing_is_acknowledged_until_the_store_is_opened_again() {
+    let name = "failing-sync";
+    let machine = Machine::start(name, 4);
+    let store = open(name, OpenMode::Create, false).unwrap();
+    store.commit(commit(0, 0)).await.unwrap();
+    machine.set_syncs_fail(true);
+    let outcome = store.commit(commit(0, 1)).await;
+    assert!(matches!(outcome, Err(StoreError::OutcomeUnknown(_))), "{outcome:?}");
+    // Though the disk syncs again: what it dropped meanwhile, nobody knows.
+    machine.set_syncs_fail(false);
+    assert_eq!(store.commit(commit(0, 1)).await, Err(StoreError::Closed));
+    drop(store);
+    let store = open(name, OpenMode::Existing, false).unwrap();
+    let found = round_of(store.get(&path(0, 0)).await.unwrap().unwrap().generation);
+    assert!(found == 1 || found == 2);
+    store.commit(commit(0, found)).await.unwrap();
+    drop(store);
+    sound(name).unwrap();
+}

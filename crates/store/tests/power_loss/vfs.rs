@@ -27,6 +27,10 @@ struct State {
     /// Writes, syncs and changes of names until the power fails.
     power: Option<u64>,
     off: bool,
+    /// No file grows any more.
+    full: bool,
+    /// Syncs fail, as they do once on a disk that could not write.
+    syncs_fail: bool,
     syncs: u64,
     lost: u64,
 }
@@ -83,6 +87,8 @@ impl Machine {
             durable_names: BTreeMap::new(),
             power: None,
             off: false,
+            full: false,
+            syncs_fail: false,
             syncs: 0,
             lost: 0,
         };
@@ -129,6 +135,16 @@ impl Machine {
     /// Lets the power fail after so many more writes, syncs and changes of names.
     pub(crate) fn fail_power_after(&self, operations: u64) {
         self.lock().power = Some(operations);
+    }
+
+    /// Fills the disk, or frees it.
+    pub(crate) fn set_full(&self, full: bool) {
+        self.lock().full = full;
+    }
+
+    /// Makes syncs fail, or not any more.
+    pub(crate) fn set_syncs_fail(&self, fail: bool) {
+        self.lock().syncs_fail = fail;
     }
 
     pub(crate) fn has_power(&self) -> bool {
@@ -372,7 +388,11 @@ unsafe extern "C" fn write(
     let powered = state.powered();
     let bytes = unsafe { std::slice::from_raw_parts(from.cast::<u8>(), usize::try_from(length).unwrap()) };
     let at = usize::try_from(at).unwrap();
+    let full = state.full;
     let inode = &mut state.inodes[handle.inode];
+    if full && at + bytes.len() > inode.now.len() {
+        return ffi::SQLITE_FULL;
+    }
     // The write under which the power fails may be on the disk, or half of it.
     inode.pending.push(Pending::Write { at, bytes: bytes.to_vec() });
     write_at(&mut inode.now, at, bytes);
@@ -396,6 +416,9 @@ unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, _flags: c_int) -> c_int 
     // The sync under which the power fails has done nothing, or by chance a part: what `reboot` decides anyway.
     if !state.powered() {
         return ffi::SQLITE_IOERR;
+    }
+    if state.syncs_fail {
+        return ffi::SQLITE_IOERR_FSYNC;
     }
     state.syncs += 1;
     let inode = handle.inode;
