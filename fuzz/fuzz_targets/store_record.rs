@@ -2,10 +2,12 @@
 //! the fields of a payload have one encoding.
 #![no_main]
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use bulla_crypto::{BarrierKeys, RootKey, Sealed, SeededRng};
-use bulla_store::Fields;
+use bulla_store::{
+    Fields, Generation, OpenError, Path, Record, SealedValue, SimDisk, Vault, passphrase_params,
+};
 use libfuzzer_sys::fuzz_target;
 
 static BARRIER: LazyLock<BarrierKeys> = LazyLock::new(|| {
@@ -17,7 +19,25 @@ static BARRIER: LazyLock<BarrierKeys> = LazyLock::new(|| {
 const PATH: &[u8] = b"v1/111122223333/us-east-1/key/x";
 const GENERATION: &[u8] = &[7; 16];
 
+static RUNTIME: LazyLock<tokio::runtime::Runtime> =
+    LazyLock::new(|| tokio::runtime::Builder::new_current_thread().build().expect("a runtime"));
+
+/// A store whose bootstrap record is the input: it is read before any key is there, and opens nothing.
+fn open_forged(data: &[u8]) {
+    let disk = SimDisk::new(1);
+    disk.set_yields_max(0);
+    let value = SealedValue::from_stored([b"bulla store\n", data].concat());
+    disk.plant(&Path::of_store("barrier"), &Record { generation: Generation::first(1), value });
+    RUNTIME.block_on(async {
+        let _ = passphrase_params(&disk.open()).await;
+        let root = RootKey::generate(&SeededRng::new(1)).expect("a slot");
+        let opened = Vault::open(Arc::new(disk.open()), &root, Arc::new(SeededRng::new(2))).await;
+        assert!(!matches!(opened.err(), None | Some(OpenError::NotAStore)), "a forged store opened");
+    });
+}
+
 fuzz_target!(|data: &[u8]| {
+    open_forged(data);
     if let Ok(fields) = Fields::decode(data) {
         assert_eq!(fields.encode().as_slice(), data, "fields have one encoding");
     }
