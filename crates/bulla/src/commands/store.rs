@@ -86,9 +86,10 @@ async fn restore(
     }
     let directory =
         DataDir::open_or_create(&place.directory).map_err(|error| opening::directory_failure(&error))?;
-    let held = directory.lock_offline().map_err(|error| opening::directory_failure(&error))?;
+    // This holds the directory itself, so that no one uses what it replaces; a lock is not taken twice.
     bulla_store::restore(backup, &directory, existing(app))
         .map_err(|error| opening::upkeep_failure(error, &directory))?;
+    let held = directory.lock_offline().map_err(|error| opening::directory_failure(&error))?;
     if let (Some(root), RootKeySource::File(path)) = (&recovered, &place.root) {
         verify_root(&directory, root).await.map_err(|failure| {
             Failure::new(
