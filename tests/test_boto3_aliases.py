@@ -111,7 +111,7 @@ def test_list_aliases_refuses(kms, account):
     unknown = str(uuid.uuid4())
     refused(kms.list_aliases, "NotFoundException", f"Key 'arn:aws:kms:us-east-1:{account}:key/{unknown}' does not exist",
             KeyId=unknown)
-    refused(kms.list_aliases, "ValidationException", Limit=101)
+    refused(kms.list_aliases, "ValidationException", Limit=1001)
     refused(kms.list_aliases, "InvalidMarkerException", Marker="x")
 
 

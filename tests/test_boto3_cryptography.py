@@ -41,7 +41,7 @@ def test_data_key_refusals(kms, key, operation):
     refused(method, "ValidationException", KeyId=key["KeyId"], KeySpec="AES_256", NumberOfBytes=32)
     refused(method, "ValidationException",
             re.compile(r"^1 validation error detected: Value 'AES_512' at 'keySpec' failed to satisfy constraint: "
-                       r"Member must satisfy enum value set: \[.*AES_256.*\]$"),
+                       r"Member must satisfy enum value set: \[.+\]$"),
             KeyId=key["KeyId"], KeySpec="AES_512")
     refused(method, "ValidationException",
             "1 validation error detected: Value '0' at 'numberOfBytes' failed to satisfy constraint: "
