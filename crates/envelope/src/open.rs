@@ -154,6 +154,22 @@ impl Opener<'_> {
     pub fn run(self, output: Output<'_>, job: &Job) -> Result<Summary, EnvelopeError> {
         pipeline::open::run(self, output, job)
     }
+
+    /// Opens the bytes of `range` of the content, counted from 0, as far as the content goes: only the frames that
+    /// hold them are read, and the final one, which proves how long the content is. For framed, unsigned
+    /// messages in regular files.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Usage`] for other messages and inputs, or a range that is empty or begins after the content's
+    /// end; else as [`Opener::run`].
+    pub fn run_range(
+        self,
+        range: std::ops::RangeInclusive<u64>,
+        output: Output<'_>,
+        job: &Job,
+    ) -> Result<Summary, EnvelopeError> {
+        pipeline::open::run_range(self, range, output, job)
+    }
 }
 
 /// Reads the header from the input's start, and leaves a stream right behind it.

@@ -204,3 +204,82 @@ fn an_input_that_shrinks_is_an_error() {
     let result = sealer.run(input, Output::discard(), &job(2));
     assert!(matches!(result, Err(EnvelopeError::InputChanged)), "{result:?}");
 }
+
+#[test]
+fn a_range_opens_alone() {
+    let source = plaintext(1_000_003);
+    for frame in [100u32, 4096, 300_000, 1 << 20] {
+        let options = SealOptions::new().frame_length(frame);
+        let (sealed, _) = seal_by(Way::FileToFile, &raw_key(), &options, 2, &source).unwrap();
+        let open = |range: std::ops::RangeInclusive<u64>, way: Way, sealed: &[u8]| {
+            travel(way, sealed, |input, output| {
+                let message = Message::read(input, &OpenOptions::new())?;
+                wait(message.unlock(&raw_key()))?.run_range(range, output, &job(3))
+            })
+        };
+        for (first, last) in [
+            (0, 0),
+            (0, 99),
+            (99, 100),
+            (4095, 8192),
+            (262_143, 786_433),
+            (1_000_002, u64::MAX),
+            (5, 1_000_001),
+        ] {
+            for way in [Way::FileToFile, Way::FileToStream] {
+                let (opened, summary) = open(first..=last, way, &sealed).unwrap();
+                let end = (last as usize).min(source.len() - 1);
+                assert!(opened == source[first as usize..=end], "{frame} {first}-{last} {way:?}");
+                assert_eq!(summary.plaintext_bytes, opened.len() as u64);
+            }
+        }
+        assert!(matches!(
+            open(1_000_003..=1_000_003, Way::FileToFile, &sealed),
+            Err(EnvelopeError::Usage(_))
+        ));
+        assert!(matches!(open(0..=0, Way::StreamToFile, &sealed), Err(EnvelopeError::Usage(_))));
+        // The final frame proves the length, so a message cut at a frame's end doesn't give a shorter content.
+        if frame == 100 {
+            let cut = open(0..=0, Way::FileToFile, &sealed[..sealed.len() - 43]).unwrap_err();
+            assert_eq!(cut.class(), ErrorClass::NotAuthentic, "{cut}");
+            let mut damaged = sealed.clone();
+            let last = damaged.len() - 1;
+            damaged[last] ^= 1;
+            assert_eq!(open(0..=0, Way::FileToFile, &damaged).unwrap_err().class(), ErrorClass::NotAuthentic);
+        }
+    }
+    let signed = seal_options(SuiteId::Aes256CommitSign, 100);
+    let (sealed, _) = seal_by(Way::FileToFile, &raw_key(), &signed, 2, b"x").unwrap();
+    let message = Message::read(file_input(&sealed), &OpenOptions::new()).unwrap();
+    let opener = wait(message.unlock(&raw_key())).unwrap();
+    assert!(matches!(opener.run_range(0..=0, Output::discard(), &job(1)), Err(EnvelopeError::Usage(_))));
+}
+
+/// A panic in a caller's own reader comes out as one, and hangs nobody.
+#[test]
+fn a_panicking_reader_or_writer_hangs_nobody() {
+    struct Panics(usize);
+    impl std::io::Read for Panics {
+        fn read(&mut self, target: &mut [u8]) -> std::io::Result<usize> {
+            self.0 = self.0.checked_sub(1).expect("the reader panics on purpose");
+            Ok(target.len())
+        }
+    }
+    impl std::io::Write for Panics {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 = self.0.checked_sub(1).expect("the writer panics on purpose");
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let seal = |reader, writer| {
+        let sealer = wait(prepare_seal(&raw_key(), &SealOptions::new())).unwrap();
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            sealer.run(Input::reader(reader), Output::writer(writer), &job(4)).is_ok()
+        }))
+    };
+    assert!(seal(Panics(5), Panics(100)).is_err());
+    assert!(seal(Panics(100), Panics(5)).is_err());
+}

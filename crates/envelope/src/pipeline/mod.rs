@@ -126,6 +126,20 @@ fn on_threads(threads: usize, work: &(impl Fn() + Sync)) {
     });
 }
 
+/// Does something when its thread panics, which only a caller's own reader or writer can make it do: the others must
+/// not wait for a turn that never comes.
+struct OnPanic<F: Fn()>(F);
+
+impl<F: Fn()> Drop for OnPanic<F> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            (self.0)();
+        }
+    }
+}
+
+const PANICKED: EnvelopeError = EnvelopeError::Internal("a reader or writer panicked");
+
 /// Threads that `bytes` of buffers each allow, at most `wanted`, at least one.
 fn threads_within_budget(wanted: usize, bytes: usize) -> usize {
     wanted.min(BUFFER_BUDGET_BYTES / bytes.max(1)).max(1)

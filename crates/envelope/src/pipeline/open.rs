@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -11,7 +12,8 @@ use super::seal::read_piece;
 use super::sink::{PutError, Sink};
 use super::unit::{Lane, Shape};
 use super::{
-    Fate, Job, MAX_PIECE_IN_MEMORY_BYTES, Summary, Turnstile, large, on_threads, threads_within_budget,
+    Fate, Job, MAX_PIECE_IN_MEMORY_BYTES, OnPanic, PANICKED, Summary, Turnstile, large, on_threads,
+    threads_within_budget,
 };
 use crate::derive::MessageCipher;
 use crate::error::EnvelopeError;
@@ -55,6 +57,62 @@ pub(crate) fn run(opener: Opener<'_>, output: Output<'_>, job: &Job) -> Result<S
     }
     let summary = body.open_file(&file, start, output)?;
     Ok(Summary { input_grew: has_grown(&file).map_err(EnvelopeError::input)?, ..summary })
+}
+
+/// Opens the frames that hold the bytes of `range`, which starts at 0 and ends with its last byte, and no others but the
+/// final one, whose tag says how long the content is.
+pub(crate) fn run_range(
+    opener: Opener<'_>,
+    range: RangeInclusive<u64>,
+    output: Output<'_>,
+    job: &Job,
+) -> Result<Summary, EnvelopeError> {
+    let usage = |text: &str| Err(EnvelopeError::Usage(text.to_owned()));
+    let Opener { header, input, cipher, verifier, .. } = opener;
+    let InputKind::File(file) = input.0 else { return usage("a range is read from a regular file only") };
+    if verifier.is_some() {
+        return usage("a signed message is opened whole: its signature covers all of it");
+    }
+    if cipher.content_key.is_some() {
+        return usage("a message in one piece is opened whole: its tag covers all of it");
+    }
+    if range.is_empty() {
+        return usage("the range ends before it begins");
+    }
+    let body = Body { header: &header, cipher: &cipher, verifier: None, job };
+    let start = file.start.saturating_add(header.message_bytes() as u64);
+    // The final frame first: once it is authentic, so is the length that the range is held against.
+    let (shape, layout) = body.layout(&file, start)?;
+    let silent = Job { progress: std::sync::Arc::default(), ..Job::single_threaded() };
+    let last_unit = shape.units(layout).saturating_sub(1);
+    let only_last = (last_unit, last_unit);
+    Body { job: &silent, ..body }.open_window(&file, start, only_last, Window::ALL, Output::discard())?;
+    if *range.start() >= layout.plaintext_bytes {
+        return usage("the range begins after the end of the content");
+    }
+    let end = range.end().saturating_add(1).min(layout.plaintext_bytes);
+    let unit = (shape.plaintext_bytes() as u64).max(1);
+    let units = (range.start() / unit, end.saturating_sub(1) / unit);
+    body.open_window(&file, start, units, Window { first: *range.start(), end }, output)
+}
+
+/// The part of the plaintext that is wanted.
+#[derive(Clone, Copy)]
+struct Window {
+    first: u64,
+    end: u64,
+}
+
+impl Window {
+    const ALL: Self = Self { first: 0, end: u64::MAX };
+
+    /// What of `piece`, which stands at `offset` of the plaintext, is wanted, and where that goes.
+    fn trim(self, offset: u64, piece: &[u8]) -> (u64, &[u8]) {
+        let cut = |at: u64| usize::try_from(at.saturating_sub(offset)).unwrap_or(usize::MAX).min(piece.len());
+        let (from, to) = (cut(self.first), cut(self.end));
+        let target = offset.max(self.first).saturating_sub(self.first);
+        (target, piece.get(from..to).unwrap_or_default())
+    }
 }
 
 /// What opening needs beside input and output.
@@ -103,27 +161,56 @@ impl Body<'_> {
             footer: Vec::new(),
             body_bytes: 0,
         };
-        self.open_units(Source::Stream(Mutex::new(source)), shape, None, output)
+        self.open_units(Source::Stream(Mutex::new(source)), shape, Window::ALL, None, output)
     }
 
     /// By position, from a file whose length says where each frame stands.
     fn open_file(&self, file: &FileInput, start: u64, output: Output<'_>) -> Result<Summary, EnvelopeError> {
+        let (shape, layout) = self.layout(file, start)?;
+        let units = (0, shape.units(layout).saturating_sub(1));
+        self.open_window(file, start, units, Window::ALL, output)
+    }
+
+    /// Where the frames of a file stand; its length and the place of its final frame fit each other.
+    fn layout(&self, file: &FileInput, start: u64) -> Result<(Shape, FrameLayout), EnvelopeError> {
         let ContentType::Framed { length } = self.header.header.content else {
             return Err(EnvelopeError::Internal("a non-framed body has no frames"));
         };
         let shape = Shape::of(length);
-        let layout = FrameLayout::of_body(file.end.saturating_sub(start), length)
-            .filter(|layout| final_frame_is_at_its_place(&file.file, start, layout, shape));
-        let Some(layout) = layout else { return Err(what_is_wrong(file, start, length, self.job)) };
-        let units = (u64::from(layout.regular_frames) / shape.frames as u64).saturating_add(1);
-        let source = Source::File { file: &file.file, start, layout, units, next: AtomicU64::new(0) };
-        self.open_units(source, shape, Some(layout.plaintext_bytes), output)
+        FrameLayout::of_body(file.end.saturating_sub(start), length)
+            .filter(|layout| final_frame_is_at_its_place(&file.file, start, layout, shape))
+            .map(|layout| (shape, layout))
+            .ok_or_else(|| what_is_wrong(file, start, length, self.job))
+    }
+
+    /// Opens the units from the first to the last of `units`, and gives what of them lies in `window`.
+    fn open_window(
+        &self,
+        file: &FileInput,
+        start: u64,
+        units: (u64, u64),
+        window: Window,
+        output: Output<'_>,
+    ) -> Result<Summary, EnvelopeError> {
+        let (shape, layout) = self.layout(file, start)?;
+        let source = FileSource {
+            file: &file.file,
+            start,
+            layout,
+            units: shape.units(layout),
+            first: units.0,
+            end: units.1.saturating_add(1),
+            next: AtomicU64::new(units.0),
+        };
+        let length = window.end.min(layout.plaintext_bytes).saturating_sub(window.first);
+        self.open_units(Source::File(source), shape, window, Some(length), output)
     }
 
     fn open_units<'a>(
         &self,
         source: Source<'a>,
         shape: Shape,
+        window: Window,
         length: Option<u64>,
         output: Output<'a>,
     ) -> Result<Summary, EnvelopeError> {
@@ -131,6 +218,7 @@ impl Body<'_> {
             cipher: self.cipher,
             verifier: self.verifier,
             shape,
+            window,
             source,
             sink: Sink::new(output, length)?,
             hash: self.hash().map(Turnstile::new),
@@ -153,6 +241,7 @@ struct Work<'a, 'io> {
     cipher: &'a MessageCipher,
     verifier: Option<&'a MessageVerifier>,
     shape: Shape,
+    window: Window,
     source: Source<'io>,
     sink: Sink<'io>,
     hash: Option<Turnstile<MessageHash>>,
@@ -174,7 +263,10 @@ impl Work<'_, '_> {
     fn threads(&self) -> usize {
         let wanted = self.fate.job.threads.get();
         let wanted = match &self.source {
-            Source::File { units, .. } => wanted.min(usize::try_from(*units).unwrap_or(usize::MAX)),
+            Source::File(source) => {
+                let units = source.end.saturating_sub(source.first);
+                wanted.min(usize::try_from(units).unwrap_or(usize::MAX))
+            }
             // One more, as one of them waits for the other end most of the time.
             Source::Stream(_) if wanted > 1 => wanted.saturating_add(1),
             Source::Stream(_) => wanted,
@@ -183,6 +275,7 @@ impl Work<'_, '_> {
     }
 
     fn thread(&self) {
+        let _others_stop = OnPanic(|| self.stop(0, PANICKED));
         let mut lane = Lane::new(self.shape);
         while self.fate.goes_on() {
             let read = match self.source.next(&mut lane, self.shape) {
@@ -212,7 +305,8 @@ impl Work<'_, '_> {
         }
         let sequence = self.shape.first_sequence(unit)?;
         let plaintext = lane.open(self.cipher, sequence, bytes, last)?;
-        self.sink.put(unit, self.shape.plaintext_offset(unit), plaintext)?;
+        let (offset, plaintext) = self.window.trim(self.shape.plaintext_offset(unit), plaintext);
+        self.sink.put(unit.saturating_sub(self.source.first()), offset, plaintext)?;
         let frames = if last { frames_in_last(bytes, self.shape) } else { self.shape.frames };
         self.frames.fetch_add(frames as u64, Ordering::Relaxed);
         self.plaintext_bytes.fetch_add(plaintext.len() as u64, Ordering::Relaxed);
@@ -232,17 +326,38 @@ impl Work<'_, '_> {
 /// Where frames come from.
 enum Source<'a> {
     /// By position.
-    File { file: &'a File, start: u64, layout: FrameLayout, units: u64, next: AtomicU64 },
+    File(FileSource<'a>),
     /// In order.
     Stream(Mutex<StreamSource<'a>>),
 }
 
+struct FileSource<'a> {
+    file: &'a File,
+    /// Where the body starts.
+    start: u64,
+    layout: FrameLayout,
+    /// Units of the whole body.
+    units: u64,
+    /// Those to open: from `first` to before `end`.
+    first: u64,
+    end: u64,
+    next: AtomicU64,
+}
+
 impl Source<'_> {
+    /// Number of the first unit that is opened.
+    const fn first(&self) -> u64 {
+        match self {
+            Self::File(source) => source.first,
+            Self::Stream(_) => 0,
+        }
+    }
+
     fn next(&self, lane: &mut Lane, shape: Shape) -> Result<Option<ReadUnit>, (u64, EnvelopeError)> {
         match self {
-            Self::File { file, start, layout, units, next } => {
+            Self::File(FileSource { file, start, layout, units, end, next, .. }) => {
                 let unit = next.fetch_add(1, Ordering::Relaxed);
-                if unit >= *units {
+                if unit >= *end {
                     return Ok(None);
                 }
                 let offset = shape.body_offset(unit);
@@ -275,7 +390,7 @@ impl Source<'_> {
 
     fn body_bytes(&self) -> u64 {
         match self {
-            Self::File { layout, .. } => layout.body_bytes,
+            Self::File(source) => source.layout.body_bytes,
             Self::Stream(source) => source.lock().unwrap_or_else(PoisonError::into_inner).body_bytes,
         }
     }

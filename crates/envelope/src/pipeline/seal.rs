@@ -9,7 +9,7 @@ use bulla_crypto::ecdsa::MessageHash;
 
 use super::sink::{PutError, Sink};
 use super::unit::{Lane, Shape};
-use super::{Fate, Job, Summary, Turnstile, on_threads, threads_within_budget};
+use super::{Fate, Job, OnPanic, PANICKED, Summary, Turnstile, on_threads, threads_within_budget};
 use crate::derive::MessageCipher;
 use crate::error::EnvelopeError;
 use crate::format::FrameLayout;
@@ -101,6 +101,7 @@ impl Work<'_> {
     }
 
     fn thread(&self) {
+        let _others_stop = OnPanic(|| self.stop(0, PANICKED));
         let mut lane = Lane::new(self.shape);
         while self.fate.goes_on() {
             let (unit, filled) = match self.source.next(&mut lane, self.shape) {

@@ -24,9 +24,10 @@ impl<T> Turnstile<T> {
 
     /// Waits for the turn of `unit`, does `pass`, and lets the next unit in.
     pub(crate) fn pass<R>(&self, unit: u64, pass: impl FnOnce(&mut T) -> R) -> Result<R, Closed> {
-        let mut inner = self.lock();
+        // Poisoned means that another's pass panicked: its turn will never end.
+        let mut inner = self.inner.lock().map_err(|_| Closed)?;
         while inner.next != unit && !inner.closed {
-            inner = self.moved.wait(inner).unwrap_or_else(PoisonError::into_inner);
+            inner = self.moved.wait(inner).map_err(|_| Closed)?;
         }
         if inner.closed {
             return Err(Closed);
@@ -56,5 +57,25 @@ impl<T> Turnstile<T> {
 
     fn lock(&self) -> MutexGuard<'_, Inner<T>> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn units_pass_in_order_and_a_closed_turnstile_turns_away() {
+        let turnstile = Turnstile::new(Vec::new());
+        std::thread::scope(|scope| {
+            for unit in [3, 1, 0, 2] {
+                let turnstile = &turnstile;
+                scope.spawn(move || turnstile.pass(unit, |seen| seen.push(unit)).ok().unwrap());
+            }
+        });
+        turnstile.close();
+        assert!(turnstile.pass(4, |_| ()).is_err());
+        assert_eq!(turnstile.into_inner(), [0, 1, 2, 3]);
     }
 }

@@ -8,8 +8,8 @@ use zeroize::Zeroize;
 use crate::derive::MessageCipher;
 use crate::error::EnvelopeError;
 use crate::format::{
-    FINAL_FRAME_MARK, FINAL_FRAME_OVERHEAD, FormatError, IV_BYTES, PieceKind, REGULAR_FRAME_OVERHEAD,
-    TAG_BYTES, check_sequence, sequence_iv,
+    FINAL_FRAME_MARK, FINAL_FRAME_OVERHEAD, FormatError, FrameLayout, IV_BYTES, PieceKind,
+    REGULAR_FRAME_OVERHEAD, TAG_BYTES, check_sequence, sequence_iv,
 };
 
 /// Frames below this are gathered to units of about this size, in bytes of plaintext: two such buffers lie in the
@@ -74,6 +74,11 @@ impl Shape {
             .and_then(|frames| frames.checked_add(1))
             .and_then(|sequence| u32::try_from(sequence).ok())
             .ok_or(EnvelopeError::TooManyFrames)
+    }
+
+    /// Units of a whole body.
+    pub(crate) const fn units(self, layout: FrameLayout) -> u64 {
+        (layout.regular_frames as u64 / self.frames as u64).saturating_add(1)
     }
 
     /// Where a unit starts, in plaintext and in the body. Saturates past any file's end.
