@@ -67,6 +67,16 @@ impl App {
         Self { common, say, settings, data_dir_because, aws: None, found: HashMap::new() }
     }
 
+    /// Refuses options that can't hold together or can't be read, before anything else is looked at.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        self.settings.check()?;
+        // Without HOME there may be no place, which only some commands need.
+        if self.common.root_key.is_some() || self.common.account_id.is_some() {
+            self.place()?;
+        }
+        Ok(())
+    }
+
     /// The data directory.
     pub(crate) fn place(&self) -> Result<Place, Failure> {
         Place::of(&self.common, self.data_dir_because.clone())

@@ -8,7 +8,7 @@ use bulla_api::{DescribeKeyInput, EncryptionContext, GetCallerIdentityInput, Key
 use bulla_envelope::{Keyring, KmsDiscovery, KmsKey, RawAesKey, RawRsaKey, RsaPadding};
 
 use crate::app::{App, FoundKms};
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::kms::choice::split_at;
 
 /// A file with a raw key of this size holds none.
@@ -76,6 +76,7 @@ pub(crate) async fn for_sealing(app: &mut App, arguments: &[String]) -> Result<K
             KeyArgument::Kms { key, at } => {
                 check_kms_key(key, false)?;
                 let found = app.kms(at).await?;
+                require_store(&found)?;
                 elsewhere |= found.local.is_none();
                 keyrings.push(KmsKey::new(Arc::clone(&found.kms), key).into());
                 if found.local.is_some() {
@@ -99,6 +100,7 @@ pub(crate) async fn for_opening(app: &mut App, arguments: &[String]) -> Result<V
             KeyArgument::Kms { key, at } => {
                 check_kms_key(key, true)?;
                 let found = app.kms(at).await?;
+                require_store(&found)?;
                 let arn = if is_key_arn(key) {
                     key.to_owned()
                 } else {
@@ -121,6 +123,7 @@ pub(crate) async fn discovered(app: &mut App, accounts: &[String]) -> Result<(Ke
             .map_err(|error| Failure::usage(format!("--discovery-account {account}: {error}")))?;
     }
     let found = app.kms(None).await?;
+    require_store(&found)?;
     let caller = found.kms.get_caller_identity(GetCallerIdentityInput::default()).await?;
     let partition = caller.arn.split(':').nth(1).filter(|name| !name.is_empty()).unwrap_or("aws").to_owned();
     let accounts: Vec<_> = accounts.iter().cloned().chain([caller.account]).collect();
@@ -130,6 +133,14 @@ pub(crate) async fn discovered(app: &mut App, accounts: &[String]) -> Result<(Ke
         accounts.join(", ")
     );
     Ok((KmsDiscovery::new(found.kms, partition).accounts(accounts).into(), asked))
+}
+
+/// Where no store is, each key is unknown.
+fn require_store(found: &FoundKms) -> Result<(), Failure> {
+    match found.local.as_ref().and_then(|local| local.absence()) {
+        Some(absence) => Err(Failure::new(Exit::KeyUnusable, absence)),
+        None => Ok(()),
+    }
 }
 
 /// The encryption context of `-c NAME=VALUE` options.

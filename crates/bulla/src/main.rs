@@ -43,15 +43,31 @@ fn main() -> ExitCode {
     let parsed = command.try_get_matches_from(&arguments);
     let (cli, matches) = match parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches))) {
         Ok(parsed) => parsed,
-        Err(error) => {
-            // Help and version are no errors. A reader who went away needs neither.
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage.code()));
-        }
+        Err(error) => return misunderstood(&error),
     };
     match run(cli, &matches) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => ended(&failure),
+    }
+}
+
+/// Help and version as they are; what is wrong with the command line in one line.
+fn misunderstood(error: &clap::Error) -> ExitCode {
+    use clap::error::ErrorKind as K;
+    match error.kind() {
+        K::DisplayHelp | K::DisplayVersion | K::DisplayHelpOnMissingArgumentOrSubcommand => {
+            // A reader who went away needs neither.
+            let _ = error.print();
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage.code()))
+        }
+        _ => {
+            let text = error.to_string();
+            let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+            let words: Vec<_> = lines.filter(|line| !line.starts_with("For more")).collect();
+            let what = words.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
+            let what = what.strip_prefix("error: ").unwrap_or(&what);
+            ended(&Failure::usage(format!("{what}; see --help")))
+        }
     }
 }
 
@@ -64,6 +80,7 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), Failure> {
     let Cli { common, command } = cli;
     configure_arena(&command)?;
     let mut app = App::new(common, matches);
+    app.check()?;
     if let Command::Serve(command) = &command {
         return commands::serve::run(&app, command);
     }

@@ -24,7 +24,7 @@ pub(crate) async fn run(app: &mut App, command: &Encrypt) -> Result<(), Failure>
             "sealed data is not for a terminal; redirect standard output, or name a file with -o",
         ));
     }
-    let mut sealing = Sealing { app, command, options, job, keys: None };
+    let mut sealing = Sealing { app, command, options, job, keys: None, sealed: false };
     let result = work::each(&plan, async |(input, output)| sealing.one(input, output).await).await;
     sealing.remind().await;
     result
@@ -37,6 +37,8 @@ struct Sealing<'a> {
     job: Job,
     /// Found with the first input that can be read and whose output can be written.
     keys: Option<Keys>,
+    /// Whether any input was.
+    sealed: bool,
 }
 
 impl Sealing<'_> {
@@ -69,13 +71,15 @@ impl Sealing<'_> {
         let progress = Progress::start(source.shown.clone(), job.progress.clone(), length, shows);
         let written = work::write_to(target, |output| sealer.run(reading, output, &job), failed);
         drop(progress);
+        let summary = written?;
+        self.sealed = true;
         let done = Done {
             what: "sealed",
             input: &source.shown,
             output: Some(&output_shown),
             data_on_stdout: output == Path::new(STREAM),
             header: &header,
-            summary: Some(written?),
+            summary: Some(summary),
         };
         work::report(self.app, &done)
     }
@@ -105,9 +109,8 @@ impl Sealing<'_> {
 
     /// While the only copy of a key is in one directory, its owner is reminded.
     async fn remind(&self) {
-        let Some(local) = self.keys.as_ref().and_then(|keys| keys.only_in.as_ref()?.local.as_ref()) else {
-            return;
-        };
+        let local = self.keys.as_ref().and_then(|keys| keys.only_in.as_ref()?.local.as_ref());
+        let Some(local) = local.filter(|_| self.sealed) else { return };
         // Sealing has succeeded or failed by itself: that this can't be told is no failure.
         if let Ok(false) = local.recovery_exported().await {
             let directory = local.place().directory.display();

@@ -43,7 +43,7 @@ pub(crate) fn run(app: &App, command: &cli::Serve) -> Result<(), Failure> {
         Some(AuditSync::Second) | None => SyncPolicy::WithinASecond,
     };
     config.admin_socket = Some(directory.bind_admin_socket(&lock).map_err(directory_failure)?);
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let engine = open(app, &place, &directory, &lock, &regions, sync).await?;
         write_credentials(&directory, &engine).await?;
         config.default_region = engine.regions().first().map(ToString::to_string).unwrap_or_default();
@@ -51,7 +51,11 @@ pub(crate) fn run(app: &App, command: &cli::Serve) -> Result<(), Failure> {
             tracing::warn!("memory for keys can't be locked and may be swapped out; raise the limit of locked memory (LimitMEMLOCK=)");
         }
         serve(config, engine).await
-    })
+    });
+    // While the lock is held: nobody else's socket can have the name yet. One left behind is removed at the next start.
+    let _ = directory.remove_file(names::ADMIN_SOCKET);
+    drop(lock);
+    served
 }
 
 async fn serve(config: ServerConfig, engine: Engine) -> Result<(), Failure> {

@@ -84,13 +84,8 @@ impl AwsEnvironment {
 }
 
 impl KmsSettings {
-    /// The KMS that these settings and the aws environment mean. `at` is what a KEY says after its `@`.
-    pub(crate) fn choose(&self, at: Option<&str>, aws: &AwsEnvironment) -> Result<Choice, Failure> {
-        match at {
-            Some("embedded") => return Ok(Choice::Embedded { because: Some("@embedded".to_owned()) }),
-            Some(profile) => return Ok(self.by_profile(profile, aws)),
-            None => {}
-        }
+    /// Refuses settings that name two KMS at once.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
         if let (Some((kms, because)), Some((_, other))) = (&self.kms, &self.endpoint_url) {
             return Err(Failure::usage(format!(
                 "{because} {} and {other} name two KMS; give one of them",
@@ -99,6 +94,16 @@ impl KmsSettings {
                     KmsKind::Embedded => "embedded",
                 }
             )));
+        }
+        Ok(())
+    }
+
+    /// The KMS that these settings and the aws environment mean. `at` is what a KEY says after its `@`.
+    pub(crate) fn choose(&self, at: Option<&str>, aws: &AwsEnvironment) -> Result<Choice, Failure> {
+        match at {
+            Some("embedded") => return Ok(Choice::Embedded { because: Some("@embedded".to_owned()) }),
+            Some(profile) => return Ok(self.by_profile(profile, aws)),
+            None => {}
         }
         match &self.kms {
             Some((KmsKind::Embedded, because)) => {
@@ -298,7 +303,7 @@ mod tests {
             endpoint_url: Some(("http://x".to_owned(), "--endpoint-url".to_owned())),
             ..KmsSettings::default()
         };
-        assert!(settings.choose(None, &aws(&[])).is_err());
+        assert!(settings.check().is_err());
     }
 
     #[test]

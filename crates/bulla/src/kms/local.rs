@@ -241,13 +241,25 @@ impl LocalKms {
         }
     }
 
-    fn no_store(&self) -> KmsError {
-        let message = format!(
+    /// What to say where there is no store; none where there is one, or something that can't be looked into.
+    pub(crate) fn absence(&self) -> Option<String> {
+        match DataDir::open(&self.place.directory) {
+            Ok(directory) if !directory.has_store() => Some(self.no_store_text()),
+            Err(DataDirError::Missing(_)) => Some(self.no_store_text()),
+            _ => None,
+        }
+    }
+
+    fn no_store_text(&self) -> String {
+        format!(
             "{} has no key store; make one with `bulla key create`, put one back with `bulla store restore`, \
              or name another KMS with --kms or --endpoint-url",
             self.describe()
-        );
-        KmsError::Store(opening::failed(message))
+        )
+    }
+
+    fn no_store(&self) -> KmsError {
+        KmsError::Store(opening::failed(self.no_store_text()))
     }
 
     fn client(&self, stream: std::os::unix::net::UnixStream) -> SocketClient {
