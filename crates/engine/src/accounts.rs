@@ -1,11 +1,11 @@
 //! Accounts: each with a root user, blind to the others.
 
-use crate::change::{Change, ChangeRecord};
+use crate::change::{Change, ChangeRecord, Committed};
 use crate::core::Core;
 use crate::credentials::AccessKey;
 use crate::fault::Fault;
 use crate::record::{access_key_path, account_path};
-use crate::trail::{ADMIN_SOURCE, ServiceEvent, service_record};
+use crate::trail::{ServiceEvent, service_record};
 use bulla_api::{AccountId, ErrorCode, Timestamp};
 use bulla_audit::Parameters;
 use bulla_crypto::Rng;
@@ -111,28 +111,17 @@ impl Core {
         self: &Arc<Self>,
         new: NewAccount,
     ) -> Result<(Account, AccessKey), Fault> {
-        self.create_account_recorded(new, |account| {
-            service_record(
-                self,
-                ServiceEvent {
-                    source: ADMIN_SOURCE,
-                    name: "CreateAccount",
-                    account: Some(account.to_string()),
-                    region: self.regions.first().map(ToString::to_string).unwrap_or_default(),
-                    key_arn: None,
-                    data: Some(Parameters::new().text("accountId", account.to_string())),
-                },
-            )
-        })
-        .await
+        let record = |account: &Account| service_record(self, made(self, account.id));
+        let (account, key, _) = self.create_account_recorded(new, record).await?;
+        Ok((account, key))
     }
 
     /// Makes an account; `record` gives the record that is committed with it.
     pub(crate) async fn create_account_recorded(
         self: &Arc<Self>,
         new: NewAccount,
-        mut record: impl FnMut(AccountId) -> ChangeRecord,
-    ) -> Result<(Account, AccessKey), Fault> {
+        mut record: impl FnMut(&Account) -> ChangeRecord,
+    ) -> Result<(Account, AccessKey, Committed), Fault> {
         let invalid = |text: &str| Fault::answer(ErrorCode::ValidationException, text);
         if new.name.as_ref().is_some_and(|name| {
             name.chars().count() > NAME_CHARACTERS_MAX || name.chars().any(char::is_control)
@@ -160,12 +149,12 @@ impl Core {
                 continue;
             }
             let (account, key, change) = self.new_account(id, new.name.clone(), true);
-            match self.commit(change, record(id)).await {
+            match self.commit(change, record(&account)).await {
                 Err(Fault::Vault(error)) if error.is_conflict() => {}
                 Err(fault) => return Err(fault),
-                Ok(_) => {
+                Ok(committed) => {
                     self.vault.reload_header().await?;
-                    return Ok((account, key));
+                    return Ok((account, key, committed));
                 }
             }
         }
@@ -181,15 +170,7 @@ impl Core {
             return Ok(());
         }
         let (_, _, change) = self.new_account(first, None, false);
-        let event = ServiceEvent {
-            source: ADMIN_SOURCE,
-            name: "CreateAccount",
-            account: Some(first.to_string()),
-            region: self.regions.first().map(ToString::to_string).unwrap_or_default(),
-            key_arn: None,
-            data: Some(Parameters::new().text("accountId", first.to_string())),
-        };
-        match self.commit(change, service_record(self, event)).await {
+        match self.commit(change, service_record(self, made(self, first))).await {
             // Another process was faster.
             Err(Fault::Vault(error @ VaultError::Store(_))) if error.is_conflict() => Ok(()),
             Err(fault) => Err(fault),
@@ -225,5 +206,14 @@ impl Core {
             root_access_key_id: key.access_key_id.clone(),
         };
         (account, key, change)
+    }
+}
+
+fn made(core: &Core, account: AccountId) -> ServiceEvent {
+    let data = Parameters::new().text("accountId", account.to_string());
+    ServiceEvent {
+        account: Some(account.to_string()),
+        data: Some(data),
+        ..core.operator_event("CreateAccount")
     }
 }

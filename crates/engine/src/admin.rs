@@ -74,12 +74,12 @@ impl Core {
     pub(crate) async fn admin(
         self: &Arc<Self>,
         _caller: Authenticated,
-        mut trail: Trail<'_>,
+        trail: Trail<'_>,
         name: &str,
         body: &[u8],
     ) -> Recorded<WipedBuffer> {
         let outcome = match name {
-            "CreateAccount" => self.admin_create_account(&mut trail, body).await,
+            "CreateAccount" => return self.admin_create_account(trail, body).await,
             "ListAccounts" => self.admin_list_accounts().await,
             "RecoveryKeyExported" => self.record_recovery_exported().await.and_then(|()| nothing()),
             "AcceptClock" => self.accept_clock().await.and_then(|()| nothing()),
@@ -91,33 +91,40 @@ impl Core {
 
     async fn admin_create_account(
         self: &Arc<Self>,
-        trail: &mut Trail<'_>,
+        mut trail: Trail<'_>,
         body: &[u8],
-    ) -> Result<WipedBuffer, Fault> {
-        let input: CreateAccountInput = read(body)?;
-        let id = match &input.account_id {
-            Some(text) => Some(text.parse::<AccountId>().map_err(|error| {
-                Fault::answer(ErrorCode::ValidationException, format!("AccountId is {error}."))
-            })?),
-            None => None,
+    ) -> Recorded<WipedBuffer> {
+        let new = match read_new_account(body) {
+            Ok(new) => new,
+            Err(fault) => return trail.record(self, Err(fault)).await,
         };
-        let new = NewAccount { id, name: input.name.clone() };
+        let id = new.id.map(|id| id.to_string());
         trail.parameters(
-            Parameters::new().maybe_text("accountId", input.account_id).maybe_text("name", input.name),
+            Parameters::new().maybe_text("accountId", id).maybe_text("name", new.name.as_deref()),
         );
-        let (account, key) = self.create_account(new).await?;
-        trail.response(Some(
-            Parameters::new()
-                .text("accountId", account.id.to_string())
-                .text("accessKeyId", key.access_key_id.as_str()),
-        ));
-        let secret = std::str::from_utf8(key.secret_access_key.expose())
-            .map_err(|_| Fault::bug("a secret access key is not text"))?;
-        write(&CreateAccountOutput {
+        let record = |account: &Account| {
+            trail.response(Some(
+                Parameters::new()
+                    .text("accountId", account.id.to_string())
+                    .text("accessKeyId", account.root_access_key_id.as_str()),
+            ));
+            trail.change_record(self)
+        };
+        let made = self.create_account_recorded(new, record).await;
+        let (account, key, committed) = match made {
+            Ok(made) => made,
+            Err(fault) => return trail.record(self, Err(fault)).await,
+        };
+        let secret = std::str::from_utf8(key.secret_access_key.expose()).unwrap_or_default();
+        let output = CreateAccountOutput {
             account_id: account.id.to_string(),
             access_key_id: &key.access_key_id,
             secret_access_key: secret,
-        })
+        };
+        match write(&output) {
+            Ok(buffer) => Recorded::committed(buffer, committed),
+            Err(fault) => Recorded::refused(fault),
+        }
     }
 
     async fn admin_list_accounts(&self) -> Result<WipedBuffer, Fault> {
@@ -156,6 +163,14 @@ impl Core {
         self.vault.update_header(|header| header.set_recovery_exported()).await?;
         Ok(())
     }
+}
+
+fn read_new_account(body: &[u8]) -> Result<NewAccount, Fault> {
+    let input: CreateAccountInput = read(body)?;
+    let id = input.account_id.map(|text| text.parse::<AccountId>()).transpose();
+    let id =
+        id.map_err(|error| Fault::answer(ErrorCode::ValidationException, format!("AccountId is {error}.")))?;
+    Ok(NewAccount { id, name: input.name })
 }
 
 fn read<'b, T: Deserialize<'b> + Default>(body: &'b [u8]) -> Result<T, Fault> {

@@ -342,7 +342,7 @@ impl<'p, O: Executes> Authorized<'p, O> {
 
     /// Done, with nothing to change.
     pub(crate) fn done(self, output: O::Output) -> Executed<O> {
-        Executed::new(output)
+        Executed::of(self, output)
     }
 }
 

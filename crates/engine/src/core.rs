@@ -150,8 +150,9 @@ impl Core {
         }
     }
 
-    pub(crate) async fn close(&self) -> Result<(), LocalFailure> {
+    pub(crate) async fn close(self: &Arc<Self>) -> Result<(), LocalFailure> {
         background::flush_refusals(self).await;
+        background::tick_if_due(self).await;
         let relayed = self.relay().await;
         let synced = self.audit.sync().await;
         background::purge_if_wanted(self).await;

@@ -12,8 +12,8 @@ use bulla_audit::Parameters;
 use bulla_store::{Fields, Path, Stored};
 use std::sync::Arc;
 
-/// Deletions looked at in one round.
-const ROUND_MAX: usize = 100;
+/// Scheduled deletions read at a time.
+const PAGE: usize = 100;
 
 /// Aliases removed in one commit: each is two records, with a precondition each.
 const ALIASES_PER_COMMIT: usize = 20;
@@ -33,21 +33,32 @@ impl Core {
             return Ok(0);
         }
         let now_ms = self.clock.wall_ms();
-        let page = self.vault.scan(deletions_path().children(), None, ROUND_MAX).await?;
-        let mut deleted = 0;
-        for (path, scheduled) in page.records {
-            let (due_ms, place, id) = read_path(&path).ok_or(Fault::Incomplete("a scheduled deletion"))?;
-            if due_ms > now_ms {
-                break;
+        let (mut deleted, mut after) = (0, None);
+        loop {
+            let page = self.vault.scan(deletions_path().children(), after, PAGE).await?;
+            for (path, scheduled) in &page.records {
+                let Some((due_ms, place, id)) = read_path(path) else {
+                    tracing::error!(%path, "a scheduled deletion can't be read; it is not carried out");
+                    continue;
+                };
+                if due_ms > now_ms {
+                    return Ok(deleted);
+                }
+                match self.delete_key(path, scheduled, due_ms, &place, id).await {
+                    Ok(gone) => deleted += u64::from(gone),
+                    // The key was changed meanwhile (its deletion cancelled, perhaps): the next round sees how it is then.
+                    Err(Fault::Vault(error)) if error.is_conflict() => {}
+                    // One key that can't be deleted must not keep others from it.
+                    Err(fault) => {
+                        tracing::error!(key = %id, cause = %fault, "a key could not be deleted as scheduled")
+                    }
+                }
             }
-            match self.delete_key(&path, &scheduled, due_ms, &place, id).await {
-                Ok(gone) => deleted += u64::from(gone),
-                // The key was changed meanwhile (its deletion cancelled, perhaps): the next round sees how it is then.
-                Err(Fault::Vault(error)) if error.is_conflict() => {}
-                Err(fault) => return Err(fault),
+            after = page.records.last().map(|(path, _)| path.clone());
+            if !page.more || after.is_none() {
+                return Ok(deleted);
             }
         }
-        Ok(deleted)
     }
 
     async fn delete_key(

@@ -168,13 +168,6 @@ fn known_or_not(service: Service, name: &str) -> Route<'_> {
     }
 }
 
-impl<T> Recorded<T> {
-    /// The same outcome, in another form.
-    fn map<U>(self, form: impl FnOnce(T) -> U) -> Recorded<U> {
-        Recorded::by_the_log(self.into_outcome().map(form))
-    }
-}
-
 fn answer(
     outcome: Recorded<WipedBuffer>,
     protocol: Protocol,
@@ -184,11 +177,12 @@ fn answer(
     match outcome.into_outcome() {
         Ok(body) => Answer::new(200, None, body, protocol, meta.request_id, operation),
         Err(fault) => {
-            let status = fault.status();
             let error: ApiError = fault.answer_and_log();
-            let body = match protocol {
-                Protocol::Json => WipedBuffer::from(wire::encode_error(&error)),
-                Protocol::Query => query::error(&error, meta.request_id),
+            let (status, body) = match protocol {
+                Protocol::Json => (fault.status(), WipedBuffer::from(wire::encode_error(&error))),
+                Protocol::Query => {
+                    (query::status(&error, fault.status()), query::error(&error, meta.request_id))
+                }
             };
             Answer::new(status, Some(error), body, protocol, meta.request_id, operation)
         }

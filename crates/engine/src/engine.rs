@@ -181,12 +181,13 @@ impl Engine {
         crate::background::run(&self.0, shutdown).await;
     }
 
-    /// One round of what [`Engine::background`] does each minute. Commands call it through [`Engine::close`].
+    /// One round of what [`Engine::background`] does each minute. [`Engine::close`] does one too, if the last is long ago.
     pub async fn tick(&self) {
         crate::background::tick(&self.0).await;
     }
 
-    /// Relays and syncs all audit records, then closes the store. A command calls this before it exits.
+    /// Carries out what is due, relays and syncs all audit records, then closes the store. A command calls this before it
+    /// exits.
     ///
     /// # Errors
     /// Records that could not be written: they are kept in the store, and relayed by whoever opens it next.
@@ -253,7 +254,12 @@ impl Engine {
     /// # Errors
     /// The store can't be written.
     pub async fn record_recovery_exported(&self) -> Result<(), ApiError> {
-        self.0.record_recovery_exported().await.map_err(|fault| fault.answer_and_log())
+        let done = self.0.record_recovery_exported().await;
+        let recorded = match done {
+            Ok(()) => self.0.record_operator("RecoveryKeyExported").await,
+            Err(fault) => Err(fault),
+        };
+        recorded.map_err(|fault| fault.answer_and_log())
     }
 
     /// The operator says that the wall clock is right: destructive scheduled work goes on.
@@ -261,7 +267,12 @@ impl Engine {
     /// # Errors
     /// The store can't be written.
     pub async fn accept_clock(&self) -> Result<(), ApiError> {
-        self.0.accept_clock().await.map_err(|fault| fault.answer_and_log())
+        let done = self.0.accept_clock().await;
+        let recorded = match done {
+            Ok(()) => self.0.record_operator("AcceptClock").await,
+            Err(fault) => Err(fault),
+        };
+        recorded.map_err(|fault| fault.answer_and_log())
     }
 
     /// How the engine is doing.

@@ -1,12 +1,13 @@
 //! The last steps of the pipeline: carry out, commit, record.
 
 use crate::authenticate::Authenticated;
+use crate::authorize::Authorized;
 use crate::change::{Change, Committed};
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::operations::Executes;
 use crate::parse::Parsed;
-use crate::trail::Trail;
+use crate::trail::{Logged, Trail};
 use bulla_api::Effect;
 use bulla_audit::Parameters;
 use bulla_store::VaultError;
@@ -21,8 +22,8 @@ pub(crate) struct Executed<O: Executes> {
 }
 
 impl<O: Executes> Executed<O> {
-    /// Called by `Authorized::done` alone.
-    pub(crate) fn new(output: O::Output) -> Self {
+    /// Uses up the authorisation.
+    pub(crate) fn of(_authorized: Authorized<'_, O>, output: O::Output) -> Self {
         Self { output, change: None, response: None, touched: Vec::new() }
     }
 
@@ -45,19 +46,29 @@ impl<O: Executes> Executed<O> {
     }
 }
 
-/// An outcome that has been recorded: in the audit log, or in the store together with its change. Nothing but the
-/// recording makes one, and an answer is made of nothing else.
+/// An outcome that has been recorded: in the audit log, or in the store together with its change. A result is in it only
+/// with the proof of one of the two, and an answer is made of nothing else.
 pub(crate) struct Recorded<T>(Result<T, Fault>);
 
 impl<T> Recorded<T> {
     /// A change whose record was committed with it.
-    fn committed(output: T, _proof: Committed) -> Self {
+    pub(crate) fn committed(output: T, _proof: Committed) -> Self {
         Self(Ok(output))
     }
 
-    /// Called by `Trail` alone, when the log has it, or can't have it: then nothing is given.
-    pub(crate) fn by_the_log(outcome: Result<T, Fault>) -> Self {
+    /// What the log has.
+    pub(crate) fn logged(outcome: Result<T, Fault>, _proof: Logged) -> Self {
         Self(outcome)
+    }
+
+    /// A refusal that is counted with others, or what could not be recorded: no result is given.
+    pub(crate) fn refused(fault: Fault) -> Self {
+        Self(Err(fault))
+    }
+
+    /// The same outcome, in another form.
+    pub(crate) fn map<U>(self, form: impl FnOnce(T) -> U) -> Recorded<U> {
+        Recorded(self.0.map(form))
     }
 
     pub(crate) fn into_outcome(self) -> Result<T, Fault> {

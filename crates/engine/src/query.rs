@@ -25,6 +25,17 @@ pub(crate) fn caller_identity(identity: &GetCallerIdentityOutput, request_id: Re
     WipedBuffer::from(text.into_bytes())
 }
 
+/// An error's status: STS answers 403 to whom it doesn't know, unlike KMS.
+pub(crate) fn status(error: &ApiError, otherwise: u16) -> u16 {
+    match error.code {
+        ErrorCode::InvalidSignatureException
+        | ErrorCode::UnrecognizedClientException
+        | ErrorCode::MissingAuthenticationTokenException
+        | ErrorCode::AccessDeniedException => 403,
+        _ => otherwise,
+    }
+}
+
 /// An error's body. STS names some codes otherwise than KMS.
 pub(crate) fn error(error: &ApiError, request_id: RequestId) -> WipedBuffer {
     let code = match error.code {

@@ -120,12 +120,11 @@ impl<'m> Trail<'m> {
     /// Records the outcome in the log. When that fails, nothing of it is given.
     pub(crate) async fn record<T>(self, core: &Core, outcome: Result<T, Fault>) -> Recorded<T> {
         let (entry, _) = self.entry(core, outcome.as_ref().err());
-        let recorded = core.audit.record(entry).await;
-        Recorded::by_the_log(match recorded {
-            Ok(()) => outcome,
+        match core.audit.record(entry).await {
+            Ok(()) => Recorded::logged(outcome, Logged(())),
             // Dropping an output wipes it.
-            Err(error) => Err(error.into()),
-        })
+            Err(error) => Recorded::refused(error.into()),
+        }
     }
 
     /// Records a refusal before authentication, of which there may be floods: singly, or counted.
@@ -133,7 +132,7 @@ impl<'m> Trail<'m> {
         if core.preauth.admit(core.clock.monotonic()) {
             self.record(core, Err(fault)).await
         } else {
-            Recorded::by_the_log(Err(fault))
+            Recorded::refused(fault)
         }
     }
 
@@ -184,6 +183,9 @@ impl<'m> Trail<'m> {
         (record.encode(), event_id)
     }
 }
+
+/// Proof that the audit log has the record. Nothing but writing it makes one.
+pub(crate) struct Logged(());
 
 /// What was asked for.
 #[derive(Clone, Copy)]
@@ -256,6 +258,26 @@ pub(crate) struct ServiceEvent {
     pub(crate) region: String,
     pub(crate) key_arn: Option<String>,
     pub(crate) data: Option<Parameters>,
+}
+
+impl Core {
+    /// What the operator of this host did, without a request.
+    pub(crate) fn operator_event(&self, name: &'static str) -> ServiceEvent {
+        ServiceEvent {
+            source: ADMIN_SOURCE,
+            name,
+            account: None,
+            region: self.regions.first().map(ToString::to_string).unwrap_or_default(),
+            key_arn: None,
+            data: None,
+        }
+    }
+
+    /// Records what the operator of this host did, without a request.
+    pub(crate) async fn record_operator(&self, name: &'static str) -> Result<(), Fault> {
+        let record = service_record(self, self.operator_event(name));
+        Ok(self.audit.record(record.entry).await?)
+    }
 }
 
 /// `2026-11-23T19:53:42.123Z`.

@@ -188,6 +188,9 @@ async fn admin_calls_are_for_callers_of_this_host() {
         records.iter().filter(|record| record["sourceIPAddress"] == "admin-socket").collect();
     assert_eq!(of_socket.len(), 5);
     assert!(of_socket.iter().all(|record| record["additionalEventData"]["peerUid"] == 1000));
+    // The store's first account, and this one; each recorded once.
+    let made_accounts = records.iter().filter(|record| record["eventName"] == "CreateAccount").count();
+    assert_eq!(made_accounts, 2);
     let all = records.iter().map(ToString::to_string).collect::<String>();
     assert!(!all.contains(made["SecretAccessKey"].as_str().unwrap()));
 }

@@ -222,3 +222,21 @@ async fn what_a_key_can_be_made_of_is_said() {
     assert_eq!(made["KeyMetadata"]["MultiRegion"], true);
     assert_eq!(made["KeyMetadata"]["MultiRegionConfiguration"]["MultiRegionKeyType"], "PRIMARY");
 }
+
+#[tokio::test]
+async fn commands_without_a_server_carry_out_what_is_due_when_they_close_the_store() {
+    let mut world = World::new(8).await;
+    let key = world.new_key().await;
+    world.call("ScheduleKeyDeletion", json!({"KeyId": key, "PendingWindowInDays": 7})).await.ok();
+    // A command every hour.
+    for _ in 0..7 * 24 {
+        world.engine.close().await.unwrap();
+        world.clock.advance(Duration::from_secs(3600));
+        world.restart().await;
+    }
+    world.call("DescribeKey", json!({"KeyId": key})).await.ok();
+    world.engine.close().await.unwrap();
+    world.restart().await;
+    assert_eq!(world.call("DescribeKey", json!({"KeyId": key})).await.error, Some("NotFoundException"));
+    assert!(world.records().await.iter().any(|record| record["eventName"] == "DeleteKey"));
+}
