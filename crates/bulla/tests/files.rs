@@ -49,7 +49,8 @@ fn encrypt_into_decrypt_in_one_pipe() {
     home.write("f", noise(5_000_000));
     let ended = home.shell("set -e; \"$BULLA\" -q encrypt < f | \"$BULLA\" decrypt | cmp - f");
     assert_eq!(ended.code, 0, "{}", ended.err);
-    let ended = home.shell("cat f | \"$BULLA\" -q encrypt -o s && cat s | \"$BULLA\" decrypt -o g && cmp f g");
+    let ended =
+        home.shell("cat f | \"$BULLA\" -q encrypt -o s && cat s | \"$BULLA\" decrypt -o g && cmp f g");
     assert_eq!(ended.code, 0, "{}", ended.err);
     for private in ["s", "g"] {
         let mode = std::fs::metadata(home.file(private)).unwrap().permissions().mode();

@@ -89,11 +89,27 @@ async fn create(app: &mut App, alias: Option<&str>, description: Option<String>)
 
 async fn list(app: &mut App) -> Result<(), Failure> {
     let found = app.kms(None).await?;
+    // Told after the store has been let go of: a terminal or a pipe may keep us waiting.
+    let keys = match &found.local {
+        Some(local) => local.at_once(async |kms| collect(kms).await).await?,
+        None => collect(&*found.kms).await?,
+    };
+    for (metadata, aliases) in keys {
+        let mut json = as_json(&metadata);
+        json["Aliases"] = aliases.clone().into();
+        let text = format!("{}  {}  {}", metadata.arn, metadata.key_state, aliases.join(" "));
+        app.say.result(text.trim_end(), &json)?;
+    }
+    Ok(())
+}
+
+/// All keys with their aliases.
+async fn collect(kms: &dyn Kms) -> Result<Vec<(KeyMetadata, Vec<String>)>, KmsError> {
     let mut aliases: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut marker = None;
     loop {
         let input = api::ListAliasesInput { limit: Some(PAGE), marker, ..api::ListAliasesInput::default() };
-        let page = found.kms.list_aliases(input).await?;
+        let page = kms.list_aliases(input).await?;
         for alias in page.aliases {
             aliases.entry(alias.target_key_id.unwrap_or_default()).or_default().push(alias.alias_name);
         }
@@ -102,27 +118,21 @@ async fn list(app: &mut App) -> Result<(), Failure> {
             break;
         }
     }
+    let mut keys = Vec::new();
     let mut marker = None;
     loop {
-        let page = found.kms.list_keys(api::ListKeysInput { limit: Some(PAGE), marker }).await?;
+        let page = kms.list_keys(api::ListKeysInput { limit: Some(PAGE), marker }).await?;
         for key in page.keys {
-            let names = aliases.remove(&key.key_id).unwrap_or_default();
-            let metadata = match describe(&*found.kms, &key.key_id).await {
-                Ok(metadata) => metadata,
+            match describe(kms, &key.key_id).await {
+                Ok(metadata) => keys.push((metadata, aliases.remove(&key.key_id).unwrap_or_default())),
                 // Deleted meanwhile.
-                Err(KmsError::Answered { error, .. }) if error.code == api::ErrorCode::NotFoundException => {
-                    continue;
-                }
-                Err(error) => return Err(error.into()),
-            };
-            let mut json = as_json(&metadata);
-            json["Aliases"] = names.clone().into();
-            let text = format!("{}  {}  {}", metadata.arn, metadata.key_state, names.join(" "));
-            app.say.result(text.trim_end(), &json)?;
+                Err(KmsError::Answered { error, .. }) if error.code == api::ErrorCode::NotFoundException => {}
+                Err(error) => return Err(error),
+            }
         }
         marker = page.next_marker.filter(|_| page.truncated);
         if marker.is_none() {
-            return Ok(());
+            return Ok(keys);
         }
     }
 }

@@ -85,6 +85,24 @@ impl LocalKms {
         }
     }
 
+    /// Makes several calls with the store opened once. `work` must not wait for anything but the KMS.
+    pub(crate) async fn at_once<T>(
+        &self,
+        work: impl AsyncFnOnce(&dyn Kms) -> Result<T, KmsError>,
+    ) -> Result<T, KmsError> {
+        match self.access(Absent::Fails).await? {
+            Access::Open(open) => {
+                let result = match self.caller(&open.engine, None).await {
+                    Ok(kms) => work(&kms).await,
+                    Err(error) => Err(error),
+                };
+                open.close().await?;
+                result
+            }
+            Access::Served(_) => work(self).await,
+        }
+    }
+
     /// Makes [`DEFAULT_ALIAS`] with a key, and the store, where they are absent.
     pub(crate) async fn make_default_key(&self) -> Result<Made, KmsError> {
         match self.access(Absent::IsMade).await? {

@@ -1,5 +1,6 @@
 //! A KMS across the network, through AWS's own client: profiles, SSO, roles and retries are AWS's own.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
@@ -8,7 +9,12 @@ use aws_config::timeout::TimeoutConfig;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kms::primitives::Blob;
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context::FinalizerInterceptorContextRef;
+use aws_smithy_runtime_api::client::interceptors::{Intercept, SharedInterceptor, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
 use bulla_api as api;
 use bulla_api::{ApiError, CallFuture, ErrorCode, Kms, KmsError};
 
@@ -30,6 +36,30 @@ pub(crate) struct RemoteKms {
     kms: aws_sdk_kms::Client,
     sts: aws_sdk_sts::Client,
     described: String,
+    last_failure: LastFailure,
+}
+
+/// What the last attempt failed of: when the time for retries is over, that says more than that it is over.
+#[derive(Debug, Clone, Default)]
+struct LastFailure(Arc<Mutex<Option<String>>>);
+
+#[dyn_dispatch_hint]
+impl Intercept for LastFailure {
+    fn name(&self) -> &'static str {
+        "LastFailure"
+    }
+
+    fn read_after_attempt(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(Err(error)) = context.output_or_error() {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(innermost(error));
+        }
+        Ok(())
+    }
 }
 
 impl RemoteKms {
@@ -63,12 +93,16 @@ impl RemoteKms {
         // Set or unset, so that what the SDK itself finds configured doesn't lead elsewhere.
         let mut kms = aws_sdk_kms::config::Builder::from(&shared);
         kms.set_endpoint_url(to.endpoint.clone());
+        let last_failure = LastFailure::default();
+        kms.push_interceptor(SharedInterceptor::new(last_failure.clone()));
         let mut sts = aws_sdk_sts::config::Builder::from(&shared);
         sts.set_endpoint_url(to.sts_endpoint.clone());
+        sts.push_interceptor(SharedInterceptor::new(last_failure.clone()));
         Ok(Self {
             kms: aws_sdk_kms::Client::from_conf(kms.build()),
             sts: aws_sdk_sts::Client::from_conf(sts.build()),
             described,
+            last_failure,
         })
     }
 
@@ -95,7 +129,14 @@ impl RemoteKms {
                 };
                 KmsError::Answered { error: ApiError::new(code, message), kms: kms.clone() }
             }
-            SdkError::TimeoutError(_) => unreachable("no answer in time".to_owned()),
+            SdkError::TimeoutError(_) => {
+                let last = self.last_failure.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+                unreachable(
+                    last.map_or("no answer in time".to_owned(), |cause| {
+                        format!("no answer in time: {cause}")
+                    }),
+                )
+            }
             SdkError::ResponseError(_) => unreachable("the answer is not one of a KMS".to_owned()),
             SdkError::ConstructionFailure(_) => {
                 KmsError::Credentials { cause: innermost(&error), kms: kms.clone() }
