@@ -38,15 +38,14 @@ pub struct RunningServer {
     tls: Option<Arc<Tls>>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
-    /// The engine's own work, which ends after the last request.
-    background: (watch::Sender<bool>, JoinHandle<()>),
+    signals: Signals,
     files: Vec<EndpointFile>,
 }
 
 impl Server {
     /// Opens all listeners, then writes `DIR/config`, `DIR/admin-endpoint` and, last, `DIR/endpoint`, prints the
-    /// endpoint on standard error and tells the service supervisor. Runs the engine's background work while it
-    /// serves. Must be called in a tokio runtime.
+    /// endpoint on standard error and tells the service supervisor. The engine's background work is the caller's to run.
+    /// Must be called in a tokio runtime.
     ///
     /// # Errors
     /// Whatever keeps it from serving; nothing stays open or written then.
@@ -97,29 +96,19 @@ impl Server {
             tasks.push(tokio::spawn(watch_certificates(Arc::clone(tls), Arc::clone(&shared), stopped)));
         }
 
-        let background = spawn_background(&engine);
+        // Whoever reads the endpoint may end the server at once.
+        let signals = Signals::install().map_err(ServerError::Start)?;
         let endpoint_url = addresses.first().map_or_else(String::new, |address| url(*address, tls.is_some()));
         let files = match announce(&config, &endpoint_url, admin_address) {
             Ok(files) => files,
             Err(error) => {
                 stop.send_replace(true);
-                background.0.send_replace(true);
                 return Err(error);
             }
         };
         eprintln!("listening on {endpoint_url}");
         notify(State::Ready);
-        Ok(RunningServer {
-            addresses,
-            admin_address,
-            endpoint_url,
-            shared,
-            tls,
-            stop,
-            tasks,
-            background,
-            files,
-        })
+        Ok(RunningServer { addresses, admin_address, endpoint_url, shared, tls, stop, tasks, signals, files })
     }
 }
 
@@ -151,30 +140,16 @@ impl RunningServer {
         reloaded
     }
 
-    /// Serves until SIGTERM or SIGINT, reloading on SIGHUP, then shuts down.
+    /// Serves until SIGTERM or SIGINT, which are caught from the start on; reloads on SIGHUP. Then shuts down.
     ///
     /// # Errors
-    /// Signal handlers that can't be installed; the server is shut down then too.
-    pub async fn serve_until_signal(self) -> Result<(), ServerError> {
-        let handlers = || -> std::io::Result<[Signal; 3]> {
-            Ok([
-                signal(SignalKind::terminate())?,
-                signal(SignalKind::interrupt())?,
-                signal(SignalKind::hangup())?,
-            ])
-        };
-        let [mut terminate, mut interrupt, mut hangup] = match handlers() {
-            Ok(handlers) => handlers,
-            Err(cause) => {
-                self.shutdown().await;
-                return Err(ServerError::Start(cause));
-            }
-        };
+    /// None so far: what fails after the start is logged, and doesn't end the server.
+    pub async fn serve_until_signal(mut self) -> Result<(), ServerError> {
         loop {
             tokio::select! {
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
-                _ = hangup.recv() => {
+                _ = self.signals.terminate.recv() => break,
+                _ = self.signals.interrupt.recv() => break,
+                _ = self.signals.hangup.recv() => {
                     self.reload();
                 }
             }
@@ -184,8 +159,7 @@ impl RunningServer {
     }
 
     /// Stops: removes the endpoint files, closes the listeners and the idle connections at once, gives requests
-    /// under way [`crate::Limits::drain`], then closes what is left and ends the engine's background work. The
-    /// engine itself is the caller's to close.
+    /// under way [`crate::Limits::drain`], and then closes what is left. The engine is the caller's to close.
     pub async fn shutdown(self) {
         notify(State::Stopping);
         drop(self.files);
@@ -201,31 +175,26 @@ impl RunningServer {
             // Their tasks end as soon as they run.
             let _ = timeout(CUT_WITHIN, self.shared.registry.emptied()).await;
         }
-        let (end, background) = self.background;
-        end.send_replace(true);
-        if timeout(BACKGROUND_WITHIN, background).await.is_err() {
-            tracing::warn!("the engine's background work did not end in time");
-        }
     }
 }
 
 /// How long connections that are cut take to notice.
 const CUT_WITHIN: Duration = Duration::from_secs(1);
-/// How long the engine's background work may take to end: a round of it is a few commits.
-const BACKGROUND_WITHIN: Duration = Duration::from_secs(10);
+/// The signals that a server knows, caught from its start on.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
 
-/// Scheduled deletions, the relay of audit records, the last seen time.
-fn spawn_background(engine: &Arc<Engine>) -> (watch::Sender<bool>, JoinHandle<()>) {
-    let (end, mut ended) = watch::channel(false);
-    let engine = Arc::clone(engine);
-    let work = async move {
-        let ended = async move {
-            // A sender that is gone means the same.
-            let _ = ended.wait_for(|end| *end).await;
-        };
-        engine.background(ended).await;
-    };
-    (end, tokio::spawn(work))
+impl Signals {
+    fn install() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
 }
 
 /// Writes the files that say where the server is, the one that scripts wait for last.
