@@ -32,7 +32,7 @@ struct Acknowledged {
 }
 
 /// Everything that was acknowledged holds.
-fn check(home: &Home, acknowledged: &Acknowledged) {
+fn check(home: &Home, acknowledged: &mut Acknowledged) {
     home.ok(&["store", "check"]);
     home.ok(&["audit", "verify"]);
     let listed = home.ok(&["key", "list", "--json"]);
@@ -48,12 +48,14 @@ fn check(home: &Home, acknowledged: &Acknowledged) {
     for (alias, arn) in &acknowledged.keys {
         assert_eq!(aliases.get(alias), Some(arn), "{alias} was acknowledged");
     }
-    for (arn, state) in &acknowledged.enabled {
+    for (arn, state) in &mut acknowledged.enabled {
         let found = enabled.get(arn).unwrap_or_else(|| panic!("{arn} was acknowledged"));
         assert!(state.is_none_or(|state| state == *found), "{arn} was acknowledged to be in another state");
         if !found {
+            // So that all blobs open below.
             home.ok(&["key", "enable", arn]);
         }
+        *state = Some(true);
     }
     let content = home.read("f");
     for file in &acknowledged.files {
@@ -106,7 +108,7 @@ fn a_server_killed_while_it_writes_loses_nothing_that_it_acknowledged() {
             over.store(true, Ordering::Relaxed);
         });
         if kill % 25 == 24 {
-            check(&home, &acknowledged.lock().unwrap());
+            check(&home, &mut acknowledged.lock().unwrap());
         }
     }
     let keys = acknowledged.lock().unwrap().keys.len();
@@ -166,8 +168,8 @@ fn commands_killed_while_they_write_lose_nothing_that_they_acknowledged() {
             }
         }
     });
-    let acknowledged = acknowledged.lock().unwrap();
-    check(&home, &acknowledged);
+    let mut acknowledged = acknowledged.lock().unwrap();
+    check(&home, &mut acknowledged);
     assert!(acknowledged.keys.len() >= WRITERS, "there was work: {} keys", acknowledged.keys.len());
 }
 
