@@ -1,5 +1,5 @@
 //! The audit log in a file: chained, grouped, closed after a crash, and shown to be whole.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
 use bulla_audit::{AuditSink, Entry, FileSink, OpenError, RelayMark, Report, SyncPolicy, verify};
 use std::fs;

@@ -12,6 +12,7 @@ use crate::keys::{Alias, Key};
 use crate::material::MaterialKey;
 use crate::outbox::OutboxHead;
 use crate::preauth::PreAuth;
+use crate::request::IdSource;
 use bulla_api::{AccountId, AliasName, KeyId, LocalFailure, LocalFailureKind, PARTITION, Region};
 use bulla_audit::AuditSink;
 use bulla_crypto::{LockedKey, Rng};
@@ -25,6 +26,7 @@ pub(crate) struct Core {
     pub(crate) vault: Vault,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rng: Arc<dyn Rng>,
+    pub(crate) ids: IdSource,
     pub(crate) audit: Arc<dyn AuditSink>,
     pub(crate) options: EngineOptions,
     /// Those served, the default one first.
@@ -84,6 +86,7 @@ impl Core {
             .map_err(|_| Fault::Incomplete("the store's regions"))?;
         let core = Self {
             clock_watch: ClockWatch::new(&*clock),
+            ids: IdSource::new(Arc::clone(&rng)),
             clock,
             rng,
             audit,

@@ -5,7 +5,7 @@ use crate::core::Core;
 use crate::fault::Fault;
 use crate::operations::Executes;
 use crate::parse::Parsed;
-use crate::request::{RequestId, RequestMeta};
+use crate::request::RequestMeta;
 use crate::trail::{Event, Trail};
 use bulla_api::*;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ impl EmbeddedKms {
     }
 
     async fn call<O: Executes>(&self, input: O::Input) -> Result<O::Output, KmsError> {
-        let request_id = RequestId::random(self.core.rng());
+        let request_id = self.core.ids.next();
         let meta = RequestMeta::local(request_id, concat!("bulla/", env!("CARGO_PKG_VERSION")));
         let trail = Trail::new(&meta, &self.caller, Event::Operation(O::ROW));
         let parsed = Parsed::<O>::from_typed(self.caller.clone(), &input);

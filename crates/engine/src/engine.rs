@@ -131,7 +131,7 @@ impl Engine {
     /// A new request id.
     #[must_use]
     pub fn new_request_id(&self) -> RequestId {
-        RequestId::random(&*self.0.rng)
+        self.0.ids.next()
     }
 
     /// Verifies a signed request: its caller is the root of the account that its access key belongs to.

@@ -5,22 +5,49 @@ use bulla_audit::TlsDetails;
 use bulla_crypto::Rng;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The id of a request or of an audit record: a random UUID, shown as one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RequestId([u8; 16]);
 
-impl RequestId {
-    /// A new one (RFC 9562, version 4).
-    #[must_use]
-    pub fn random(rng: &dyn Rng) -> Self {
-        let mut bytes = [0; 16];
-        rng.fill(&mut bytes);
-        bytes[6] = (bytes[6] & 0x0f) | 0x40;
-        bytes[8] = (bytes[8] & 0x3f) | 0x80;
-        Self(bytes)
+/// Makes ids. Draws randomness for many at once, since each request needs two and the source may be the kernel.
+pub(crate) struct IdSource {
+    rng: Arc<dyn Rng>,
+    drawn: Mutex<Drawn>,
+}
+
+struct Drawn {
+    bytes: [u8; 16 * IDS_DRAWN],
+    left: usize,
+}
+
+const IDS_DRAWN: usize = 64;
+
+impl IdSource {
+    pub(crate) fn new(rng: Arc<dyn Rng>) -> Self {
+        Self { rng, drawn: Mutex::new(Drawn { bytes: [0; 16 * IDS_DRAWN], left: 0 }) }
     }
 
+    /// A new one (RFC 9562, version 4).
+    pub(crate) fn next(&self) -> RequestId {
+        let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        if drawn.left == 0 {
+            self.rng.fill(&mut drawn.bytes);
+            drawn.left = IDS_DRAWN;
+        }
+        drawn.left -= 1;
+        let from = drawn.left * 16;
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&drawn.bytes[from..from + 16]);
+        drop(drawn);
+        bytes[6] = (bytes[6] & 0x0f) | 0x40;
+        bytes[8] = (bytes[8] & 0x3f) | 0x80;
+        RequestId(bytes)
+    }
+}
+
+impl RequestId {
     /// The 36 characters of the UUID.
     #[must_use]
     pub fn text(&self) -> String {

@@ -5,7 +5,7 @@ use crate::change::ChangeRecord;
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::pipeline::Recorded;
-use crate::request::{RequestId, RequestMeta};
+use crate::request::RequestMeta;
 use bulla_api::{Effect, Row, Service};
 use bulla_audit::{Entry, Parameters, Record, Resource, UserIdentity};
 
@@ -158,7 +158,7 @@ impl<'m> Trail<'m> {
 
     fn entry(self, core: &Core, fault: Option<&Fault>) -> (Entry, String) {
         let error = fault.map(Fault::to_answer);
-        let event_id = RequestId::random(core.rng()).text();
+        let event_id = core.ids.next().text();
         let record = Record {
             user_identity: self.identity,
             event_time: time_text(core.clock.wall_ms()),
@@ -213,7 +213,7 @@ pub(crate) const ADMIN_SOURCE: &str = "admin.bulla";
 
 /// What the service did by itself to a key, or to the log.
 pub(crate) fn service_record(core: &Core, event: ServiceEvent) -> ChangeRecord {
-    let event_id = RequestId::random(core.rng()).text();
+    let event_id = core.ids.next().text();
     let record = Record {
         user_identity: UserIdentity {
             kind: "AWSService",
@@ -234,7 +234,7 @@ pub(crate) fn service_record(core: &Core, event: ServiceEvent) -> ChangeRecord {
         request_parameters: None,
         response_elements: None,
         additional_event_data: event.data,
-        request_id: RequestId::random(core.rng()).text(),
+        request_id: core.ids.next().text(),
         event_id: event_id.clone(),
         read_only: false,
         resources: event
