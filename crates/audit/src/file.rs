@@ -3,12 +3,12 @@
 use crate::record::Entry;
 use crate::sink::{AuditSink, Recorded, RelayMark};
 use crate::tail::read_tail;
-use crate::writer::{Job, Shared, Writer, run_syncer};
+use crate::writer::{Batch, Job, Shared, Writer, run_syncer, run_writer, write_unless_written};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -47,6 +47,8 @@ pub enum OpenError {
 /// what was submitted, syncs, and ends them.
 pub struct FileSink {
     shared: Arc<Shared>,
+    writer: Arc<Mutex<Writer>>,
+    policy: SyncPolicy,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -85,18 +87,47 @@ impl FileSink {
         let shared = Arc::new(Shared::default());
         let syncer_file = file.try_clone().map_err(unusable)?;
         let writer = Writer::new(Arc::clone(&shared), file, tail, policy == SyncPolicy::Always);
-        let mut sink = Self { shared: Arc::clone(&shared), threads: Vec::new() };
+        let writer = Arc::new(Mutex::new(writer));
+        let mut sink =
+            Self { shared: Arc::clone(&shared), writer: Arc::clone(&writer), policy, threads: Vec::new() };
         let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
-        sink.threads.push(thread("audit-writer").spawn(move || writer.run()).map_err(unusable)?);
+        let for_writer = Arc::clone(&shared);
+        let run = move || run_writer(&for_writer, &writer);
+        sink.threads.push(thread("audit-writer").spawn(run).map_err(unusable)?);
         sink.threads
             .push(thread("audit-syncer").spawn(move || run_syncer(&shared, &syncer_file)).map_err(unusable)?);
         Ok(sink)
     }
 
     fn submit(&self, job: Job) -> Recorded<'_> {
+        let to_thread = self.policy == SyncPolicy::Always || matches!(job, Job::Sync);
         // At once, not when first polled: the order of calls is the order of records.
-        let batch = self.shared.submit(job);
-        Box::pin(async move { batch?.wait().await })
+        let batch = self.shared.submit(job, to_thread);
+        if to_thread {
+            return Box::pin(async move { batch?.wait().await });
+        }
+        let waiting = batch.map(|batch| Waiting { shared: &self.shared, batch });
+        Box::pin(async move {
+            let waiting = waiting?;
+            // Others who are ready to run submit theirs first, and one call writes them all.
+            tokio::task::yield_now().await;
+            write_unless_written(&self.shared, &self.writer);
+            waiting.batch.wait().await
+        })
+    }
+}
+
+/// One who waits, and goes on waiting or leaves its record to the thread.
+struct Waiting<'a> {
+    shared: &'a Shared,
+    batch: Arc<Batch>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !self.batch.is_finished() {
+            self.shared.wake_thread();
+        }
     }
 }
 

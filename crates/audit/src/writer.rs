@@ -1,8 +1,10 @@
-//! The thread that writes: group commit.
+//! Group commit.
 //!
-//! Whoever submits a record joins the batch that is being gathered and waits for it. The thread takes the whole batch,
-//! chains it, writes it with one call and wakes all waiters at once. A second thread brings what was written to the
-//! disk, so that a slow disk doesn't hold up the writing.
+//! Whoever submits a record joins the batch that is being gathered and waits for it. One of those who wait takes the
+//! whole batch, chains it, writes it with one call and wakes the others: no thread has to be woken for it, which would
+//! cost more than the writing. A thread stands by for batches that nobody who waits has taken, and takes all of them
+//! when each is to be brought to the disk, which must not hold up whoever waits for something else. A second thread
+//! brings to the disk what was written without.
 
 use crate::chain::{ChainEnd, read_line, recovery_entry};
 use crate::record::Entry;
@@ -10,7 +12,7 @@ use crate::sink::{AuditError, RelayMark, not_yet_relayed};
 use crate::tail::Tail;
 use std::fs::File;
 use std::io::{self, Write};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -51,6 +53,10 @@ impl Batch {
         }
     }
 
+    pub(crate) fn is_finished(&self) -> bool {
+        self.outcome.get().is_some()
+    }
+
     fn finish(&self, outcome: Result<(), AuditError>) {
         // Only the writer finishes, and once.
         let _ = self.outcome.set(outcome);
@@ -87,8 +93,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    /// Joins the batch being gathered.
-    pub(crate) fn submit(&self, job: Job) -> Result<Arc<Batch>, AuditError> {
+    /// Joins the batch being gathered. `to_thread` leaves the writing to the thread.
+    pub(crate) fn submit(&self, job: Job, to_thread: bool) -> Result<Arc<Batch>, AuditError> {
         let mut queue = locked(&self.queue);
         if queue.closed {
             return Err(AuditError::Closed);
@@ -100,10 +106,15 @@ impl Shared {
         let first = queue.jobs.len() == 1;
         let batch = Arc::clone(&queue.batch);
         drop(queue);
-        if first {
-            self.submitted.notify_one();
+        if first && to_thread {
+            self.wake_thread();
         }
         Ok(batch)
+    }
+
+    /// Has the thread look whether there is something to write.
+    pub(crate) fn wake_thread(&self) {
+        self.submitted.notify_one();
     }
 
     /// Lets the threads finish what was submitted, and end.
@@ -112,14 +123,27 @@ impl Shared {
         self.submitted.notify_one();
     }
 
-    /// The next batch; `None` when closed and all is done.
-    fn next_batch(&self, jobs: &mut Vec<Job>) -> Option<Arc<Batch>> {
+    /// Blocks until there is something to write; `false` when closed and all is done.
+    fn wait_for_jobs(&self) -> bool {
         let mut queue = locked(&self.queue);
         while queue.jobs.is_empty() {
             if queue.closed {
-                return None;
+                return false;
             }
             queue = self.submitted.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        true
+    }
+
+    fn has_jobs(&self) -> bool {
+        !locked(&self.queue).jobs.is_empty()
+    }
+
+    /// The batch being gathered, unless it is empty.
+    fn take_batch(&self, jobs: &mut Vec<Job>) -> Option<Arc<Batch>> {
+        let mut queue = locked(&self.queue);
+        if queue.jobs.is_empty() {
+            return None;
         }
         std::mem::swap(&mut queue.jobs, jobs);
         Some(std::mem::take(&mut queue.batch))
@@ -151,9 +175,12 @@ impl Shared {
     }
 }
 
-/// The writing thread's own.
+/// Who writes at the moment holds this.
 pub(crate) struct Writer {
     shared: Arc<Shared>,
+    /// Kept for their allocations; empty between batches.
+    jobs: Vec<Job>,
+    buffer: Vec<u8>,
     file: File,
     end: ChainEnd,
     /// What stands after the last whole line.
@@ -163,25 +190,22 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(crate) fn new(shared: Arc<Shared>, file: File, tail: Tail, sync_every_batch: bool) -> Self {
-        Self { shared, file, end: tail.end, torn: tail.torn, sync_every_batch }
+        let (jobs, buffer) = (Vec::new(), Vec::new());
+        Self { shared, jobs, buffer, file, end: tail.end, torn: tail.torn, sync_every_batch }
     }
 
-    /// Until the sink is closed.
-    pub(crate) fn run(mut self) {
-        let mut jobs = Vec::new();
-        let mut buffer = Vec::new();
-        while let Some(batch) = self.shared.next_batch(&mut jobs) {
-            let outcome = self.write_batch(&mut jobs, &mut buffer);
-            jobs.clear();
-            if buffer.capacity() > BUFFER_KEEP_BYTES {
-                buffer = Vec::new();
-            }
-            batch.finish(outcome);
+    /// Writes the batch being gathered; `false` if there was none.
+    fn write_next(&mut self) -> bool {
+        let Some(batch) = self.shared.take_batch(&mut self.jobs) else { return false };
+        let (mut jobs, mut buffer) = (std::mem::take(&mut self.jobs), std::mem::take(&mut self.buffer));
+        let outcome = self.write_batch(&mut jobs, &mut buffer);
+        jobs.clear();
+        self.jobs = jobs;
+        if buffer.capacity() <= BUFFER_KEEP_BYTES {
+            self.buffer = buffer;
         }
-        if let Err(error) = self.file.sync_data() {
-            let _ = self.shared.fail_disk(&error);
-        }
-        self.shared.close_disk();
+        batch.finish(outcome);
+        true
     }
 
     fn write_batch(&mut self, jobs: &mut Vec<Job>, buffer: &mut Vec<u8>) -> Result<(), AuditError> {
@@ -262,6 +286,36 @@ fn write_counting(file: &mut impl Write, bytes: &[u8]) -> (usize, io::Result<()>
         }
     }
     (written, Ok(()))
+}
+
+/// Writes what is gathered, unless somebody does so already: then they take this too, before they go.
+pub(crate) fn write_unless_written(shared: &Shared, writer: &Mutex<Writer>) {
+    for _ in 0..ROUNDS_MAX {
+        match writer.try_lock() {
+            Ok(mut writer) => writer.write_next(),
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().write_next(),
+            Err(TryLockError::WouldBlock) => return,
+        };
+        // Only after letting go: who comes in between finds the lock taken, and relies on this look.
+        if !shared.has_jobs() {
+            return;
+        }
+    }
+    shared.wake_thread();
+}
+
+/// Most batches that one who waits writes for others.
+const ROUNDS_MAX: u32 = 4;
+
+/// The thread that stands by, until the sink is closed.
+pub(crate) fn run_writer(shared: &Shared, writer: &Mutex<Writer>) {
+    while shared.wait_for_jobs() {
+        locked(writer).write_next();
+    }
+    if let Err(error) = locked(writer).file.sync_data() {
+        let _ = shared.fail_disk(&error);
+    }
+    shared.close_disk();
 }
 
 /// The syncing thread: at most [`SYNC_DELAY`] after something was written, it asks the disk to keep it.

@@ -93,6 +93,25 @@ fn a_record_is_in_the_file_when_the_future_is_ready() {
 }
 
 #[test]
+fn a_record_whose_waiter_goes_away_is_written_all_the_same() {
+    let (_directory, path) = log();
+    let sink = FileSink::open(&path, SyncPolicy::WithinASecond).unwrap();
+    drop(sink.record(entry(1)));
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while numbers(&path) != [1] {
+        assert!(std::time::Instant::now() < deadline, "the record was forgotten");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    runtime().block_on(async {
+        let (given_up, kept) = (sink.record(entry(2)), sink.record(entry(3)));
+        drop(given_up);
+        kept.await.unwrap();
+    });
+    assert_eq!(numbers(&path), [1, 2, 3]);
+    intact(&path);
+}
+
+#[test]
 fn every_changed_missing_or_moved_line_is_noticed() {
     let (_directory, path) = log();
     write(&path, 0..6);
