@@ -452,7 +452,7 @@ mod tests {
         let directory = open_directory(dir.path()).unwrap();
         let (living, name) = named(&directory).unwrap();
         remove_abandoned(&directory);
-        assert_eq!(names(dir.path()), [name.clone()]);
+        assert_eq!(names(dir.path()), std::slice::from_ref(&name));
         drop(living);
         remove_abandoned(&directory);
         assert!(names(dir.path()).is_empty());

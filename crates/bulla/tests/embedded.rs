@@ -188,3 +188,26 @@ fn keys_are_made_listed_rotated_and_described() {
     let list = home.ok(&["key", "list"]);
     assert_eq!(list.text(), format!("{arn}  Enabled  alias/a\n"));
 }
+
+#[test]
+fn a_store_that_is_held_without_an_answer_is_waited_for_and_then_worth_retrying() {
+    let home = Home::new();
+    home.ok(&["key", "create"]);
+    let lock = home.data().join("serve.lock");
+    let hold = |seconds: &str| {
+        let mut holder = home.program("flock");
+        holder.arg(&lock).args(["sleep", seconds]).spawn().unwrap()
+    };
+    let mut short = hold("1");
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    home.ok(&["key", "list"]);
+    short.wait().unwrap();
+    let mut long = hold("30");
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    home.fails(&["key", "list"], 5, &["held by another process"]);
+    // Its child has the lock too.
+    let ended = home.shell(&format!("kill $(ps -o pid= --ppid {})", long.id()));
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    long.wait().unwrap();
+    home.ok(&["key", "list"]);
+}

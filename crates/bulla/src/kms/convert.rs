@@ -57,7 +57,8 @@ pub(super) fn bytes(blob: Option<Blob>, member: &'static str) -> Converted<Vec<u
     blob.map(Blob::into_inner).ok_or(Incomplete(member))
 }
 
-/// Secret bytes; none where the answer was for a recipient.
+/// Secret bytes; none where the answer was for a recipient. What the SDK has read them from is its own, and not wiped:
+/// that memory is never dumped, and goes with the process.
 pub(super) fn secret(blob: Option<Blob>) -> SecretBytes {
     SecretBytes::from_vec(blob.map(Blob::into_inner).unwrap_or_default())
 }

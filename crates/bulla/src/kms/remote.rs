@@ -145,11 +145,12 @@ impl RemoteKms {
         }
     }
 
-    fn incomplete(&self, missing: Incomplete) -> KmsError {
-        KmsError::Unreachable {
-            cause: format!("the answer has no valid {}", missing.0),
+    /// What a request or an answer is made into, or which member it lacks.
+    fn converted<T>(&self, make: impl FnOnce() -> Converted<T>) -> Result<T, KmsError> {
+        make().map_err(|Incomplete(member)| KmsError::Unreachable {
+            cause: format!("the answer has no valid {member}"),
             kms: self.described.clone(),
-        }
+        })
     }
 }
 
@@ -199,10 +200,9 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
 macro_rules! call {
     ($self:ident, $request:expr, $answer:ident => $output:expr) => {
         Box::pin(async move {
-            let request =
-                (|| -> Converted<_> { Ok($request) })().map_err(|missing| $self.incomplete(missing))?;
+            let request = $self.converted(|| Ok($request))?;
             let $answer = request.send().await.map_err(|error| $self.failed(error))?;
-            (|| -> Converted<_> { Ok($output) })().map_err(|missing| $self.incomplete(missing))
+            $self.converted(|| Ok($output))
         })
     };
 }

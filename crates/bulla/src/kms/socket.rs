@@ -35,10 +35,10 @@ impl SocketClient {
         let mut body = match O::ROW.service {
             Service::Kms => {
                 let target = format!("TrentService.{}", O::ROW.name);
-                self.post(Some(&target), wire::encode_input::<O>(&input).to_vec()).await?
+                self.post(Some(&target), Bytes::from_owner(wire::encode_input::<O>(&input))).await?
             }
             Service::Sts => {
-                let xml = self.post(None, WHO_CALLS.to_vec()).await?;
+                let xml = self.post(None, Bytes::from_static(WHO_CALLS)).await?;
                 identity_as_json(&String::from_utf8_lossy(&xml))
             }
         };
@@ -58,7 +58,7 @@ impl SocketClient {
     ) -> Result<serde_json::Value, KmsError> {
         let described = self.described.clone();
         let target = format!("BullaAdmin.{name}");
-        let body = self.post(Some(&target), input.to_string().into_bytes()).await?;
+        let body = self.post(Some(&target), input.to_string().into()).await?;
         if body.is_empty() {
             return Ok(serde_json::Value::Null);
         }
@@ -66,7 +66,7 @@ impl SocketClient {
             .map_err(|_| KmsError::Unreachable { cause: "the answer is not JSON".to_owned(), kms: described })
     }
 
-    async fn post(self, target: Option<&str>, body: Vec<u8>) -> Result<Vec<u8>, KmsError> {
+    async fn post(self, target: Option<&str>, body: Bytes) -> Result<Vec<u8>, KmsError> {
         let kms = self.described.clone();
         let lost = |cause: String| KmsError::Unreachable { cause, kms: kms.clone() };
         let io = |error: std::io::Error| lost(crate::exit::cause(&error));
@@ -93,7 +93,7 @@ impl SocketClient {
         if let Some(region) = &self.region {
             request = request.header("x-bulla-region", region.as_str());
         }
-        let request = request.body(Full::new(Bytes::from(body))).map_err(|error| lost(error.to_string()))?;
+        let request = request.body(Full::new(body)).map_err(|error| lost(error.to_string()))?;
         let answer = sender.send_request(request).await.map_err(gone)?;
         let (head, body) = answer.into_parts();
         let collected = Limited::new(body, ANSWER_BYTES_MAX)
