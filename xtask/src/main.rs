@@ -11,7 +11,7 @@ const USAGE: &str = "\
 cargo xtask tidy                      checks arrows, invariants, golden files, docs' links
 cargo xtask tidy --record-golden      adds new golden files to their list (a file once listed never changes)
 cargo xtask test [STAGE]              runs ./test
-cargo xtask bench [files|service|start]... [--quick] [--size 2G] [--dir DIR] [--json]
+cargo xtask bench [files|service|start]... [--quick] [--no-build] [--size 2G] [--dir DIR] [--json]
                                       measures a release build beside its yardsticks";
 
 fn main() -> ExitCode {

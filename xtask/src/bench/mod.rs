@@ -79,7 +79,7 @@ fn measure_into(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
 
 fn plan(arguments: &[String]) -> Result<Plan, Failure> {
     let (mut files, mut service, mut start) = (false, false, false);
-    let (mut json, mut quick) = (false, false);
+    let (mut json, mut quick, mut build) = (false, false, true);
     let mut size_bytes = 2 << 30;
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| crate::tidy::top().join("target"), PathBuf::from);
@@ -93,6 +93,7 @@ fn plan(arguments: &[String]) -> Result<Plan, Failure> {
             "start" => start = true,
             "--json" => json = true,
             "--quick" => quick = true,
+            "--no-build" => build = false,
             "--size" => size_bytes = size(value()?)?,
             "--dir" => dir = PathBuf::from(value()?).join(format!("bulla-bench-{}", std::process::id())),
             other => return Err(format!("unknown argument {other}").into()),
@@ -101,8 +102,10 @@ fn plan(arguments: &[String]) -> Result<Plan, Failure> {
     if !(files || service || start) {
         (files, service, start) = (true, true, true);
     }
-    processes::build(&["--package", "bulla"])?;
-    processes::build(&["--package", "bulla-server", "--example", "bare"])?;
+    if build {
+        processes::build(&["--package", "bulla"])?;
+        processes::build(&["--package", "bulla-server", "--example", "bare"])?;
+    }
     let binary = target.join("release/bulla");
     let bare = target.join("release/examples/bare");
     Ok(Plan { files, service, start, json, quick, size_bytes, dir, binary, bare })
