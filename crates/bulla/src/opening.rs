@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bulla_api::{AccountId, LocalFailure, LocalFailureKind, PARTITION, Region};
 use bulla_audit::{FileSink, SyncPolicy};
-use bulla_crypto::{Rng, RootKey, SystemRng};
-use bulla_engine::{Clock, Engine, EngineOptions, EngineParts, OpenError, SystemClock};
+use bulla_crypto::{RootKey, SystemRng};
+use bulla_engine::{Clock, Engine, EngineOptions, EngineParts, OpenError, SystemClock, random_account_id};
 use bulla_store::{
     DataDir, DataDirError, OpenMode, PassphraseParams, RootKeyError, RootKeySource, SqliteStore, Store,
     StoreError, StoreParams, UpkeepError, VaultError, names,
@@ -33,7 +33,7 @@ pub(crate) async fn create_store(
     regions: &[Region],
     passphrase: Option<PassphraseParams>,
 ) -> Result<(), LocalFailure> {
-    let account = account.or_else(random_account).ok_or_else(|| failed("no account id"))?;
+    let account = account.unwrap_or_else(|| random_account_id(&SystemRng));
     let params = StoreParams {
         partition: PARTITION.to_owned(),
         account: account.to_string(),
@@ -44,16 +44,6 @@ pub(crate) async fn create_store(
     let made = bulla_store::create_store(directory, root, params, Arc::new(SystemRng)).await;
     let vault = made.map_err(|error| upkeep_failure(error, directory))?;
     vault.store().close().await.map_err(|error| store_failure(&error, directory))
-}
-
-/// Twelve digits, none of them a leading zero, which spreadsheets lose.
-fn random_account() -> Option<AccountId> {
-    const FIRST: u64 = 100_000_000_000;
-    let mut bytes = [0; 8];
-    SystemRng.fill(&mut bytes);
-    // The bias is 10^12 in 2^64, and the number no secret.
-    let number = FIRST + u64::from_be_bytes(bytes) % (9 * FIRST);
-    AccountId::from_number(number)
 }
 
 fn parts(

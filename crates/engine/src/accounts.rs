@@ -49,7 +49,8 @@ const ACCOUNTS_MAX: usize = 10_000;
 const ATTEMPTS_MAX: u32 = 16;
 
 /// A random account id: 12 digits, the first not 0, so that no tool takes it for a shorter number.
-pub(crate) fn random_id(rng: &dyn Rng) -> AccountId {
+#[must_use]
+pub fn random_id(rng: &dyn Rng) -> AccountId {
     const LOWEST: u64 = 100_000_000_000;
     const COUNT: u64 = 900_000_000_000;
     loop {

@@ -42,7 +42,7 @@ mod request;
 mod trail;
 mod view;
 
-pub use accounts::{Account, NewAccount};
+pub use accounts::{Account, NewAccount, random_id as random_account_id};
 pub use authenticate::{AuthFailure, Authenticated, Principal, Via};
 pub use bulla_audit::TlsDetails;
 pub use bulla_sigv4::Request as SignedRequest;

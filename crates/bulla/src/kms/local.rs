@@ -96,8 +96,8 @@ impl LocalKms {
                     Ok(kms) => work(&kms).await,
                     Err(error) => Err(error),
                 };
-                open.close().await?;
-                result
+                let closed = open.close().await;
+                result.and_then(|value| closed.map(|()| value))
             }
             Access::Served(_) => work(self).await,
         }
@@ -113,8 +113,9 @@ impl LocalKms {
                     Err(error) => Err(error),
                 };
                 let store = open.made;
-                open.close().await?;
-                Ok(Made { store, key: key? })
+                let closed = open.close().await;
+                let made = Made { store, key: key? };
+                closed.map(|()| made)
             }
             Access::Served(_) => Ok(Made { store: false, key: make_alias(self).await? }),
         }
@@ -146,8 +147,9 @@ impl LocalKms {
         match self.access(Absent::Fails).await? {
             Access::Open(open) => {
                 let result = locally(&open.engine).await;
-                open.close().await?;
-                result.map_err(|error| KmsError::Answered { error, kms: self.describe() })
+                let closed = open.close().await;
+                let value = result.map_err(|error| KmsError::Answered { error, kms: self.describe() })?;
+                closed.map(|()| value)
             }
             Access::Served(client) => {
                 let answer = client.admin(request.0, request.1).await?;
@@ -438,8 +440,9 @@ macro_rules! forwarded {
                                     Ok(kms) => kms.$method(input).await,
                                     Err(error) => Err(error),
                                 };
-                                open.close().await?;
-                                result
+                                // What the call failed of says more than that the store then did not close.
+                                let closed = open.close().await;
+                                result.and_then(|value| closed.map(|()| value))
                             }
                             Access::Served(client) => {
                                 self.client_for(client, key.as_ref()).await?.call::<api::$name>(input).await
