@@ -1,11 +1,17 @@
-//! A request from anywhere: its signature check and the reading of its body never panic, an unsigned request never
-//! passes, and an input that was read is written and read again as the same.
+//! A request from anywhere, through the whole pipeline: nothing panics, a forged signature never holds, an input that
+//! was read is written and read again as the same, and whatever an authenticated caller sends, the answer is a result
+//! or a refusal, never an internal error, and on record.
 #![no_main]
 
-use std::sync::LazyLock;
+use std::cell::RefCell;
+use std::sync::{Arc, LazyLock};
 
 use bulla_api::{Service, wire};
+use bulla_audit::MemorySink;
+use bulla_crypto::{RootKey, SeededRng};
+use bulla_engine::{Authenticated, Engine, EngineOptions, EngineParts, NewStore, RequestMeta, SimClock, Via};
 use bulla_sigv4::{Instant, Request, SigningKey, VerifyPolicy, parse_authorization, verify, verify_unknown};
+use bulla_store::SimDisk;
 use libfuzzer_sys::fuzz_target;
 
 static SIGNING_KEY: LazyLock<SigningKey> = LazyLock::new(|| {
@@ -15,6 +21,7 @@ static SIGNING_KEY: LazyLock<SigningKey> = LazyLock::new(|| {
 
 /// 2026-11-23T12:00:00Z, the date of the seeds.
 const NOW: Instant = Instant::from_seconds(1_795_435_200);
+const NOW_MS: u64 = 1_795_435_200_000;
 const POLICY: VerifyPolicy<'static> = VerifyPolicy { regions: &["us-east-1"], services: &["kms", "sts"] };
 
 macro_rules! read_inputs {
@@ -67,7 +74,83 @@ fuzz_target!(|data: &[u8]| {
     let target = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("x-amz-target"));
     let target = target.and_then(|(_, value)| std::str::from_utf8(value).ok()).unwrap_or_default();
     read_input(target.strip_prefix("TrentService.").unwrap_or(target), body);
+    SERVICE.with_borrow_mut(|service| {
+        let service = service.get_or_insert_with(Running::new);
+        service.answer(&request, target, body);
+        service.answered += 1;
+        // What it made is forgotten now and then, so that memory and limits don't fill up.
+        if service.answered == 2000 {
+            *service = Running::new();
+        }
+    });
 });
+
+thread_local! {
+    static SERVICE: RefCell<Option<Running>> = const { RefCell::new(None) };
+}
+
+/// An engine on a simulated disk, with one key that the seeds name, and a caller who is root.
+struct Running {
+    runtime: tokio::runtime::Runtime,
+    engine: Engine,
+    caller: Authenticated,
+    sink: Arc<MemorySink>,
+    answered: u32,
+}
+
+impl Running {
+    fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let sink = Arc::new(MemorySink::new());
+        let disk = SimDisk::new(1);
+        disk.set_yields_max(0);
+        let parts = EngineParts {
+            store: Arc::new(disk.open()),
+            root: RootKey::generate(&SeededRng::new(7)).expect("a slot"),
+            clock: Arc::new(SimClock::at(NOW_MS)),
+            rng: Arc::new(SeededRng::new(8)),
+            audit: Arc::clone(&sink) as _,
+            options: EngineOptions::default(),
+        };
+        let new = NewStore {
+            account: Some("111122223333".parse().expect("an account")),
+            regions: vec!["us-east-1".parse().expect("a region")],
+            passphrase: None,
+        };
+        let (engine, caller) = runtime.block_on(async {
+            let engine = Engine::create(parts, new).await.expect("a store");
+            let caller = engine.local_caller(None, None, Via::Embedded).await.expect("its root");
+            let meta = || RequestMeta::local(engine.new_request_id(), "fuzz");
+            let made = engine
+                .dispatch(Ok(caller.clone()), meta(), "TrentService.CreateKey", &mut b"{}".to_owned())
+                .await;
+            let made = String::from_utf8(made.into_body().to_vec()).expect("JSON");
+            let id = made.split_once("\"KeyId\":\"").expect("a key").1.get(..36).expect("an id").to_owned();
+            let mut alias = format!(r#"{{"AliasName":"alias/a","TargetKeyId":"{id}"}}"#).into_bytes();
+            let answer =
+                engine.dispatch(Ok(caller.clone()), meta(), "TrentService.CreateAlias", &mut alias).await;
+            assert_eq!(answer.status(), 200);
+            (engine, caller)
+        });
+        Self { runtime, engine, caller, sink, answered: 0 }
+    }
+
+    fn answer(&self, request: &Request<'_>, target: &str, body: &[u8]) {
+        let meta = || RequestMeta::local(self.engine.new_request_id(), "fuzz");
+        self.runtime.block_on(async {
+            let forged = self.engine.authenticate(request).await;
+            assert!(forged.is_err(), "a forged request is authenticated");
+            let refused = self.engine.dispatch(forged, meta(), target, &mut body.to_vec()).await;
+            assert_eq!(refused.status() / 100, 4, "to no one: {}", refused.status());
+            let answer =
+                self.engine.dispatch(Ok(self.caller.clone()), meta(), target, &mut body.to_vec()).await;
+            let status = answer.status();
+            assert!(status == 200 || status / 100 == 4, "answered {status}: {:?}", answer.error_type());
+            self.engine.tick().await;
+            assert!(!self.sink.take().is_empty(), "answered without a record");
+        });
+    }
+}
 
 fn split_once<'d>(data: &'d [u8], separator: &[u8]) -> Option<(&'d [u8], &'d [u8])> {
     let at = data.windows(separator.len()).position(|window| window == separator)?;
