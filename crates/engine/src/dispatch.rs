@@ -25,7 +25,15 @@ type OutcomeFuture<'a> = Pin<Box<dyn Future<Output = Recorded<WipedBuffer>> + Se
 enum Route<'t> {
     Operation(&'static Row),
     Admin(&'t str),
-    Unknown { service: Service, name: &'t str },
+    /// AWS has it, this version doesn't.
+    Unsupported {
+        service: Service,
+        name: &'t str,
+    },
+    Unknown {
+        service: Service,
+        name: &'t str,
+    },
 }
 
 impl Core {
@@ -50,7 +58,9 @@ impl Core {
         let (operation, event) = match route {
             Route::Operation(row) => (Some(row), Event::Operation(row)),
             Route::Admin(name) => (None, Event::Admin { name, changes: crate::admin::changes(name) }),
-            Route::Unknown { service, name } => (None, Event::Unknown { service, name }),
+            Route::Unsupported { service, name } | Route::Unknown { service, name } => {
+                (None, Event::Unknown { service, name })
+            }
         };
         let outcome = match caller {
             Err(failure) => {
@@ -68,7 +78,7 @@ impl Core {
                             self.run_json(row, caller, trail, body).await
                         }
                         Route::Operation(row) => self.run_query(row, caller, trail, &meta).await,
-                        Route::Unknown { .. } => {
+                        Route::Unsupported { .. } | Route::Unknown { .. } => {
                             let fault = Fault::bug("what is not there was admitted");
                             trail.record(self, Err(fault)).await
                         }
@@ -94,12 +104,10 @@ impl Core {
             },
             Route::Admin(_) if caller.via() != Via::Network => Ok(()),
             Route::Admin(_) => Err(Fault::answer(ErrorCode::UnknownOperationException, "")),
-            Route::Unknown { service, name } if model::operation(*service, name).is_some() => {
-                Err(Fault::answer(
-                    ErrorCode::UnsupportedOperationException,
-                    format!("{name} is not supported by this version of the service."),
-                ))
-            }
+            Route::Unsupported { name, .. } => Err(Fault::answer(
+                ErrorCode::UnsupportedOperationException,
+                format!("{name} is not supported by this version of the service."),
+            )),
             Route::Unknown { .. } => Err(Fault::answer(ErrorCode::UnknownOperationException, "")),
         }
     }
@@ -164,6 +172,7 @@ fn route(target: &str) -> Route<'_> {
 fn known_or_not(service: Service, name: &str) -> Route<'_> {
     match row(service, name) {
         Some(row) => Route::Operation(row),
+        None if model::operation(service, name).is_some() => Route::Unsupported { service, name },
         None => Route::Unknown { service, name },
     }
 }
