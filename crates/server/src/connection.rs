@@ -83,7 +83,7 @@ pub(crate) async fn serve<R: Respond>(
                 }
                 () = &mut cut => return,
                 _ = tick.tick() => {
-                    if watch.overdue(&told.pace, limits, place.registry().is_crowded()) {
+                    if watch.overdue(&told.pace, limits, place.is_crowded()) {
                         metrics.timed_out();
                         return;
                     }

@@ -4,7 +4,7 @@ use crate::config::Limits;
 use crate::connection::{Respond, serve};
 use crate::error::ServerError;
 use crate::metrics::Metrics;
-use crate::registry::{Place, Registry};
+use crate::registry::{Place, Registry, Slots};
 use crate::stream::Stream;
 use crate::tls::Tls;
 use rustix::io::Errno;
@@ -71,11 +71,12 @@ pub(crate) fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Ser
 pub(crate) async fn accept_tcp<R: Respond>(
     listener: TcpListener,
     shared: Arc<Shared>,
+    slots: Slots,
     tls: Option<Arc<Tls>>,
     responder: Arc<R>,
     mut stop: watch::Receiver<bool>,
 ) {
-    while let Some(((stream, address), place)) = next(&listener, &shared, &mut stop).await {
+    while let Some(((stream, address), place)) = next(&listener, &shared, &slots, &mut stop).await {
         // Answers are written whole: there is nothing to gather further bytes for.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection was gone before it was served");
@@ -101,11 +102,12 @@ pub(crate) async fn accept_tcp<R: Respond>(
 pub(crate) async fn accept_local<R: Respond>(
     listener: UnixListener,
     shared: Arc<Shared>,
+    slots: Slots,
     responder: Arc<R>,
     mut stop: watch::Receiver<bool>,
 ) {
     let own_uid = rustix::process::geteuid().as_raw();
-    while let Some(((stream, _), place)) = next(&listener, &shared, &mut stop).await {
+    while let Some(((stream, _), place)) = next(&listener, &shared, &slots, &mut stop).await {
         match stream.peer_cred().map(|credentials| credentials.uid()) {
             Ok(uid) if may_administer(uid, own_uid) => {
                 let peer = Arc::new(Peer { origin: Origin::Local { uid }, tls: None });
@@ -203,13 +205,14 @@ impl Source for UnixListener {
 async fn next<S: Source>(
     source: &S,
     shared: &Shared,
+    slots: &Slots,
     stop: &mut watch::Receiver<bool>,
 ) -> Option<(S::Accepted, Place)> {
     let next = async {
-        let slot = shared.registry.slot().await?;
+        let slot = slots.one().await?;
         loop {
             match source.accept().await {
-                Ok(accepted) => return Some((accepted, shared.registry.enter(slot))),
+                Ok(accepted) => return Some((accepted, shared.registry.enter(slots, slot))),
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     shared.metrics.accept_failed();

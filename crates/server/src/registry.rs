@@ -9,7 +9,6 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// All open connections of a server.
 pub(crate) struct Registry {
-    slots: Arc<Semaphore>,
     open: Mutex<Open>,
     /// Fires when the last connection is gone.
     emptied: Notify,
@@ -33,36 +32,37 @@ pub(crate) struct Told {
     pub(crate) cut: Notify,
 }
 
+/// How many connections some listeners may have together. The admin ones have slots of their own, so that
+/// callers who fill the house don't lock the operator out.
+#[derive(Clone)]
+pub(crate) struct Slots(Arc<Semaphore>);
+
 /// A place among the open connections, given back on drop.
 pub(crate) struct Place {
     id: u64,
     registry: Arc<Registry>,
     pub(crate) told: Arc<Told>,
+    slots: Slots,
     _slot: OwnedSemaphorePermit,
 }
 
-impl Registry {
-    pub(crate) fn new(connections_max: usize, metrics: Arc<Metrics>) -> Self {
-        Self {
-            slots: Arc::new(Semaphore::new(connections_max.clamp(1, Semaphore::MAX_PERMITS))),
-            open: Mutex::default(),
-            emptied: Notify::new(),
-            closing: AtomicBool::new(false),
-            metrics,
-        }
+impl Slots {
+    pub(crate) fn new(connections_max: usize) -> Self {
+        Self(Arc::new(Semaphore::new(connections_max.clamp(1, Semaphore::MAX_PERMITS))))
     }
 
     /// Waits until there is room for one more connection; `None` never comes while the server runs.
-    pub(crate) async fn slot(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.slots).acquire_owned().await.ok()
+    pub(crate) async fn one(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0).acquire_owned().await.ok()
+    }
+}
+
+impl Registry {
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
+        Self { open: Mutex::default(), emptied: Notify::new(), closing: AtomicBool::new(false), metrics }
     }
 
-    /// Whether there is no room for a further connection.
-    pub(crate) fn is_crowded(&self) -> bool {
-        self.slots.available_permits() == 0
-    }
-
-    pub(crate) fn enter(self: &Arc<Self>, slot: OwnedSemaphorePermit) -> Place {
+    pub(crate) fn enter(self: &Arc<Self>, slots: &Slots, slot: OwnedSemaphorePermit) -> Place {
         let told = Arc::new(Told { pace: Arc::default(), end: Notify::new(), cut: Notify::new() });
         let id = {
             let mut open = self.lock();
@@ -76,7 +76,7 @@ impl Registry {
             told.end.notify_one();
         }
         self.metrics.connection_opened();
-        Place { id, registry: Arc::clone(self), told, _slot: slot }
+        Place { id, registry: Arc::clone(self), told, slots: slots.clone(), _slot: slot }
     }
 
     /// Tells all connections to end: those between requests at once, the others after their answer.
@@ -124,8 +124,8 @@ impl Drop for Place {
 }
 
 impl Place {
-    /// The server-wide registry.
-    pub(crate) fn registry(&self) -> &Registry {
-        &self.registry
+    /// Whether there is no room for a further connection beside this one.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.slots.0.available_permits() == 0
     }
 }

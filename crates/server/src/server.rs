@@ -11,7 +11,7 @@ use crate::health::Health;
 use crate::listener::{Shared, accept_local, accept_tcp, bind};
 use crate::metrics::Metrics;
 use crate::notify::{State, notify};
-use crate::registry::Registry;
+use crate::registry::{Registry, Slots};
 use crate::tls::{Tls, WallClock};
 use bulla_engine::Engine;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -52,9 +52,10 @@ impl Server {
     pub async fn start(mut config: ServerConfig, engine: Arc<Engine>) -> Result<RunningServer, ServerError> {
         config.check()?;
         let metrics = Arc::new(Metrics::new());
-        let registry = Registry::new(connections_max(config.limits.connections), Arc::clone(&metrics));
+        let slots = Slots::new(connections_max(config.limits.connections));
+        let admin_slots = Slots::new(ADMIN_CONNECTIONS_MAX);
         let shared = Arc::new(Shared {
-            registry: Arc::new(registry),
+            registry: Arc::new(Registry::new(Arc::clone(&metrics))),
             limits: Arc::new(config.limits.clone()),
             metrics: Arc::clone(&metrics),
         });
@@ -80,17 +81,30 @@ impl Server {
             socket.set_nonblocking(true).map_err(ServerError::Start)?;
             let socket = UnixListener::from_std(socket).map_err(ServerError::Start)?;
             let responder = Arc::new(AdminFront(Arc::clone(&front)));
-            tasks.push(tokio::spawn(accept_local(socket, Arc::clone(&shared), responder, stopped.clone())));
+            tasks.push(tokio::spawn(accept_local(
+                socket,
+                Arc::clone(&shared),
+                admin_slots.clone(),
+                responder,
+                stopped.clone(),
+            )));
         }
         if let Some((listener, _)) = admin_listener {
             let health = Arc::new(Health::new(Arc::clone(&engine), Arc::clone(&metrics)));
             let (shared, tls) = (Arc::clone(&shared), tls.clone());
-            tasks.push(tokio::spawn(accept_tcp(listener, shared, tls, health, stopped.clone())));
+            tasks.push(tokio::spawn(accept_tcp(listener, shared, admin_slots, tls, health, stopped.clone())));
         }
         let responder = Arc::new(PublicFront(front));
         for (listener, _) in listeners {
             let (shared, tls, responder) = (Arc::clone(&shared), tls.clone(), Arc::clone(&responder));
-            tasks.push(tokio::spawn(accept_tcp(listener, shared, tls, responder, stopped.clone())));
+            tasks.push(tokio::spawn(accept_tcp(
+                listener,
+                shared,
+                slots.clone(),
+                tls,
+                responder,
+                stopped.clone(),
+            )));
         }
         if let Some(tls) = &tls {
             tasks.push(tokio::spawn(watch_certificates(Arc::clone(tls), Arc::clone(&shared), stopped)));
@@ -178,6 +192,8 @@ impl RunningServer {
     }
 }
 
+/// Connections of the admin socket and the admin listener together.
+const ADMIN_CONNECTIONS_MAX: usize = 64;
 /// How long connections that are cut take to notice.
 const CUT_WITHIN: Duration = Duration::from_secs(1);
 /// The signals that a server knows, caught from its start on.

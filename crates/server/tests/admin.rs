@@ -21,9 +21,11 @@ async fn the_socket_serves_as_root_of_the_first_account_without_a_signature() {
     assert_eq!(reply.status(), 200, "{}", reply.text());
     let arn = reply.json()["KeyMetadata"]["Arn"].as_str().unwrap().to_owned();
     assert!(arn.starts_with("arn:aws:kms:us-east-1:111122223333:key/"), "{arn}");
-    let uid = rustix::process::geteuid().as_raw();
+    // A call that changes nothing is in the log before it is answered.
+    assert_eq!(client.call(&unsigned("TrentService.ListKeys", "", "{}")).await.status(), 200);
+    let peer = format!("\"peerUid\":{}", rustix::process::geteuid().as_raw());
     let audited = fixture.service.audit.lines().join("\n");
-    assert!(audited.contains(&format!("uid={uid}")) || audited.contains(&format!("{uid}")), "{audited}");
+    assert!(audited.contains(&peer), "{peer} is not in {audited}");
 
     let elsewhere = "x-bulla-region: eu-central-1\r\n";
     let reply = client.call(&unsigned("TrentService.CreateKey", elsewhere, "{}")).await;

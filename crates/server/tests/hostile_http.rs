@@ -4,8 +4,9 @@
 
 mod common;
 
-use common::Fixture;
+use common::{Client, Fixture};
 use std::time::Duration;
+use tokio::net::TcpStream;
 
 async fn still_serves(fixture: &Fixture) {
     let request = fixture.signed("GenerateRandom", "{\"NumberOfBytes\":16}");
@@ -118,6 +119,20 @@ async fn a_full_house_sheds_idle_connections_and_lets_new_ones_in() {
         idlers.push(fixture.connect().await);
     }
     still_serves(&fixture).await;
+}
+
+#[tokio::test]
+async fn callers_who_fill_the_house_do_not_lock_the_operator_out() {
+    let fixture = Fixture::with_limits(|limits| limits.connections = 3).await;
+    let mut busy = Vec::new();
+    for _ in 0..3 {
+        let mut client = fixture.connect().await;
+        client.send(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{").await;
+        busy.push(client);
+    }
+    let stream = TcpStream::connect(fixture.server.admin_address().unwrap()).await.unwrap();
+    let reply = Client::new(stream).call(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert_eq!(reply.status(), 200);
 }
 
 #[tokio::test]

@@ -69,8 +69,13 @@ async fn a_request_under_way_is_finished_and_no_other_is_begun() {
     let Fixture { server, directory, service } = fixture;
     let address = server.addresses()[0];
     let stopping = tokio::spawn(server.shutdown());
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    assert!(TcpStream::connect(address).await.is_err(), "the listener is closed");
+    timeout(common::PATIENCE, async {
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .expect("the listener stayed open");
     assert!(!stopping.is_finished(), "the request was not waited for");
     let reply = client.call(late).await;
     assert_eq!(reply.status(), 200);
