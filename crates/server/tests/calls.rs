@@ -4,6 +4,7 @@
 mod common;
 
 use common::{Fixture, Unsigned};
+use tokio::io::AsyncWriteExt;
 
 const RANDOM: &str = "{\"NumberOfBytes\":16}";
 
@@ -35,6 +36,16 @@ async fn one_connection_serves_many_requests_pipelined_or_not() {
         ids.insert(reply.header("X-Amzn-Requestid").unwrap().to_owned());
     }
     assert_eq!(ids.len(), 10);
+}
+
+#[tokio::test]
+async fn a_client_that_has_said_all_is_answered_and_then_let_go() {
+    let fixture = Fixture::start().await;
+    let mut client = fixture.connect().await;
+    client.send(&fixture.signed("GenerateRandom", RANDOM)).await;
+    client.stream.shutdown().await.unwrap();
+    assert_eq!(client.reply().await.status(), 200);
+    assert!(client.closed().await.is_empty());
 }
 
 #[tokio::test]
