@@ -144,12 +144,13 @@ pub enum KmsError {
         /// Which KMS was meant, and which setting chose it, for people.
         kms: String,
     },
-    /// The embedded store failed: damaged, locked, or its root key is missing or wrong.
+    /// Something of this machine failed before a KMS could be asked: the embedded store (damaged, locked, its root key
+    /// missing or wrong), or a file that the configuration names.
     #[error("{0}")]
     Store(LocalFailure),
 }
 
-/// Why the embedded store could not be used.
+/// Why this machine's own part could not be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct LocalFailure {

@@ -21,6 +21,7 @@ use bulla_api::{ApiError, CallFuture, ErrorCode, Kms, KmsError};
 use super::choice::Remote;
 use super::convert::{self, Converted, Incomplete};
 use super::trust;
+use crate::opening::failed;
 
 /// So long a connection may take to be made. Within `--kms-wait` it is tried again.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -70,7 +71,7 @@ impl RemoteKms {
             None => format!("AWS KMS ({})", to.because),
         };
         let http = trust::https_client(&to.ca_files)
-            .map_err(|cause| KmsError::Credentials { cause, kms: place.clone() })?;
+            .map_err(|cause| KmsError::Store(failed(format!("{cause} (for {place}); check the path"))))?;
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http)
             .retry_config(retries(wait))
