@@ -1,12 +1,13 @@
 //! A log in one file.
 
+use crate::log_file::LogFile;
 use crate::record::Entry;
 use crate::sink::{AuditSink, Recorded, RelayMark};
 use crate::tail::read_tail;
 use crate::writer::{Batch, Job, Shared, Writer, run_syncer, run_writer, write_unless_written};
-use std::fs::{File, TryLockError};
+use std::fs::{File, Metadata, TryLockError};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -43,6 +44,9 @@ pub enum OpenError {
 
 /// Writes records to a file that only ever grows, one JSON object a line, each tied to the one before by its hash.
 ///
+/// The file stays where it is: while its path leads to another file or to none, every call fails, and works again once
+/// the file is put back.
+///
 /// One process at a time: the file is locked while the sink lives. Two threads do the work; dropping the sink writes
 /// what was submitted, syncs, and ends them.
 pub struct FileSink {
@@ -64,6 +68,10 @@ impl FileSink {
     /// [`OpenError`].
     pub fn open(path: &Path, policy: SyncPolicy) -> Result<Self, OpenError> {
         let unusable = |cause| OpenError::Unusable { path: path.to_owned(), cause };
+        // Before it is opened, which would wait or have effects where it is no file.
+        if let Ok(found) = path.symlink_metadata() {
+            refuse_what_is_no_file(&found).map_err(unusable)?;
+        }
         let file = File::options()
             .read(true)
             .append(true)
@@ -72,6 +80,8 @@ impl FileSink {
             .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
             .open(path)
             .map_err(unusable)?;
+        let opened = file.metadata().map_err(unusable)?;
+        refuse_what_is_no_file(&opened).map_err(unusable)?;
         lock(&file).map_err(|error| match error {
             TryLockError::WouldBlock => OpenError::Busy { path: path.to_owned() },
             TryLockError::Error(cause) => unusable(cause),
@@ -86,6 +96,7 @@ impl FileSink {
         }
         let shared = Arc::new(Shared::default());
         let syncer_file = file.try_clone().map_err(unusable)?;
+        let file = LogFile::new(path, file, &opened);
         let writer = Writer::new(Arc::clone(&shared), file, tail, policy == SyncPolicy::Always);
         let writer = Arc::new(Mutex::new(writer));
         let mut sink =
@@ -129,6 +140,20 @@ impl Drop for Waiting<'_> {
             self.shared.wake_thread();
         }
     }
+}
+
+/// Says what stands in the log's place, if it is nothing that keeps what is written to it.
+fn refuse_what_is_no_file(found: &Metadata) -> io::Result<()> {
+    let kind = found.file_type();
+    let what = match () {
+        () if kind.is_dir() => "a directory",
+        () if kind.is_fifo() => "a named pipe",
+        () if kind.is_socket() => "a socket",
+        () if kind.is_symlink() => "a symbolic link",
+        () if kind.is_block_device() => "a block device",
+        () => return Ok(()),
+    };
+    Err(io::Error::other(format!("it is {what}, not a regular file")))
 }
 
 fn lock(file: &File) -> Result<(), TryLockError> {

@@ -9,6 +9,7 @@
 
 mod chain;
 mod file;
+mod log_file;
 mod memory;
 mod record;
 mod sink;

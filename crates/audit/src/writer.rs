@@ -7,6 +7,7 @@
 //! brings to the disk what was written without.
 
 use crate::chain::{ChainEnd, read_line, recovery_entry};
+use crate::log_file::LogFile;
 use crate::record::Entry;
 use crate::sink::{AuditError, RelayMark, not_yet_relayed};
 use crate::tail::Tail;
@@ -181,7 +182,7 @@ pub(crate) struct Writer {
     /// Kept for their allocations; empty between batches.
     jobs: Vec<Job>,
     buffer: Vec<u8>,
-    file: File,
+    file: LogFile,
     end: ChainEnd,
     /// What stands after the last whole line.
     torn: Vec<u8>,
@@ -189,7 +190,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(shared: Arc<Shared>, file: File, tail: Tail, sync_every_batch: bool) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, file: LogFile, tail: Tail, sync_every_batch: bool) -> Self {
         let (jobs, buffer) = (Vec::new(), Vec::new());
         Self { shared, jobs, buffer, file, end: tail.end, torn: tail.torn, sync_every_batch }
     }
@@ -212,6 +213,7 @@ impl Writer {
         if let Some(failure) = self.shared.disk_failure() {
             return Err(failure);
         }
+        self.file.check_place().map_err(AuditError::Failed)?;
         buffer.clear();
         let mut end = self.end.clone();
         // After each line: where it ends in the buffer, and the chain's end.
@@ -244,14 +246,14 @@ impl Writer {
                 Job::Sync => sync = true,
             }
         }
-        let (written, outcome) = write_counting(&mut self.file, buffer);
+        let (written, outcome) = write_counting(self.file.file(), buffer);
         self.account(buffer.get(..written).unwrap_or_default(), &lines);
         if let Err(error) = outcome {
             tracing::error!(%error, "the audit log could not be written");
             return Err(AuditError::Failed(error.to_string()));
         }
         if sync {
-            self.file.sync_data().map_err(|error| self.shared.fail_disk(&error))?;
+            self.file.file().sync_data().map_err(|error| self.shared.fail_disk(&error))?;
         } else if written > 0 {
             self.shared.mark_dirty();
         }
@@ -312,7 +314,7 @@ pub(crate) fn run_writer(shared: &Shared, writer: &Mutex<Writer>) {
     while shared.wait_for_jobs() {
         locked(writer).write_next();
     }
-    if let Err(error) = locked(writer).file.sync_data() {
+    if let Err(error) = locked(writer).file.file().sync_data() {
         let _ = shared.fail_disk(&error);
     }
     shared.close_disk();
@@ -366,7 +368,8 @@ mod tests {
         let cut = lines[0].0 + 20;
         file.write_all(&buffer[..cut]).unwrap();
         let tail = Tail { end: ChainEnd::default(), torn: Vec::new() };
-        let mut writer = Writer::new(Arc::default(), file.try_clone().unwrap(), tail, true);
+        let log = LogFile::new(&path, file.try_clone().unwrap(), &file.metadata().unwrap());
+        let mut writer = Writer::new(Arc::default(), log, tail, true);
         writer.account(&buffer[..cut], &lines);
         assert_eq!(writer.torn.len(), 20);
         writer.write_batch(&mut vec![Job::Record(entry)], &mut Vec::new()).unwrap();

@@ -249,6 +249,46 @@ fn one_process_at_a_time_writes_the_log() {
 }
 
 #[test]
+fn a_log_that_is_removed_or_replaced_takes_no_records_until_it_is_put_back() {
+    let (directory, path) = log();
+    for policy in [SyncPolicy::WithinASecond, SyncPolicy::Always] {
+        let _ = fs::remove_file(&path);
+        let sink = FileSink::open(&path, policy).unwrap();
+        runtime().block_on(async {
+            sink.record(entry(1)).await.unwrap();
+            let aside = directory.path().join("aside");
+            fs::rename(&path, &aside).unwrap();
+            for _ in 0..2 {
+                let removed = sink.record(entry(2)).await.unwrap_err().to_string();
+                assert!(removed.contains("removed or moved"), "{removed}");
+            }
+            sink.sync().await.unwrap_err();
+            sink.relay(vec![(mark(1), entry(3))]).await.unwrap_err();
+            fs::write(&path, "").unwrap();
+            let replaced = sink.record(entry(2)).await.unwrap_err().to_string();
+            assert!(replaced.contains("another file"), "{replaced}");
+            fs::rename(&aside, &path).unwrap();
+            sink.record(entry(4)).await.unwrap();
+            sink.sync().await.unwrap();
+        });
+        assert_eq!(numbers(&path), [1, 4]);
+        intact(&path);
+    }
+}
+
+#[test]
+fn what_is_no_file_is_named_and_never_waited_for() {
+    let (directory, path) = log();
+    let refusal = |path: &Path| FileSink::open(path, SyncPolicy::WithinASecond).err().unwrap().to_string();
+    assert!(refusal(directory.path()).ends_with("it is a directory, not a regular file"));
+    let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+    assert!(made.success());
+    let said = refusal(&path);
+    assert!(said.ends_with("it is a named pipe, not a regular file"), "{said}");
+    assert!(!said.contains('\n'));
+}
+
+#[test]
 fn a_full_disk_is_an_error_for_everyone_who_waits() {
     // A device that is always full stands for the disk.
     let sink = FileSink::open(Path::new("/dev/full"), SyncPolicy::WithinASecond);
