@@ -281,12 +281,12 @@ impl Engine {
         self.0.status()
     }
 
-    /// Whether requests can be answered: the store can be read, and the audit log written to the disk.
+    /// Whether requests can be answered: the store can be read, its files are where they were opened, and the audit log written to the disk.
     ///
     /// # Errors
     /// What is wrong, for a health check.
     pub async fn ready(&self) -> Result<(), String> {
-        self.0.vault.store().revision().await.map_err(|error| error.to_string())?;
+        self.0.vault.store().ready().await.map_err(|error| error.to_string())?;
         self.0.audit.sync().await.map_err(|error| error.to_string())
     }
 

@@ -53,6 +53,15 @@ pub trait Store: Send + Sync {
     /// The revision of the last commit, 0 when there was none. Cheap: for noticing others' changes.
     fn revision(&self) -> StoreFuture<'_, u64>;
 
+    /// Whether commits can be made durable where the next opening finds them: the files are those that were opened. As
+    /// [`Store::revision`] for a store without files.
+    ///
+    /// # Errors
+    /// [`StoreError::Astray`], and those of a read.
+    fn ready(&self) -> StoreFuture<'_, ()> {
+        Box::pin(async move { self.revision().await.map(drop) })
+    }
+
     /// Makes what was deleted or overwritten so far unreadable in the store's own files, where the engine below
     /// can. Commits with [`Commit::purge`] do it themselves.
     fn purge(&self) -> StoreFuture<'_, ()>;
@@ -232,6 +241,12 @@ pub enum StoreError {
     /// The disk is full. Nothing was changed.
     #[error("no space left for the store; free some and try again")]
     Full,
+    /// A file of the store was removed, moved or replaced while the store was open. Nothing was changed, for nobody
+    /// would find it.
+    #[error(
+        "the store's file was removed or replaced while in use; put it back, or restore a backup and restart"
+    )]
+    Astray,
     /// The store may not be written. Nothing was changed.
     #[error("the store can't be written; check its owner, mode and file system")]
     ReadOnly,

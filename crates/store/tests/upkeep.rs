@@ -5,7 +5,8 @@ use bulla_crypto::barrier::RootKey;
 use bulla_crypto::{LockedKey, Rng, SeededRng, SystemRng};
 use bulla_store::{
     DataDir, DataDirError, Existing, Fields, OpenError, Path, RecoveryForm, StoreError, StoreParams,
-    UpkeepError, Vault, backup, check, create_store, export_recovery_key, names, open_store, restore,
+    UpkeepError, Vault, VaultError, backup, check, create_store, export_recovery_key, names, open_store,
+    restore,
 };
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -206,6 +207,29 @@ async fn a_check_names_the_records_that_are_not_authentic() {
     let other = RootKey::generate(&SeededRng::new(6)).unwrap();
     let wrong = check(&made.directory, &other, rng()).await;
     assert!(matches!(wrong, Err(UpkeepError::Open(OpenError::WrongRootKey { .. }))));
+}
+
+#[tokio::test]
+async fn a_store_that_is_moved_away_takes_no_commits_until_it_is_put_back() {
+    let (made, vault) = made().await;
+    put(&vault, 1).await;
+    for name in ["store.db", "store.db-wal"] {
+        let (file, aside) = (made.directory.file(name), made.directory.file("aside"));
+        fs::rename(&file, &aside).unwrap();
+        for replaced in [false, true] {
+            if replaced {
+                fs::write(&file, "another").unwrap();
+            }
+            assert_eq!(vault.store().ready().await, Err(StoreError::Astray), "{name}");
+            let mut transaction = vault.transaction();
+            transaction.put(path(2), &Fields::new()).unwrap();
+            assert_eq!(transaction.commit().await, Err(VaultError::Store(StoreError::Astray)), "{name}");
+        }
+        fs::rename(&aside, &file).unwrap();
+        vault.store().ready().await.unwrap();
+        put(&vault, 3).await;
+    }
+    assert!(vault.read(&path(2)).await.unwrap().is_none());
 }
 
 #[tokio::test]

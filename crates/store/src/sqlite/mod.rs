@@ -1,6 +1,7 @@
 //! The embedded store: SQLite on threads of its own.
 
 mod connection;
+mod place;
 mod queue;
 mod read;
 mod write;
@@ -14,6 +15,7 @@ use crate::store::{
     StoreFuture,
 };
 use connection::Settings;
+use place::Place;
 use queue::Queue;
 use rusqlite::Connection;
 use std::path as file;
@@ -29,6 +31,7 @@ use tokio::sync::oneshot;
 /// Several processes may have one database open; each notices the others' commits with its next read.
 pub struct SqliteStore {
     settings: Arc<Settings>,
+    place: Arc<Place>,
     reads: Arc<Queue<ReadJob>>,
     writes: Arc<Queue<write::Job>>,
     threads: Mutex<Threads>,
@@ -65,8 +68,11 @@ impl SqliteStore {
     ) -> Result<Self, StoreError> {
         let settings = Arc::new(Settings { path: path.to_owned(), dangerous });
         let first = settings.connect(mode)?;
+        let place =
+            if settings.dangerous.vfs.is_some() { Place::nowhere() } else { Place::note(&settings.path)? };
         Ok(Self {
             settings,
+            place: Arc::new(place),
             reads: Arc::new(Queue::default()),
             writes: Arc::new(Queue::default()),
             threads: Mutex::new(Threads { first: Some(first), ..Threads::default() }),
@@ -118,9 +124,11 @@ impl SqliteStore {
     fn start_writer(&self) -> Result<(), StoreError> {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         if threads.writer.is_none() {
+            // Each group of commits looks again: a connection to another file is never written to.
+            self.place.check()?;
             let connection = self.settings.connect(OpenMode::Existing)?;
-            let queue = Arc::clone(&self.writes);
-            threads.writer = Some(spawn("store-write", move || write::run(connection, &queue))?);
+            let (queue, place) = (Arc::clone(&self.writes), Arc::clone(&self.place));
+            threads.writer = Some(spawn("store-write", move || write::run(connection, &place, &queue))?);
         }
         Ok(())
     }
@@ -191,6 +199,13 @@ impl Store for SqliteStore {
 
     fn revision(&self) -> StoreFuture<'_, u64> {
         self.read(|connection| read::revision(connection))
+    }
+
+    fn ready(&self) -> StoreFuture<'_, ()> {
+        if let Err(error) = self.place.check() {
+            return refused(error);
+        }
+        self.read(|connection| read::revision(connection).map(drop))
     }
 
     fn purge(&self) -> StoreFuture<'_, ()> {

@@ -1,6 +1,7 @@
 //! Commits: those that wait together become durable with one sync, and are answered after it.
 
 use super::connection::{commit_failure, failure};
+use super::place::Place;
 use super::queue::Queue;
 use super::read;
 use crate::path::{Generation, Path};
@@ -24,7 +25,7 @@ const FEED_REVISIONS: u64 = 16_384;
 /// The feed is trimmed with every so many-th revision, not with each.
 const FEED_TRIM_EVERY: u64 = 256;
 
-pub(super) fn run(mut connection: Connection, queue: &Queue<Job>) {
+pub(super) fn run(mut connection: Connection, place: &Place, queue: &Queue<Job>) {
     loop {
         let jobs = queue.take(GROUP_MAX);
         if jobs.is_empty() {
@@ -38,7 +39,7 @@ pub(super) fn run(mut connection: Connection, queue: &Queue<Job>) {
                 Job::Purge(answer) => purges.push(answer),
             }
         }
-        let healthy = commits.is_empty() || group(&mut connection, commits);
+        let healthy = commits.is_empty() || group(&mut connection, place, commits);
         if !healthy {
             // After a failed sync the kernel may have dropped what it was to write; what it says from now on
             // about these pages proves nothing.
@@ -55,8 +56,8 @@ pub(super) fn run(mut connection: Connection, queue: &Queue<Job>) {
 }
 
 /// Does a group of commits in one transaction. False when the connection can't be trusted any more.
-fn group(connection: &mut Connection, commits: Vec<(Commit, Answer<Committed>)>) -> bool {
-    let outcome = apply_all(connection, &commits);
+fn group(connection: &mut Connection, place: &Place, commits: Vec<(Commit, Answer<Committed>)>) -> bool {
+    let outcome = place.check().and_then(|()| apply_all(connection, &commits));
     match outcome {
         Ok(results) => {
             let wants_purge =
