@@ -31,6 +31,8 @@ use crate::exit::{Exit, Failure};
 const TEST_MLOCK: &str = "BULLA_TEST_MLOCK";
 
 fn main() -> ExitCode {
+    // Before anything is opened that could be taken for the caller's.
+    output::take_down_inherited();
     // Before anything secret can be in memory.
     if let Err(error) = bulla_crypto::harden_process() {
         return ended(&Failure::new(Exit::Failed, format!("{error}; nothing was done")));

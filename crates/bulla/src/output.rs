@@ -3,11 +3,13 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use bulla_envelope::Inherited;
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
@@ -111,39 +113,37 @@ fn open_special(path: &Path, meta: &std::fs::Metadata) -> Result<File, Failure> 
         .map_err(|error| Failure::io("cannot write", path.display(), &error))
 }
 
-/// The descriptor behind `/dev/fd/N` and its like, which is written where it stands.
-fn inherited(path: &Path) -> Result<Option<File>, Failure> {
-    let number = match path.to_str() {
-        Some("/dev/stdout") => "1",
-        Some("/dev/stderr") => "2",
-        Some(text) => match text.strip_prefix("/dev/fd/").or_else(|| text.strip_prefix("/proc/self/fd/")) {
-            Some(number) if number.bytes().all(|b| b.is_ascii_digit()) => number,
-            _ => return Ok(None),
-        },
-        None => return Ok(None),
-    };
-    let failed = |error: io::Error| Failure::io("cannot write", path.display(), &error);
-    match number {
-        "1" => io::stdout().as_fd().try_clone_to_owned().map(|fd| Some(File::from(fd))).map_err(failed),
-        "2" => io::stderr().as_fd().try_clone_to_owned().map(|fd| Some(File::from(fd))).map_err(failed),
-        _ => reopen(number).map(Some).map_err(failed),
-    }
+/// What [`take_down_inherited`] has found.
+static INHERITED: OnceLock<Inherited> = OnceLock::new();
+
+/// Remembers which descriptors the caller gave: the first thing that a process does, for what it opens itself is
+/// no target.
+pub(crate) fn take_down_inherited() {
+    INHERITED.get_or_init(Inherited::at_start);
 }
 
-/// Opens descriptor `number` anew; a regular file at the same position, or for appending.
-fn reopen(number: &str) -> io::Result<File> {
-    use std::io::Seek;
-    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{number}"))?;
-    let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-    let flags = field("flags:").and_then(|text| i32::from_str_radix(text, 8).ok()).unwrap_or(0);
-    let position = field("pos:").and_then(|text| text.parse().ok()).unwrap_or(0);
-    let append = flags & OFlags::APPEND.bits() as i32 != 0;
-    let mut file =
-        std::fs::OpenOptions::new().write(true).append(append).open(format!("/proc/self/fd/{number}"))?;
-    if !append && file.metadata()?.is_file() {
-        file.seek(io::SeekFrom::Start(position))?;
+/// The caller's descriptor that a path such as `/dev/fd/N` or `/dev/stdout` means, which is written where it stands.
+fn inherited(path: &Path) -> Result<Option<File>, Failure> {
+    let Some(number) = descriptor_of(path) else { return Ok(None) };
+    let given = INHERITED.get().map_or_else(|| Err(Errno::BADF.into()), |all| all.writable(number));
+    given.map(Some).map_err(|error| Failure::io("cannot write", path.display(), &error))
+}
+
+/// The number of this process's descriptor that a path leads to, by whatever links.
+fn descriptor_of(path: &Path) -> Option<RawFd> {
+    let own = std::fs::canonicalize("/proc/self").ok()?;
+    let mut path = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let directory = std::fs::canonicalize(parent.unwrap_or(Path::new("."))).ok()?;
+        // `/proc/PID/fd`, and `/proc/PID/task/TID/fd`, which is the same table.
+        if directory.ends_with("fd") && directory.starts_with(&own) {
+            // What is no number here is no file either.
+            return Some(path.file_name()?.to_str()?.parse().unwrap_or(-1));
+        }
+        path = directory.join(std::fs::read_link(&path).ok()?);
     }
-    Ok(file)
+    None
 }
 
 /// A file without its final name yet. Dropped before [`Fresh::commit`], nothing of it remains.

@@ -1,5 +1,9 @@
 //! Where bytes come from and go to: files by position, everything else in order.
 
+mod inherited;
+
+pub use inherited::Inherited;
+
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::FileExt;

@@ -1,0 +1,80 @@
+//! The descriptors that a process was started with, told apart from those that it opened itself.
+#![allow(unsafe_code, reason = "a descriptor that is known by number only; each block has its argument")]
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{BorrowedFd, RawFd};
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+/// Where Linux lists a process's open descriptors.
+const LIST: &str = "/proc/self/fd";
+/// Standard input, output and error, which are always open in a Rust program.
+const STANDARD: [RawFd; 3] = [0, 1, 2];
+
+/// The numbers of the descriptors that whoever started this process gave it.
+#[derive(Debug, Clone)]
+pub struct Inherited(Vec<RawFd>);
+
+impl Inherited {
+    /// Takes down what is open now: to be called before the program opens anything.
+    ///
+    /// Without `/proc` these are the three standard ones.
+    #[must_use]
+    pub fn at_start() -> Self {
+        let mut open: Vec<RawFd> = match std::fs::read_dir(LIST) {
+            Ok(entries) => {
+                entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+            }
+            Err(_) => STANDARD.to_vec(),
+        };
+        // The list itself was open, and now is not.
+        open.retain(|number| {
+            STANDARD.contains(number) || std::fs::symlink_metadata(format!("{LIST}/{number}")).is_ok()
+        });
+        Self(open)
+    }
+
+    /// A duplicate of descriptor `number`: with its position, and for appending when it is.
+    ///
+    /// # Errors
+    /// `EBADF` when it was not inherited, or is not open for writing.
+    pub fn writable(&self, number: RawFd) -> io::Result<File> {
+        if !self.0.contains(&number) {
+            return Err(Errno::BADF.into());
+        }
+        // SAFETY: it was open when the process began, before anything in it could own a descriptor, and nothing in it
+        // has taken ownership since. Were it closed nevertheless, both calls below answer EBADF.
+        let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
+        let flags = rustix::fs::fcntl_getfl(descriptor)?;
+        let written = flags.contains(OFlags::WRONLY) || flags.contains(OFlags::RDWR);
+        if !written || flags.contains(OFlags::PATH) {
+            return Err(Errno::BADF.into());
+        }
+        Ok(File::from(descriptor.try_clone_to_owned()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+
+    #[test]
+    fn only_what_was_open_for_writing_at_the_start_is_given() {
+        let mut given = tempfile::tempfile().unwrap();
+        let read_only = File::open("/dev/null").unwrap();
+        let inherited = Inherited::at_start();
+        given.write_all(b"before").unwrap();
+        inherited.writable(given.as_raw_fd()).unwrap().write_all(b" and after").unwrap();
+        given.write_all(b", in turn").unwrap();
+        assert_eq!(given.metadata().unwrap().len(), 25);
+        for refused in [read_only.as_raw_fd(), -1, RawFd::MAX] {
+            let error = inherited.writable(refused).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(Errno::BADF.raw_os_error()), "{refused}");
+        }
+    }
+}
