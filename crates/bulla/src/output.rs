@@ -24,34 +24,69 @@ const LINKS_MAX: usize = 40;
 
 /// How a target may be written.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct OutputRules {
+pub(crate) struct OutputRules<'a> {
     /// Replace an existing regular file.
     pub(crate) force: bool,
     /// Wait for the disk before success.
     pub(crate) sync: bool,
     /// Permission bits of a new file.
     pub(crate) mode: u32,
-    /// Device and inode of the input, which must never be the target.
-    pub(crate) input: Option<(u64, u64)>,
+    /// All inputs of the command, none of which may be the target.
+    pub(crate) inputs: &'a [FileId],
+}
+
+/// What makes a file or block device this one, by whatever name or descriptor it is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileId {
+    /// Device and inode.
+    File(u64, u64),
+    /// The device's own number.
+    Block(u64),
+}
+
+impl FileId {
+    /// None for what keeps nothing that could be overwritten.
+    fn of(meta: &std::fs::Metadata) -> Option<Self> {
+        if meta.is_file() {
+            Some(Self::File(meta.dev(), meta.ino()))
+        } else {
+            meta.file_type().is_block_device().then(|| Self::Block(meta.rdev()))
+        }
+    }
+
+    /// Those of a command's inputs. What can't be looked at is told when it is opened.
+    pub(crate) fn of_inputs<'p>(paths: impl IntoIterator<Item = &'p Path>) -> Vec<Self> {
+        let looked_at = paths.into_iter().filter_map(|path| {
+            let meta = if path == Path::new("-") {
+                File::from(io::stdin().as_fd().try_clone_to_owned().ok()?).metadata()
+            } else {
+                std::fs::metadata(path)
+            };
+            Self::of(&meta.ok()?)
+        });
+        looked_at.collect()
+    }
 }
 
 /// An opened target.
-pub(crate) enum Target {
+pub(crate) enum Target<'a> {
     /// A device, pipe, socket or inherited descriptor: written straight, in order.
     Stream(File),
     /// A regular file that gets its name when it is complete.
-    Fresh(Fresh),
+    Fresh(Fresh<'a>),
 }
 
 /// Opens a path for writing; `-` is standard output.
-pub(crate) fn open(path: &Path, rules: OutputRules) -> Result<Target, Failure> {
+pub(crate) fn open<'a>(path: &Path, rules: OutputRules<'a>) -> Result<Target<'a>, Failure> {
     if path == Path::new("-") {
-        let fd = io::stdout().as_fd().try_clone_to_owned();
-        return fd
-            .map(|fd| Target::Stream(File::from(fd)))
-            .map_err(|error| Failure::io("cannot write", "standard output", &error));
+        let failed = |error: io::Error| Failure::io("cannot write", "standard output", &error);
+        let file = File::from(io::stdout().as_fd().try_clone_to_owned().map_err(failed)?);
+        spare_inputs(&file.metadata().map_err(failed)?, "standard output", rules)?;
+        return Ok(Target::Stream(file));
     }
+    let failed = |error: io::Error| Failure::io("cannot write", path.display(), &error);
     if let Some(file) = inherited(path)? {
+        spare_inputs(&file.metadata().map_err(failed)?, path.display(), rules)?;
         return Ok(Target::Stream(file));
     }
     match std::fs::metadata(path) {
@@ -59,26 +94,38 @@ pub(crate) fn open(path: &Path, rules: OutputRules) -> Result<Target, Failure> {
             Exit::Failed,
             format!("cannot write `{}`: it is a directory; name a file with -o", path.display()),
         )),
-        Ok(meta) if !meta.is_file() => open_special(path, &meta).map(Target::Stream),
+        Ok(meta) if !meta.is_file() => {
+            spare_inputs(&meta, path.display(), rules)?;
+            open_special(path, &meta).map(Target::Stream)
+        }
         Ok(meta) => {
-            if rules.input == Some((meta.dev(), meta.ino())) {
-                return Err(Failure::usage(format!(
-                    "input and output are the same file, `{}`; name another with -o",
-                    path.display()
-                )));
-            }
+            spare_inputs(&meta, path.display(), rules)?;
             if !rules.force {
                 return Err(exists(path));
             }
             Fresh::open(path, rules).map(Target::Fresh)
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Fresh::open(path, rules).map(Target::Fresh),
-        Err(error) => Err(Failure::io("cannot write", path.display(), &error)),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Refuses a target that is an input: it would be gone before it was read, or with it.
+fn spare_inputs(
+    target: &std::fs::Metadata,
+    shown: impl std::fmt::Display,
+    rules: OutputRules<'_>,
+) -> Result<(), Failure> {
+    match FileId::of(target) {
+        Some(id) if rules.inputs.contains(&id) => Err(Failure::usage(format!(
+            "the input is the output, `{shown}`; nothing was written; name another with -o"
+        ))),
+        _ => Ok(()),
     }
 }
 
 /// Writes a whole small file by the same rules: it appears with its content or not at all.
-pub(crate) fn write_whole(path: &Path, rules: OutputRules, content: &[u8]) -> Result<(), Failure> {
+pub(crate) fn write_whole(path: &Path, rules: OutputRules<'_>, content: &[u8]) -> Result<(), Failure> {
     use std::io::Write;
     let failed = |error: io::Error| Failure::io("cannot write", path.display(), &error);
     match open(path, rules)? {
@@ -147,7 +194,7 @@ fn descriptor_of(path: &Path) -> Option<RawFd> {
 }
 
 /// A file without its final name yet. Dropped before [`Fresh::commit`], nothing of it remains.
-pub(crate) struct Fresh {
+pub(crate) struct Fresh<'a> {
     /// Open for reading and writing; empty at first.
     pub(crate) file: File,
     directory: OwnedFd,
@@ -155,11 +202,11 @@ pub(crate) struct Fresh {
     shown: PathBuf,
     /// Its name where the file system has no unnamed files.
     temporary: Option<OsString>,
-    rules: OutputRules,
+    rules: OutputRules<'a>,
 }
 
-impl Fresh {
-    fn open(path: &Path, rules: OutputRules) -> Result<Self, Failure> {
+impl<'a> Fresh<'a> {
+    fn open(path: &Path, rules: OutputRules<'a>) -> Result<Self, Failure> {
         let failed = |error: io::Error| Failure::io("cannot write", path.display(), &error);
         let target = follow_links(path).map_err(failed)?;
         let name = target.file_name().map(OsStr::to_owned).ok_or_else(|| {
@@ -237,7 +284,7 @@ impl Fresh {
     }
 }
 
-impl Drop for Fresh {
+impl Drop for Fresh<'_> {
     fn drop(&mut self) {
         if let Some(name) = &self.temporary {
             // Best effort: the next run in this directory removes what is left.
@@ -365,11 +412,6 @@ impl Source {
     pub(crate) fn mode(&self) -> u32 {
         if self.meta.is_file() { self.meta.mode() & 0o777 } else { MODE_PRIVATE }
     }
-
-    /// What makes this file this file.
-    pub(crate) fn identity(&self) -> Option<(u64, u64)> {
-        self.meta.is_file().then(|| (self.meta.dev(), self.meta.ino()))
-    }
 }
 
 #[cfg(test)]
@@ -379,9 +421,9 @@ mod tests {
     use std::io::Write;
     use std::os::unix::fs::PermissionsExt;
 
-    const RULES: OutputRules = OutputRules { force: false, sync: false, mode: 0o640, input: None };
+    const RULES: OutputRules<'_> = OutputRules { force: false, sync: false, mode: 0o640, inputs: &[] };
 
-    fn write(path: &Path, rules: OutputRules, text: &str) -> Result<(), Failure> {
+    fn write(path: &Path, rules: OutputRules<'_>, text: &str) -> Result<(), Failure> {
         write_whole(path, rules, text.as_bytes())
     }
 
@@ -440,9 +482,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x");
         std::fs::write(&path, "x").unwrap();
-        let source = Source::open(&path).unwrap();
-        let rules = OutputRules { force: true, input: source.identity(), ..RULES };
+        let other = dir.path().join("y");
+        std::fs::hard_link(&path, &other).unwrap();
+        let inputs = FileId::of_inputs([Path::new("nothing"), &path]);
+        let rules = OutputRules { force: true, inputs: &inputs, ..RULES };
         assert_eq!(open(&path, rules).err().unwrap().exit, Exit::Usage);
+        assert_eq!(open(&other, rules).err().unwrap().exit, Exit::Usage);
     }
 
     #[test]

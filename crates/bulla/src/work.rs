@@ -145,7 +145,7 @@ pub(crate) fn policy(work: &Work) -> Result<CommitmentPolicy, Failure> {
 
 /// Lets `run` write to a target, and gives a new file its name only when that succeeded.
 pub(crate) fn write_to(
-    target: Target,
+    target: Target<'_>,
     run: impl FnOnce(Output<'_>) -> Result<Summary, EnvelopeError>,
     failed: impl Fn(&EnvelopeError) -> Failure,
 ) -> Result<Summary, Failure> {

@@ -73,3 +73,33 @@ fn a_descriptor_that_is_given_is_written_in_turn_with_the_caller() {
     let ended = home.shell("\"$BULLA\" decrypt -o /dev/stderr m.sealed 2> g && cmp f g");
     assert_eq!(ended.code, 0, "{}", ended.err);
 }
+
+#[test]
+fn the_input_is_never_the_output() {
+    let home = sealed();
+    std::fs::hard_link(home.file("m.sealed"), home.file("hard")).unwrap();
+    std::os::unix::fs::symlink("m.sealed", home.file("soft")).unwrap();
+    home.write("n.sealed", home.read("m.sealed"));
+    for script in [
+        "exec \"$BULLA\" decrypt m.sealed -o - 1<> m.sealed",
+        "exec \"$BULLA\" decrypt m.sealed -o /dev/stdout 1<> m.sealed",
+        "exec \"$BULLA\" decrypt m.sealed -o - >> m.sealed",
+        "exec \"$BULLA\" decrypt hard -o - >> m.sealed",
+        "exec \"$BULLA\" decrypt -o /dev/fd/7 < soft 7>> m.sealed",
+        "exec \"$BULLA\" decrypt -o m.sealed --force < m.sealed",
+        "exec \"$BULLA\" decrypt m.sealed -o m.sealed --force",
+        "exec \"$BULLA\" decrypt m.sealed -o hard --force",
+        "exec \"$BULLA\" decrypt m.sealed -o soft --force",
+        "exec \"$BULLA\" decrypt m.sealed -o ./../\"${PWD##*/}\"/hard --force",
+        "exec \"$BULLA\" encrypt f -o f --force",
+        "exec \"$BULLA\" encrypt < f >> f",
+    ] {
+        spares(&home, script, 2, &["the input is the output"]);
+    }
+    // Also when it is another one's.
+    let ended = home.shell("ln m.sealed m; exec \"$BULLA\" encrypt -q --force m n.sealed");
+    ended.is_failure(2, &["the input is the output", "m.sealed"]);
+    assert_eq!(home.read("m.sealed"), home.read("n.sealed"));
+    let fine = home.shell("\"$BULLA\" decrypt m.sealed -o - 1<> g && cmp f g");
+    assert_eq!(fine.code, 0, "{}", fine.err);
+}

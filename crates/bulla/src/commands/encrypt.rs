@@ -10,7 +10,7 @@ use crate::cli::Encrypt;
 use crate::exit::Failure;
 use crate::keys::{self, Keys};
 use crate::kms::local::DEFAULT_ALIAS;
-use crate::output::{self, OutputRules, Source};
+use crate::output::{self, FileId, OutputRules, Source};
 use crate::progress::Progress;
 use crate::work::{self, Done, Naming, STREAM};
 
@@ -24,7 +24,8 @@ pub(crate) async fn run(app: &mut App, command: &Encrypt) -> Result<(), Failure>
             "sealed data is not for a terminal; redirect standard output, or name a file with -o",
         ));
     }
-    let mut sealing = Sealing { app, command, options, job, keys: None, sealed: false };
+    let inputs = FileId::of_inputs(plan.iter().map(|(input, _)| input.as_path()));
+    let mut sealing = Sealing { app, command, options, job, inputs, keys: None, sealed: false };
     let result = work::each(&plan, async |(input, output)| sealing.one(input, output).await).await;
     sealing.remind().await;
     result
@@ -35,6 +36,8 @@ struct Sealing<'a> {
     command: &'a Encrypt,
     options: SealOptions,
     job: Job,
+    /// None of them is written over.
+    inputs: Vec<FileId>,
     /// Found with the first input that can be read and whose output can be written.
     keys: Option<Keys>,
     /// Whether any input was.
@@ -44,11 +47,12 @@ struct Sealing<'a> {
 impl Sealing<'_> {
     async fn one(&mut self, input: &Path, output: &PathBuf) -> Result<(), Failure> {
         let source = Source::open(input)?;
+        let inputs = self.inputs.clone();
         let rules = OutputRules {
             force: self.app.common.force,
             sync: self.command.work.sync,
             mode: source.mode(),
-            input: source.identity(),
+            inputs: &inputs,
         };
         let target = output::open(output, rules)?;
         let output_shown = shown(output, "standard output");

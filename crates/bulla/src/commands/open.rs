@@ -9,7 +9,7 @@ use crate::app::{App, shown};
 use crate::cli::{Decrypt, Opening, Verify};
 use crate::exit::Failure;
 use crate::keys;
-use crate::output::{self, OutputRules, Source};
+use crate::output::{self, FileId, OutputRules, Source};
 use crate::progress::Progress;
 use crate::work::{self, Done, Naming, STREAM};
 
@@ -21,7 +21,8 @@ pub(crate) async fn decrypt(app: &mut App, command: &Decrypt) -> Result<(), Fail
     let options = open_options(&command.opening)?.release_before_signature(command.release_before_signature);
     let plan = work::plan(&command.input, command.output.as_deref(), Naming::Opened)?;
     let mut opening = Opener::new(app, &command.opening, options)?;
-    work::each(&plan, async |(input, output)| opening.decrypt(input, output).await).await
+    let inputs = FileId::of_inputs(plan.iter().map(|(input, _)| input.as_path()));
+    work::each(&plan, async |(input, output)| opening.decrypt(input, output, &inputs).await).await
 }
 
 /// Opens each input and writes nothing.
@@ -49,13 +50,13 @@ impl<'a> Opener<'a> {
         Ok(Self { app, arguments, options, job, keyrings: None, asked: None })
     }
 
-    async fn decrypt(&mut self, input: &Path, output: &Path) -> Result<(), Failure> {
+    async fn decrypt(&mut self, input: &Path, output: &Path, inputs: &[FileId]) -> Result<(), Failure> {
         let source = open_source(input)?;
         let rules = OutputRules {
             force: self.app.common.force,
             sync: self.arguments.work.sync,
             mode: source.mode(),
-            input: source.identity(),
+            inputs,
         };
         let target = output::open(output, rules)?;
         let output_shown = shown(output, "standard output");

@@ -186,6 +186,6 @@ fn mode_of(path: &Path) -> u32 {
 }
 
 fn write(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
-    let rules = OutputRules { force: true, sync: true, mode, input: None };
+    let rules = OutputRules { force: true, sync: true, mode, inputs: &[] };
     output::write_whole(path, rules, text.as_bytes())
 }

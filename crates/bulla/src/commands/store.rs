@@ -157,7 +157,7 @@ fn write_root(path: &Path, root: &RootKey) -> Result<(), Failure> {
     let mut text = zeroize::Zeroizing::new(Vec::with_capacity(line.len() + 1));
     text.extend_from_slice(line.expose());
     text.push(b'\n');
-    let rules = OutputRules { force: true, sync: true, mode: output::MODE_PRIVATE, input: None };
+    let rules = OutputRules { force: true, sync: true, mode: output::MODE_PRIVATE, inputs: &[] };
     output::write_whole(path, rules, &text)
 }
 
