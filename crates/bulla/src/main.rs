@@ -47,10 +47,26 @@ fn main() -> ExitCode {
         Ok(parsed) => parsed,
         Err(error) => return misunderstood(&error),
     };
+    if let Err(failure) = refuse_command(&cli.command, &arguments) {
+        return ended(&failure);
+    }
     match run(cli, &matches) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => ended(&failure),
     }
+}
+
+/// `--` is kept for a command to run, which this version can't: its words must not be taken for inputs.
+fn refuse_command(command: &Command, arguments: &[OsString]) -> Result<(), Failure> {
+    if matches!(command, Command::Encrypt(_) | Command::Decrypt(_))
+        && arguments.iter().any(|word| word == "--")
+    {
+        return Err(Failure::usage(
+            "`-- COMMAND` is not available in this version; nothing was done; \
+             use a pipe, and write ./-NAME for a file whose name begins with a dash",
+        ));
+    }
+    Ok(())
 }
 
 /// Help and version as they are; what is wrong with the command line in one line.

@@ -415,6 +415,27 @@ fn wrong_usage_is_told_in_one_line() {
 }
 
 #[test]
+fn words_after_two_dashes_are_no_inputs() {
+    let home = Home::new();
+    home.write("f", "x");
+    home.write("-x", "dashed");
+    for arguments in [
+        &["encrypt", "--", "f"][..],
+        &["encrypt", "f", "--", "cat", "f"],
+        &["encrypt", "f", "--"],
+        &["decrypt", "-o", "-", "f", "--", "f"],
+        &["decrypt", "--"],
+    ] {
+        home.fails(arguments, 2, &["-- COMMAND", "./-NAME"]);
+    }
+    assert_eq!(home.visible(), ["-x", "f"]);
+    assert!(!home.data().exists());
+    home.ok(&["encrypt", "./-x"]);
+    assert_eq!(home.ok(&["decrypt", "./-x.sealed", "-o", "-"]).out, b"dashed");
+    home.ok(&["verify", "--", "-x.sealed"]);
+}
+
+#[test]
 fn sealed_data_is_not_for_a_terminal() {
     let home = Home::new();
     home.write("f", "x");
