@@ -1,6 +1,7 @@
 //! What all parts of the engine share: the store's records, what is kept of them in memory, and the seams.
 
 use crate::accounts;
+use crate::audit_watch::AuditWatch;
 use crate::background;
 use crate::cache::{Cache, Epoch};
 use crate::clock::Clock;
@@ -14,7 +15,6 @@ use crate::outbox::OutboxHead;
 use crate::preauth::PreAuth;
 use crate::request::IdSource;
 use bulla_api::{AccountId, AliasName, KeyId, LocalFailure, LocalFailureKind, PARTITION, Region};
-use bulla_audit::AuditSink;
 use bulla_crypto::{LockedKey, Rng};
 use bulla_store::{Feed, StoreParams, Vault};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub(crate) struct Core {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) ids: IdSource,
-    pub(crate) audit: Arc<dyn AuditSink>,
+    pub(crate) audit: AuditWatch,
     pub(crate) options: EngineOptions,
     /// Those served, the default one first.
     pub(crate) regions: Vec<Region>,
@@ -89,7 +89,7 @@ impl Core {
             ids: IdSource::new(Arc::clone(&rng)),
             clock,
             rng,
-            audit,
+            audit: AuditWatch::new(audit),
             regions,
             epoch: Epoch::default(),
             keys: Cache::new(options.cached_records_max),

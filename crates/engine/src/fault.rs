@@ -17,12 +17,18 @@ pub(crate) enum Fault {
     /// The request could not be recorded, and so is not answered.
     #[error("{0}")]
     Audit(#[from] AuditError),
+    /// The audit log is known not to take records, so that this one was not even tried.
+    #[error("the audit log takes no records")]
+    AuditFailing,
     /// No locked memory for a key, though others were evicted.
     #[error("{0}")]
     Memory(#[from] LockedMemoryFull),
     /// A record lacks what every version writes to it.
     #[error("the record of {0} lacks a field")]
     Incomplete(&'static str),
+    /// A key is there, its material isn't: records were removed from the store.
+    #[error("the store lacks the material of key {0}; restore a backup")]
+    MaterialMissing(String),
     /// A mistake of this program.
     #[error("this can't be: {0}")]
     Bug(&'static str),
@@ -49,14 +55,15 @@ impl Fault {
     pub(crate) fn status(&self) -> u16 {
         match self {
             Self::Answer(error) => error.code.status(),
-            Self::Audit(_) => 503,
+            Self::Audit(_) | Self::AuditFailing => 503,
             _ => 500,
         }
     }
 
     /// What the caller is told; the cause goes to the log.
     pub(crate) fn answer_and_log(&self) -> ApiError {
-        if !matches!(self, Self::Answer(_)) {
+        // Of what was not tried, the attempts that failed have said why: floods must not fill the log.
+        if !matches!(self, Self::Answer(_) | Self::AuditFailing) {
             tracing::error!(cause = %self, "a request failed on our side");
         }
         self.to_answer()

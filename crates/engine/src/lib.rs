@@ -14,6 +14,7 @@
 
 mod accounts;
 mod admin;
+mod audit_watch;
 mod authenticate;
 mod authorize;
 mod background;

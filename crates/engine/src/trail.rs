@@ -131,6 +131,9 @@ impl<'m> Trail<'m> {
     pub(crate) async fn record_refusal(self, core: &Core, fault: Fault) -> Recorded<()> {
         if core.preauth.admit(core.clock.monotonic()) {
             self.record(core, Err(fault)).await
+        } else if core.audit.is_failing() {
+            // What is only counted could not be recorded either. The next one that is recorded singly tries the log anew.
+            Recorded::refused(Fault::AuditFailing)
         } else {
             Recorded::refused(fault)
         }

@@ -177,6 +177,32 @@ async fn floods_before_authentication_are_counted() {
 }
 
 #[tokio::test]
+async fn floods_before_authentication_get_no_answers_either_while_nothing_can_be_recorded() {
+    let Scene { world, .. } = scene(5).await;
+    let error =
+        bulla_api::ApiError::new(bulla_api::ErrorCode::MissingAuthenticationTokenException, "Missing");
+    let refused = async || {
+        let failure = AuthFailure::refused(error.clone());
+        Read::of(world.engine.dispatch(Err(failure), world.meta(), "TrentService.Decrypt", &mut []).await)
+    };
+    world.sink.set_failing(true);
+    for _ in 0..200 {
+        let answer = refused().await;
+        assert_eq!((answer.status, answer.error), (503, Some("KMSInternalException")));
+    }
+    world.sink.set_failing(false);
+    // The attempt that succeeds, and those that were only counted.
+    let counted: i64 = world
+        .records()
+        .await
+        .iter()
+        .filter_map(|record| record["additionalEventData"]["count"].as_i64())
+        .sum();
+    assert_eq!(counted, 150);
+    refused().await.fails("MissingAuthenticationTokenException", "Missing");
+}
+
+#[tokio::test]
 async fn changes_are_recorded_in_their_order() {
     let Scene { world, key, .. } = scene(5).await;
     let mut expected = Vec::new();
