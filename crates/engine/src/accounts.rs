@@ -210,6 +210,11 @@ impl Core {
     }
 }
 
+/// What an account's record names.
+pub(crate) fn root_access_key_id(fields: &Fields) -> Option<&str> {
+    fields.get_str(field::ROOT_ACCESS_KEY_ID)
+}
+
 fn made(core: &Core, account: AccountId) -> ServiceEvent {
     let data = Parameters::new().text("accountId", account.to_string());
     ServiceEvent {

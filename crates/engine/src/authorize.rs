@@ -363,7 +363,7 @@ impl KeyHandle {
     ) -> Result<Vec<u8>, Fault> {
         let current = self.key.record.backing_keys.last().ok_or(Fault::Incomplete("a key"))?;
         let backing = current.material_id.backing_key_id();
-        let material = self.material(core, backing).await?.ok_or(Fault::Incomplete("a key's material"))?;
+        let material = self.material(core, backing).await?.ok_or_else(|| self.material_missing())?;
         let header = BlobHeader::new(self.key.place.account, &self.key.place.region, self.key.id, backing);
         Ok(blob::seal(&material, PARTITION, &header, context, plaintext, core.rng())?)
     }
@@ -380,9 +380,13 @@ impl KeyHandle {
         let known = self.key.record.backing_keys.iter().rev();
         let used = known.map(|key| key.material_id).find(|id| id.backing_key_id() == backing);
         let used = used.ok_or_else(not_authentic)?;
-        let material = self.material(core, backing).await?.ok_or(Fault::Incomplete("a key's material"))?;
+        let material = self.material(core, backing).await?.ok_or_else(|| self.material_missing())?;
         let plaintext = blob::open(&material, PARTITION, &parsed, context).map_err(|_| not_authentic())?;
         Ok((plaintext, used.to_string()))
+    }
+
+    fn material_missing(&self) -> Fault {
+        Fault::MaterialMissing(self.key.arn.clone())
     }
 
     async fn material(

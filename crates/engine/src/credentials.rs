@@ -89,6 +89,11 @@ impl AccessKey {
     }
 }
 
+/// The account that an access key's record names.
+pub(crate) fn owner(fields: &Fields) -> Option<AccountId> {
+    fields.get_str(field::ACCOUNT)?.parse().ok()
+}
+
 impl Core {
     /// The access key of this id, if there is one.
     pub(crate) async fn credential(&self, access_key_id: &str) -> Result<Option<Arc<Credential>>, Fault> {
@@ -101,11 +106,10 @@ impl Core {
         }
         let epoch = self.epoch.now();
         let Some(stored) = self.vault.read(&access_key_path(access_key_id)).await? else { return Ok(None) };
-        let account = stored.fields.get_str(field::ACCOUNT).and_then(|account| account.parse().ok());
         let credential = Arc::new(Credential {
             access_key_id: cache_key.clone(),
             principal: Arc::new(Principal::root(
-                account.ok_or(Fault::Incomplete("an access key"))?,
+                owner(&stored.fields).ok_or(Fault::Incomplete("an access key"))?,
                 access_key_id,
             )),
             active: stored.fields.get_bool(field::ACTIVE).unwrap_or(false),

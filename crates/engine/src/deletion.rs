@@ -21,6 +21,21 @@ const ALIASES_PER_COMMIT: usize = 20;
 /// In the record of a scheduled deletion: the key is gone, its aliases are going.
 const FIELD_ALIASES_LEFT: u16 = 1;
 
+/// A scheduled deletion, as its record tells it.
+pub(crate) struct Scheduled {
+    pub(crate) place: Place,
+    pub(crate) id: KeyId,
+    /// The key is gone, its aliases are going.
+    pub(crate) aliases_left: bool,
+}
+
+impl Scheduled {
+    pub(crate) fn read(path: &Path, fields: &Fields) -> Option<Self> {
+        let (_, place, id) = read_path(path)?;
+        Some(Self { place, id, aliases_left: fields.get_bool(FIELD_ALIASES_LEFT).unwrap_or(false) })
+    }
+}
+
 /// The record of a scheduled deletion.
 pub(crate) fn scheduled_fields() -> Fields {
     Fields::new()

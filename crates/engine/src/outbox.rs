@@ -53,6 +53,11 @@ impl OutboxHead {
     }
 }
 
+/// The number of the next change, in the head's record.
+pub(crate) fn next_of(head: &Fields) -> Option<u64> {
+    head.get_u64(HEAD_NEXT)
+}
+
 impl Core {
     /// The head, from memory or the store.
     pub(crate) async fn outbox_head(&self, known: &mut Option<OutboxHead>) -> Result<OutboxHead, Fault> {
@@ -65,7 +70,7 @@ impl Core {
         }
         let head = match self.vault.read(&outbox_head_path()).await? {
             Some(stored) => OutboxHead {
-                next: stored.fields.get_u64(HEAD_NEXT).ok_or(Fault::Incomplete("the outbox"))?,
+                next: next_of(&stored.fields).ok_or(Fault::Incomplete("the outbox"))?,
                 generation: Some(stored.generation),
             },
             None => OutboxHead { next: 1, generation: None },

@@ -136,6 +136,15 @@ impl SimDisk {
         found
     }
 
+    /// Removes records whose paths the test picks, as someone with access to the disk would. Gives back how many.
+    pub fn remove(&self, is_picked: impl Fn(&Path) -> bool) -> usize {
+        let mut disk = self.lock();
+        let before = disk.visible.records.len();
+        disk.visible.records.retain(|path, _| !is_picked(path));
+        disk.durable.records.retain(|path, _| !is_picked(path));
+        before - disk.visible.records.len()
+    }
+
     /// Puts a record without any check, as someone with access to the disk would.
     pub fn plant(&self, path: &Path, record: &Record) {
         let mut disk = self.lock();

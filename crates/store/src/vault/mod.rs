@@ -111,7 +111,8 @@ impl Vault {
         self.store.get(path).await?.map(|record| self.open_secret(path, &record)).transpose()
     }
 
-    /// One page of the records whose paths start with `prefix`, after the path `after`, at most `limit`.
+    /// One page of the records whose paths start with `prefix`, after the path `after`, at most `limit`. Without the
+    /// one record that is not sealed as the others are, that of the barrier keys.
     ///
     /// # Errors
     /// [`VaultError`]; one record that is not authentic fails the page.
@@ -122,14 +123,12 @@ impl Vault {
         limit: usize,
     ) -> Result<StoredPage, VaultError> {
         let page = self.store.scan(Scan { prefix, after, limit }).await?;
-        let open = |(path, record): (Path, Record)| {
+        let read = |(path, record): (Path, Record)| {
             let stored = self.open_fields(&path, &record)?;
             Ok((path, stored))
         };
-        Ok(StoredPage {
-            records: page.records.into_iter().map(open).collect::<Result<_, VaultError>>()?,
-            more: page.more,
-        })
+        let sealed = page.records.into_iter().filter(|(path, _)| !open::is_bootstrap(path));
+        Ok(StoredPage { records: sealed.map(read).collect::<Result<_, VaultError>>()?, more: page.more })
     }
 
     /// A transaction: preconditions and writes, all or nothing.

@@ -1,0 +1,252 @@
+//! Whether a store holds every record that its other records speak of.
+//!
+//! A record's seal proves the record, not that there are others: who removes records from the file leaves a store in
+//! which all that is there is authentic. What belongs together is known here.
+
+use crate::accounts::root_access_key_id;
+use crate::credentials::owner;
+use crate::deletion::Scheduled;
+use crate::keys::key_arn;
+use crate::outbox::next_of;
+use crate::record::{
+    AliasRecord, Counts, KIND_ACCESS_KEY, KIND_ALIAS, KIND_KEY, KeyRecord, Place, access_key_path,
+    account_path, deletion_path,
+};
+use bulla_api::{AccountId, AliasName, KeyId, KeyState};
+use bulla_store::{Path, Prefix, Stored, Vault, VaultError};
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+/// One thing that doesn't fit.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum Finding {
+    /// A record that another one speaks of.
+    #[error("the store lacks {what} of {of}")]
+    Missing {
+        /// What kind of record.
+        what: &'static str,
+        /// Whose.
+        of: String,
+    },
+    /// There are more or fewer than were counted when they were made.
+    #[error("the store has {found} {what} of {of}, but {recorded} by its own count")]
+    Count {
+        /// What kind of record.
+        what: &'static str,
+        /// Whose.
+        of: String,
+        /// How many there should be.
+        recorded: u64,
+        /// How many there are.
+        found: u64,
+    },
+    /// An authentic record that says nothing this program understands.
+    #[error("the record at {0} can't be understood")]
+    Unreadable(String),
+}
+
+/// Records read at a time.
+const PAGE: usize = 100;
+
+/// How often a store that is changed meanwhile is looked through anew.
+const PASSES_MAX: u32 = 5;
+
+/// Looks for records that are missing: each is read, and each that it speaks of must be there. Only reads, and so also
+/// beside a server: of a store that changes meanwhile, what is found again and again is told.
+///
+/// # Errors
+/// [`VaultError`]; one record that is not authentic too.
+pub async fn check_references(vault: &Vault) -> Result<Vec<Finding>, VaultError> {
+    let mut found: Option<BTreeSet<Finding>> = None;
+    for _ in 0..PASSES_MAX {
+        let before = vault.store().revision().await?;
+        let now = Seen::read(vault).await?.findings();
+        let quiet = vault.store().revision().await? == before;
+        if quiet {
+            return Ok(now.into_iter().collect());
+        }
+        let both: BTreeSet<Finding> = match found {
+            Some(earlier) => earlier.intersection(&now).cloned().collect(),
+            None => now,
+        };
+        if both.is_empty() {
+            return Ok(Vec::new());
+        }
+        found = Some(both);
+    }
+    Ok(found.unwrap_or_default().into_iter().collect())
+}
+
+/// What one look through the store saw.
+#[derive(Default)]
+struct Seen {
+    paths: HashSet<Path>,
+    needs: Vec<Need>,
+    findings: BTreeSet<Finding>,
+    /// In each place: keys and aliases, counted here.
+    found: HashMap<Place, (u64, u64)>,
+    /// The same, as the store counts them.
+    counts: HashMap<Place, (u64, u64)>,
+    /// Aliases of each key, counted here.
+    aliases: HashMap<(Place, KeyId), u64>,
+    /// Aliases of each key, as its record counts them.
+    key_counts: HashMap<(Place, KeyId), u64>,
+    /// Keys that are gone and whose aliases are going.
+    going: HashSet<Path>,
+    accounts: HashSet<AccountId>,
+    outbox: Vec<u64>,
+    outbox_next: Option<u64>,
+}
+
+/// A record that must be there.
+struct Need {
+    path: Path,
+    what: &'static str,
+    of: String,
+}
+
+impl Seen {
+    async fn read(vault: &Vault) -> Result<Self, VaultError> {
+        let mut seen = Self::default();
+        let mut after = None;
+        loop {
+            let page = vault.scan(Prefix::everything(), after, PAGE).await?;
+            for (path, stored) in &page.records {
+                if seen.look(path, stored).is_none() {
+                    seen.findings.insert(Finding::Unreadable(path.to_string()));
+                }
+                seen.paths.insert(path.clone());
+            }
+            after = page.records.last().map(|(path, _)| path.clone());
+            if !page.more {
+                break;
+            }
+        }
+        seen.look_at_accounts(&vault.reload_header().await?.accounts());
+        Ok(seen)
+    }
+
+    fn need(&mut self, path: Path, what: &'static str, of: impl Into<String>) {
+        self.needs.push(Need { path, what, of: of.into() });
+    }
+
+    /// Notes what a record speaks of. `None` when it can't be understood; kinds that aren't known are passed over.
+    fn look(&mut self, path: &Path, stored: &Stored) -> Option<()> {
+        let components = path.components();
+        let text = |index: usize| components.get(index).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let place = || Some(Place { account: text(1)?.parse().ok()?, region: text(2)?.parse().ok()? });
+        let key_id = || text(4)?.parse::<KeyId>().ok();
+        let fields = &stored.fields;
+        match text(3)? {
+            KIND_KEY => self.look_at_key(place()?, key_id()?, &KeyRecord::of(fields.clone()).ok()?),
+            kind @ ("key-policy" | "material") => {
+                let (place, id) = (place()?, key_id()?);
+                let of = format!("the {} of {}", kind, key_arn(&place, id));
+                self.need(place.key(id), "the key", of);
+            }
+            KIND_ALIAS => {
+                let (place, name) = (place()?, text(4)?.parse::<AliasName>().ok()?);
+                let target = AliasRecord::of(fields.clone()).ok()?.target;
+                self.need(place.key(target), "the key", name.as_str());
+                self.need(place.alias_of_key(target, &name), "the index record", name.as_str());
+                self.found.entry(place.clone()).or_default().1 += 1;
+                *self.aliases.entry((place, target)).or_default() += 1;
+            }
+            "alias-of-key" => {
+                let (place, id, name) = (place()?, key_id()?, text(5)?.parse::<AliasName>().ok()?);
+                self.need(place.alias(&name), "an alias", key_arn(&place, id));
+            }
+            "counts" => {
+                let counts = Counts::of(fields.clone());
+                self.counts.insert(place()?, (counts.keys, counts.aliases));
+            }
+            "account" => {
+                let account: AccountId = text(4)?.parse().ok()?;
+                self.accounts.insert(account);
+                let id = root_access_key_id(fields)?;
+                self.need(access_key_path(id), "the root access key", format!("account {account}"));
+            }
+            KIND_ACCESS_KEY => {
+                self.need(account_path(owner(fields)?), "the account", format!("access key {}", text(4)?));
+            }
+            "deletion" => {
+                let Scheduled { place, id, aliases_left } = Scheduled::read(path, fields)?;
+                if aliases_left {
+                    self.going.insert(place.key(id));
+                } else {
+                    self.need(place.key(id), "the key", "a scheduled deletion");
+                }
+            }
+            "outbox" => self.outbox.push(text(4)?.parse().ok()?),
+            "outbox-head" => self.outbox_next = Some(next_of(fields)?),
+            _ => {}
+        }
+        Some(())
+    }
+
+    fn look_at_key(&mut self, place: Place, id: KeyId, record: &KeyRecord) {
+        let arn = key_arn(&place, id);
+        self.need(account_path(place.account), "the account", arn.clone());
+        self.need(place.key_policy(id), "the policy", arn.clone());
+        for backing in &record.backing_keys {
+            self.need(place.material(id, backing.material_id.backing_key_id()), "key material", arn.clone());
+        }
+        if let (KeyState::PendingDeletion, Some(due_ms)) = (record.state, record.deletion_ms) {
+            self.need(deletion_path(due_ms, &place, id), "the scheduled deletion", arn);
+        }
+        self.found.entry(place.clone()).or_default().0 += 1;
+        self.key_counts.insert((place, id), record.aliases);
+    }
+
+    fn look_at_accounts(&mut self, named: &[String]) {
+        // A store whose making was interrupted has but the first one's name; the next opening completes it.
+        let is_begun = self.accounts.is_empty() && self.found.is_empty() && named.len() == 1;
+        for text in named.iter().filter(|_| !is_begun) {
+            match text.parse() {
+                Ok(account) => self.need(account_path(account), "the record", format!("account {account}")),
+                Err(_) => {
+                    self.findings.insert(Finding::Unreadable("the header".to_owned()));
+                }
+            }
+        }
+        for account in &self.accounts {
+            let text = account.to_string();
+            if !named.contains(&text) {
+                let of = format!("account {text}");
+                self.findings.insert(Finding::Missing { what: "the header's mention", of });
+            }
+        }
+    }
+
+    fn findings(self) -> BTreeSet<Finding> {
+        let mut findings = self.findings;
+        for Need { path, what, of } in self.needs {
+            if !self.paths.contains(&path) && !self.going.contains(&path) {
+                findings.insert(Finding::Missing { what, of });
+            }
+        }
+        let mut compare = |what: &'static str, of: String, recorded: u64, found: u64| {
+            if recorded != found {
+                findings.insert(Finding::Count { what, of, recorded, found });
+            }
+        };
+        let places: HashSet<&Place> = self.found.keys().chain(self.counts.keys()).collect();
+        for place in places {
+            let recorded = self.counts.get(place).copied().unwrap_or_default();
+            let found = self.found.get(place).copied().unwrap_or_default();
+            let of = format!("account {} in {}", place.account, place.region);
+            compare("keys", of.clone(), recorded.0, found.0);
+            compare("aliases", of, recorded.1, found.1);
+        }
+        for ((place, id), recorded) in self.key_counts {
+            let arn = key_arn(&place, id);
+            let found = self.aliases.get(&(place, id)).copied().unwrap_or_default();
+            compare("aliases", arn, recorded, found);
+        }
+        // Records that wait for the audit log are removed from the front only.
+        if let Some(first) = self.outbox.iter().min() {
+            let recorded = self.outbox_next.unwrap_or_default().saturating_sub(*first);
+            compare("waiting audit records", "its changes".to_owned(), recorded, self.outbox.len() as u64);
+        }
+        findings
+    }
+}
