@@ -261,6 +261,19 @@ fn what_is_not_json_is_a_serialization_exception_without_words() {
 }
 
 #[test]
+fn a_name_twice_in_a_map_is_refused_and_a_member_twice_is_not() {
+    for (first, second) in [("a", "a"), ("a", "\\u0061"), ("", "")] {
+        let body = format!(
+            r#"{{"KeyId":"k","Plaintext":"","EncryptionContext":{{"{first}":"1","b":"","{second}":"2"}}}}"#
+        );
+        let refused = (ErrorCode::SerializationException, "Duplicate name found in map".to_owned());
+        assert_eq!(refusal::<Encrypt>(&body), refused, "{body}");
+    }
+    let mut body = br#"{"KeyId":"k","KeyId":"l"}"#.to_vec();
+    assert_eq!(decode_input::<DescribeKey>(&mut body).unwrap().key_id, "l");
+}
+
+#[test]
 fn nesting_costs_no_stack() {
     let bomb = |open: &str, close: &str| format!("{}1{}", open.repeat(200_000), close.repeat(200_000));
     for value in [bomb("[", "]"), bomb("{\"a\":", "}")] {

@@ -220,7 +220,10 @@ impl<'de> Visitor<'de> for Seed<'_> {
             Kind::Map(shape) => {
                 let mut pairs = BTreeMap::new();
                 while let Some(name) = object.next_key::<String>()? {
-                    pairs.insert(name, object.next_value_seed(Seed { shape, ..self })?);
+                    let value = object.next_value_seed(Seed { shape, ..self })?;
+                    if pairs.insert(name, value).is_some() {
+                        return self.refuse("Duplicate name found in map".to_owned());
+                    }
                 }
                 Ok(Node::Map(pairs))
             }

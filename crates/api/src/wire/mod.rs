@@ -41,7 +41,8 @@ pub(crate) mod private {
 ///
 /// The body is the very bytes that the signature covers. Members that the model doesn't have are
 /// ignored, null members are absent, and of two members of the same name the last counts (as for the
-/// JSON reader that AWS uses), also in maps: so an encryption context never has a name twice.
+/// JSON reader that AWS uses). A map that has a name twice is refused: what an encryption context says
+/// must not depend on who reads it.
 ///
 /// # Errors
 /// SerializationException for what is not JSON or has a wrong type; ValidationException for what
