@@ -49,6 +49,8 @@ error_codes! {
     MalformedHttpRequestException 400,
     RequestEntityTooLargeException 413,
     RequestTimeoutException 408,
+    // Of the Query protocol.
+    InvalidQueryParameter 400,
     // The API model's own.
     AlreadyExistsException 400,
     ConflictException 400,

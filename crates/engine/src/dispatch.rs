@@ -70,7 +70,8 @@ impl Core {
             }
             Ok(caller) => {
                 let trail = Trail::new(&meta, &caller, event);
-                match self.admissible(&caller, &route) {
+                let form = if by_query { query::refuse_repeated(body) } else { Ok(()) };
+                match form.and_then(|()| self.admissible(&caller, &route)) {
                     Err(fault) => trail.record(self, Err(fault)).await,
                     Ok(()) => match route {
                         Route::Admin(name) => self.admin(caller, trail, name, body).await,

@@ -1,5 +1,6 @@
 //! The Query protocol of AWS STS: a form in, XML out.
 
+use crate::fault::Fault;
 use crate::request::RequestId;
 use bulla_api::{ApiError, ErrorCode, GetCallerIdentityOutput, WipedBuffer};
 
@@ -9,6 +10,40 @@ pub(crate) fn action(body: &[u8]) -> Option<String> {
     let action = text.split('&').find_map(|pair| pair.strip_prefix("Action="))?;
     let is_name = (1..=64).contains(&action.len()) && action.bytes().all(|byte| byte.is_ascii_alphanumeric());
     is_name.then(|| action.to_owned())
+}
+
+/// Fails when a form names a parameter twice: readers differ in which of the two they believe.
+pub(crate) fn refuse_repeated(body: &[u8]) -> Result<(), Fault> {
+    let mut names: Vec<Vec<u8>> = body
+        .split(|&byte| byte == b'&')
+        .map(|pair| decoded(pair.split(|&byte| byte == b'=').next().unwrap_or_default()))
+        .filter(|name| !name.is_empty())
+        .collect();
+    names.sort_unstable();
+    if names.is_sorted_by(|one, other| one < other) {
+        Ok(())
+    } else {
+        Err(Fault::answer(ErrorCode::InvalidQueryParameter, "A parameter is given more than once."))
+    }
+}
+
+/// A form's text: `%` and two hex digits, and `+` for a space.
+fn decoded(text: &[u8]) -> Vec<u8> {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        match (first, after) {
+            (b'%', [high, low, after @ ..]) if digit(high).is_some() && digit(low).is_some() => {
+                out.push(digit(high).unwrap_or_default() << 4 | digit(low).unwrap_or_default());
+                rest = after;
+            }
+            (b'+', _) => out.push(b' '),
+            _ => out.push(*first),
+        }
+    }
+    out
 }
 
 /// The answer of GetCallerIdentity.
@@ -76,6 +111,7 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -88,6 +124,18 @@ mod tests {
         assert_eq!(action(b"{\"Action=\":1}"), None);
         assert_eq!(action(b"Action=a%20b"), None);
         assert_eq!(action(b""), None);
+    }
+
+    #[test]
+    fn a_parameter_stands_once() {
+        for form in ["", "Action=A&Version=B", "Action=A&Action.1=B", "a=1&A=2", "a=1&&"] {
+            refuse_repeated(form.as_bytes()).unwrap();
+        }
+        for form in
+            ["Action=A&Version=1&Action=A", "a=&a", "Act%69on=A&Action=B", "a+b=1&a%20b=2", "%4=1&%4=2"]
+        {
+            refuse_repeated(form.as_bytes()).unwrap_err();
+        }
     }
 
     #[test]

@@ -51,6 +51,10 @@ async fn the_identity_is_told_by_query_and_by_json() {
     let (status, text) = xml(world.call_signed(&signer, "", b"Action=AssumeRole").await);
     assert_eq!(status, 400);
     assert!(text.contains("<Code>"), "{text}");
+    let twice = b"Action=GetCallerIdentity&Version=2011-06-15&Action=GetCallerIdentity";
+    let (status, text) = xml(world.call_signed(&signer, "", twice).await);
+    assert_eq!(status, 400);
+    assert!(text.contains("<Code>InvalidQueryParameter</Code>"), "{text}");
     let wrong = Signer { secret: "x".repeat(40), ..signer };
     let (_, text) = xml(world.call_signed(&wrong, "", form).await);
     assert!(text.contains("<Code>SignatureDoesNotMatch</Code>"), "{text}");
