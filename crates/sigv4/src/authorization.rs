@@ -180,7 +180,10 @@ fn demand_signed(request: &Request<'_>, signed: &[String], date_name: &str) -> R
         return Err(SigV4Error::HostNotSigned);
     }
     let amz = request.headers.iter().map(|(name, _)| *name).filter(|name| is_amz(name));
-    match std::iter::once(date_name).chain(amz).find(|name| !is_signed(name)) {
+    // Without a target it is the content type that says how the body is read.
+    let has = |name: &str| request.values(name).next().is_some();
+    let content_type = (has("content-type") && !has("x-amz-target")).then_some("content-type");
+    match std::iter::once(date_name).chain(amz).chain(content_type).find(|name| !is_signed(name)) {
         Some(name) => Err(SigV4Error::NotSigned(Shown::new(&title_case(name)))),
         None => Ok(()),
     }

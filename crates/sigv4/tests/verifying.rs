@@ -129,6 +129,25 @@ fn a_signed_request_verifies_again_and_again() {
     assert_eq!(with_token.verify(NOW).unwrap().session_token.as_deref(), Some("token"));
 }
 
+#[test]
+fn without_a_target_the_content_type_is_signed() {
+    let mut bare = unsigned();
+    bare.headers.retain(|(name, _)| name == "host");
+    let mut untyped = sign_in(bare.clone(), "eu-central-1", "sts", NOW, None);
+    untyped.verify(NOW).unwrap();
+    untyped.set("content-type", "application/x-www-form-urlencoded");
+    let refused = "'Content-Type' must be a 'SignedHeader' in the AWS Authorization.";
+    assert_eq!(untyped.refusal(), ("InvalidSignatureException", refused.to_owned()));
+    bare.set("content-type", "application/x-www-form-urlencoded");
+    sign_in(bare.clone(), "eu-central-1", "sts", NOW, None).verify(NOW).unwrap();
+    // A target says it already.
+    bare.headers.retain(|(name, _)| name != "content-type");
+    bare.set("x-amz-target", "TrentService.Decrypt");
+    let mut targeted = sign_in(bare, "eu-central-1", "kms", NOW, None);
+    targeted.set("content-type", "application/x-amz-json-1.1");
+    targeted.verify(NOW).unwrap();
+}
+
 /// Made with botocore 1.43.11's `SigV4Auth` at a fixed time.
 #[test]
 fn a_request_that_botocore_signed_verifies() {
