@@ -15,7 +15,7 @@ use crate::exit::Failure;
 /// The system's configuration file.
 const SYSTEM_FILE: &str = "/etc/bulla/config.toml";
 /// A configuration file of this size is none.
-const FILE_BYTES_MAX: u64 = 1 << 20;
+const FILE_BYTES_MAX: usize = 1 << 20;
 /// Options that a configuration file can't set.
 const NOT_IN_FILES: &[&str] = &["help", "version", "config"];
 
@@ -64,16 +64,13 @@ fn option_in(arguments: &[OsString], option: &str) -> Option<OsString> {
 
 fn read_file(path: &Path, must_exist: bool, command: &Command, values: &mut Values) -> Result<(), Failure> {
     let shown = path.display();
-    let text = match std::fs::metadata(path).and_then(|meta| {
-        if meta.len() > FILE_BYTES_MAX {
-            return Err(std::io::Error::other("larger than a configuration file can be"));
-        }
-        std::fs::read_to_string(path)
-    }) {
-        Ok(text) => text,
+    let bytes = match crate::small_file::read(path, FILE_BYTES_MAX) {
+        Ok(bytes) => bytes,
         Err(error) if !must_exist && error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(Failure::io("cannot read configuration file", shown, &error)),
     };
+    let text = std::str::from_utf8(bytes.expose())
+        .map_err(|_| Failure::usage(format!("configuration file `{shown}`: not UTF-8 text")))?;
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         Failure::usage(format!("configuration file `{shown}`: {}", error.message()))
     })?;

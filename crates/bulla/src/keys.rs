@@ -1,7 +1,6 @@
 //! The KEYs of the command line: which keyrings they mean.
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use bulla_api::{DescribeKeyInput, EncryptionContext, GetCallerIdentityInput, KeyRef, SecretBytes};
@@ -12,7 +11,7 @@ use crate::exit::{Exit, Failure};
 use crate::kms::choice::split_at;
 
 /// A file with a raw key of this size holds none.
-const KEY_FILE_BYTES_MAX: u64 = 64 << 10;
+const KEY_FILE_BYTES_MAX: usize = 64 << 10;
 
 /// A KEY, taken apart.
 #[derive(Debug, PartialEq, Eq)]
@@ -190,28 +189,9 @@ fn raw_keyring(key: &KeyArgument<'_>) -> Result<Keyring, Failure> {
     }
 }
 
-/// A key file's bytes, in one buffer that is wiped.
 fn read_key(path: &Path) -> Result<SecretBytes, Failure> {
-    let failed = |error: std::io::Error| Failure::io("cannot read key file", path.display(), &error);
-    let mut file = std::fs::File::open(PathBuf::from(path)).map_err(failed)?;
-    let length = file.metadata().map_err(failed)?.len();
-    if length > KEY_FILE_BYTES_MAX {
-        return Err(Failure::usage(format!("`{}` is too large for a key file", path.display())));
-    }
-    // A pipe says that it is empty; one byte more shows that a file has grown.
-    let room = if length == 0 { KEY_FILE_BYTES_MAX } else { length + 1 };
-    let mut bytes = SecretBytes::zeroed(usize::try_from(room).unwrap_or(0));
-    let mut filled = 0;
-    while let Some(rest) = bytes.expose_mut().get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match file.read(rest) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(failed(error)),
-        }
-    }
-    bytes.truncate(filled);
-    Ok(bytes)
+    crate::small_file::read(path, KEY_FILE_BYTES_MAX)
+        .map_err(|error| Failure::io("cannot read key file", path.display(), &error))
 }
 
 #[cfg(test)]

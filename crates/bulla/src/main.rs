@@ -15,6 +15,7 @@ mod place;
 mod progress;
 mod say;
 mod signals;
+mod small_file;
 mod work;
 
 use std::ffi::OsString;

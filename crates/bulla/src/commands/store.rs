@@ -1,10 +1,11 @@
 //! `bulla store`.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use bulla_api::SecretBytes;
 use bulla_crypto::{RootKey, SystemRng};
 use bulla_store::{DataDir, Existing, RecoveryForm, RootKeySource, Vault};
 
@@ -120,29 +121,16 @@ fn read_recovery_key(path: &Path, private_key: Option<&Path>) -> Result<RootKey,
     let text = read_text(path)?;
     let shown = crate::app::shown(path, "standard input");
     match private_key {
-        None => RootKey::from_text(&text)
+        None => RootKey::from_text(text.expose())
             .map_err(|error| Failure::new(Exit::NotIntact, format!("recovery key `{shown}`: {error}"))),
-        Some(pem) => bulla_store::import_sealed_recovery_key(&text, &read_text(pem)?)
+        Some(pem) => bulla_store::import_sealed_recovery_key(text.expose(), read_text(pem)?.expose())
             .map_err(|error| Failure::new(Exit::NotIntact, format!("recovery key `{shown}`: {error}"))),
     }
 }
 
-fn read_text(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, Failure> {
-    let source = output::Source::open(path)?;
-    let mut file = source.file;
-    // Of its full size from the start: a buffer that grows leaves copies behind.
-    let mut text = zeroize::Zeroizing::new(vec![0; TEXT_BYTES_MAX]);
-    let mut filled = 0;
-    while let Some(rest) = text.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match file.read(rest) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Failure::io("cannot read", &source.shown, &error)),
-        }
-    }
-    text.truncate(filled);
-    Ok(text)
+fn read_text(path: &Path) -> Result<SecretBytes, Failure> {
+    crate::small_file::read(path, TEXT_BYTES_MAX)
+        .map_err(|error| Failure::io("cannot read", crate::app::shown(path, "standard input"), &error))
 }
 
 fn write_root(path: &Path, root: &RootKey) -> Result<(), Failure> {
@@ -176,13 +164,17 @@ async fn check(app: &App) -> Result<(), Failure> {
     let report = bulla_store::check(&directory, &root, Arc::new(SystemRng))
         .await
         .map_err(|error| opening::upkeep_failure(error, &directory))?;
-    let faults: Vec<_> = report.first_faults.iter().map(ToString::to_string).collect();
+    let mut faults: Vec<_> = report.first_faults.iter().map(ToString::to_string).collect();
+    // Among records that can't be read, nothing can be said of those that are missing.
+    if report.is_sound() {
+        faults.extend(missing(&directory, &root).await?);
+    }
     let shown = directory.path().display();
     let event = serde_json::json!({
         "event": "checked", "data_dir": shown.to_string(), "sound": report.sound, "faulty": report.faulty, "faults": faults,
     });
     app.say.done(&format!("{shown}: {} records are authentic", report.sound), &event, false)?;
-    if report.is_sound() {
+    if report.is_sound() && faults.is_empty() {
         return Ok(());
     }
     for fault in faults.iter().skip(1) {
@@ -197,6 +189,25 @@ async fn check(app: &App) -> Result<(), Failure> {
     ))
 }
 
+/// The most findings that are told.
+const FINDINGS_MAX: usize = 10;
+
+/// What the store lacks of what its records speak of.
+async fn missing(directory: &DataDir, root: &RootKey) -> Result<Vec<String>, Failure> {
+    let store =
+        bulla_store::open_store(directory).map_err(|error| opening::upkeep_failure(error, directory))?;
+    let opened = Vault::open(store, root, Arc::new(SystemRng)).await;
+    let vault = opened.map_err(|error| opening::upkeep_failure(error.into(), directory))?;
+    let found = bulla_engine::check_references(&vault).await;
+    vault.store().close().await.map_err(|error| opening::store_failure(&error, directory))?;
+    let found = found.map_err(|error| opening::upkeep_failure(error.into(), directory))?;
+    let mut told: Vec<_> = found.iter().take(FINDINGS_MAX).map(ToString::to_string).collect();
+    if found.len() > told.len() {
+        told.push(format!("and {} more", found.len() - told.len()));
+    }
+    Ok(told)
+}
+
 async fn recovery_key(app: &App, to: Option<&Path>) -> Result<(), Failure> {
     let directory = directory(app)?;
     let local = app.local()?;
@@ -205,7 +216,7 @@ async fn recovery_key(app: &App, to: Option<&Path>) -> Result<(), Failure> {
     verify_root(&directory, &root).await?;
     let pem = to.map(read_text).transpose()?;
     let form = match &pem {
-        Some(pem) => RecoveryForm::SealedTo { pem },
+        Some(pem) => RecoveryForm::SealedTo { pem: pem.expose() },
         None => RecoveryForm::Paper,
     };
     let text = bulla_store::export_recovery_key(&root, form).map_err(|error| {

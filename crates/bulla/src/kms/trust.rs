@@ -7,6 +7,9 @@ use aws_smithy_http_client::tls;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+/// Many times what a system's bundle of authorities takes.
+const BUNDLE_BYTES_MAX: usize = 4 << 20;
+
 /// An HTTPS client that trusts the system's authorities and those in `files`.
 ///
 /// Every file is checked here: what isn't a certificate would otherwise end the process later.
@@ -30,7 +33,8 @@ pub(crate) fn https_client(files: &[(PathBuf, String)]) -> Result<SharedHttpClie
 
 /// The PEM text of a file with at least one certificate, each of which can be an authority.
 fn authorities(path: &Path) -> Result<Vec<u8>, String> {
-    let pem = std::fs::read(path).map_err(|error| crate::exit::cause(&error))?;
+    let pem = crate::small_file::read(path, BUNDLE_BYTES_MAX).map_err(|error| crate::exit::cause(&error))?;
+    let pem = pem.expose().to_vec();
     let mut roots = rustls::RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         let certificate = certificate.map_err(|_| "not a PEM file".to_owned())?;

@@ -1,8 +1,10 @@
 //! Files that hold a secret: who may own them, how they are read and made.
+//!
+//! None is waited for: a named pipe that nobody writes to, put where a key belongs, would hold its reader for ever.
 
 use super::{RootKeyError, RootKeySource};
 use crate::data_dir::{make_private_directory, name_beside, rename_new, sync_parent};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -11,13 +13,14 @@ use zeroize::Zeroizing;
 /// Longer than any form of a root key or passphrase.
 const TEXT_BYTES_MAX: usize = 4096;
 
+/// Where the shell puts the pipe of `<(…)`, and other descriptors that the caller gave.
+const DESCRIPTORS: &[&str] = &["/dev/fd", "/proc/self/fd"];
+
 /// Reads a file that must be this user's or root's, and readable by nobody else.
 pub(super) fn read_private(from: &RootKeySource, path: &Path) -> Result<Zeroizing<Vec<u8>>, RootKeyError> {
-    let file = open(from, path)?;
-    let status = rustix::fs::fstat(&file).map_err(|errno| io("examine", from, errno.into()))?;
-    if !rustix::fs::FileType::from_raw_mode(status.st_mode).is_file() {
-        return Err(RootKeyError::NotAFile(path.to_owned()));
-    }
+    let may_be_pipe = matches!(from, RootKeySource::PassphraseFile(_))
+        && path.parent().is_some_and(|parent| DESCRIPTORS.iter().any(|one| parent == Path::new(one)));
+    let (file, status) = open(from, path, may_be_pipe)?;
     let owner = status.st_uid;
     if owner != 0 && owner != rustix::process::geteuid().as_raw() {
         return Err(RootKeyError::ForeignOwner { path: path.to_owned(), owner });
@@ -29,16 +32,35 @@ pub(super) fn read_private(from: &RootKeySource, path: &Path) -> Result<Zeroizin
     read_all(from, file)
 }
 
-/// Reads a file or pipe whose protection is another's concern.
+/// Reads a file whose protection is another's concern.
 pub(super) fn read(from: &RootKeySource, path: &Path) -> Result<Zeroizing<Vec<u8>>, RootKeyError> {
-    read_all(from, open(from, path)?)
+    read_all(from, open(from, path, false)?.0)
 }
 
-fn open(from: &RootKeySource, path: &Path) -> Result<File, RootKeyError> {
-    File::open(path).map_err(|source| match source.kind() {
-        std::io::ErrorKind::NotFound => RootKeyError::Missing(from.clone()),
-        _ => io("read", from, source),
-    })
+/// Reads what the caller has opened: a file or a pipe.
+pub(super) fn read_descriptor(from: &RootKeySource, number: u32) -> Result<Zeroizing<Vec<u8>>, RootKeyError> {
+    // The path opens the same pipe or file without taking over the descriptor of someone else.
+    read_all(from, open(from, Path::new(&format!("/proc/self/fd/{number}")), true)?.0)
+}
+
+fn open(
+    from: &RootKeySource,
+    path: &Path,
+    may_be_pipe: bool,
+) -> Result<(File, rustix::fs::Stat), RootKeyError> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| match errno {
+        rustix::io::Errno::NOENT => RootKeyError::Missing(from.clone()),
+        other => io("read", from, other.into()),
+    })?;
+    let status = rustix::fs::fstat(&file).map_err(|errno| io("examine", from, errno.into()))?;
+    let kind = FileType::from_raw_mode(status.st_mode);
+    if !(kind.is_file() || may_be_pipe && kind.is_fifo()) {
+        return Err(RootKeyError::NotAFile(path.to_owned()));
+    }
+    // Whoever holds the other end of a pipe that the caller gave may take its time.
+    rustix::fs::fcntl_setfl(&file, OFlags::empty()).map_err(|errno| io("read", from, errno.into()))?;
+    Ok((File::from(file), status))
 }
 
 fn read_all(from: &RootKeySource, mut file: File) -> Result<Zeroizing<Vec<u8>>, RootKeyError> {

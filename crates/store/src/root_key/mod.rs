@@ -65,8 +65,8 @@ pub enum RootKeyError {
         /// Its owner's user id.
         owner: u32,
     },
-    /// What is there is not a file.
-    #[error("`{}` is not a file", .0.display())]
+    /// What is there is not a regular file.
+    #[error("`{}` is not a regular file; put what it gives into one", .0.display())]
     NotAFile(PathBuf),
     /// `passphrase:tty` without a terminal.
     #[error("there is no terminal to ask for the passphrase; use passphrase:file:PATH or another --root-key")]
@@ -198,9 +198,7 @@ impl RootKeySource {
                 Some(text) => Ok(Zeroizing::new(OsString::into_vec(text))),
                 None => Err(RootKeyError::Missing(self.clone())),
             },
-            // A number below 0 can't be one; the path opens the same pipe or file without taking over the
-            // descriptor of someone else.
-            Self::Fd(number) => file::read(self, Path::new(&format!("/proc/self/fd/{number}"))),
+            Self::Fd(number) => file::read_descriptor(self, *number),
             Self::Credential(name) => match std::env::var_os("CREDENTIALS_DIRECTORY") {
                 // systemd has made the file readable by this service alone, by means that its mode needn't show.
                 Some(directory) => file::read(self, &Path::new(&directory).join(name)),

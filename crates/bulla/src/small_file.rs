@@ -1,0 +1,64 @@
+//! Files that are settings or keys: opened without waiting for anyone, and never longer than they can be.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
+
+use bulla_api::SecretBytes;
+use rustix::fs::OFlags;
+
+/// Where the shell puts the pipe of `<(…)`, and other descriptors that the caller gave.
+const DESCRIPTORS: &[&str] = &["/dev/fd", "/proc/self/fd"];
+
+/// Opens a regular file, or a pipe that the caller gave as `/dev/fd/N`. A named pipe or terminal put in the place of
+/// one would be waited for for ever.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = File::options().read(true).custom_flags(flags.bits() as i32).open(path)?;
+    let kind = file.metadata()?.file_type();
+    let given = path.parent().is_some_and(|parent| DESCRIPTORS.iter().any(|one| parent == Path::new(one)));
+    if !(kind.is_file() || given && kind.is_fifo()) {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    // Whoever holds the other end of a pipe that the caller gave may take its time.
+    rustix::fs::fcntl_setfl(&file, OFlags::empty())?;
+    Ok(file)
+}
+
+/// The file's bytes, in one buffer that is wiped; `-` is standard input. More than `max` bytes are an error.
+pub(crate) fn read(path: &Path, max: usize) -> io::Result<SecretBytes> {
+    if path == Path::new("-") {
+        return read_all(io::stdin().lock(), max);
+    }
+    let file = open(path)?;
+    let max = match usize::try_from(file.metadata()?.len()) {
+        // Pipes and files of `/proc` say that they are empty.
+        Ok(0) => max,
+        Ok(length) if length <= max => length,
+        _ => return Err(too_long(max)),
+    };
+    read_all(file, max)
+}
+
+fn read_all(mut from: impl Read, max: usize) -> io::Result<SecretBytes> {
+    // Of its full size from the start, for a buffer that grows leaves copies behind; one byte more shows what is longer.
+    let mut bytes = SecretBytes::zeroed(max.saturating_add(1));
+    let mut filled = 0;
+    while let Some(rest) = bytes.expose_mut().get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match from.read(rest) {
+            Ok(0) => {
+                bytes.truncate(filled);
+                return Ok(bytes);
+            }
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(too_long(max))
+}
+
+fn too_long(max: usize) -> io::Error {
+    io::Error::other(format!("it is longer than {max} bytes"))
+}
