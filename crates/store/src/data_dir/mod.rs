@@ -40,6 +40,20 @@ pub mod names {
     pub const SERVE_LOCK: &str = "serve.lock";
     /// Locked by a command around its KMS call.
     pub const CALL_LOCK: &str = "call.lock";
+    /// There while the first store and its root key are being made, so that the key of a run that was interrupted is
+    /// told from that of a store that is gone.
+    pub const MAKING: &str = ".store.db.making";
+
+    /// Whether a name belongs to the program: one of the above, or one made from them, as logs, locks and temporary
+    /// files have.
+    #[must_use]
+    pub fn is_own(name: &str) -> bool {
+        const PREFIXES: &[&str] = &[".", STORE, AUDIT_LOG, ROOT_KEY];
+        const WHOLE: &[&str] = &[CREDENTIALS, CONFIG, ENDPOINT, ADMIN_ENDPOINT, ADMIN_SOCKET, CA, CA_KEY];
+        PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+            || name.ends_with(".lock")
+            || WHOLE.contains(&name)
+    }
 }
 
 /// An open data directory: 0700, and owned by this process's user or root. Everything in it is reached through

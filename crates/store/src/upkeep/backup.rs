@@ -6,8 +6,13 @@ use crate::data_dir::{DataDir, io, name_beside, names, rename_new, sync_parent};
 use crate::sqlite::{self, OpenMode};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use std::fs::File;
+use std::fs::{File, Metadata};
+use std::io::{ErrorKind, Read as _, Seek as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+
+/// First bytes of every SQLite database.
+const DATABASE_START: &[u8; 16] = b"SQLite format 3\0";
 
 /// What to do with something that has the place already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +38,7 @@ pub fn backup(directory: &DataDir, out: &Path, existing: Existing) -> Result<(),
     if existing == Existing::Refuse && out.symlink_metadata().is_ok() {
         return Err(UpkeepError::FileExists(out.to_owned()));
     }
+    spare_own(directory, out)?;
     let beside = Temporary::beside(out)?;
     let connection = sqlite::connect(&directory.file(names::STORE), OpenMode::Existing)?;
     sqlite::copy_into(&connection, &beside.path)?;
@@ -57,7 +63,7 @@ pub fn restore(backup: &Path, directory: &DataDir, existing: Existing) -> Result
     if std::fs::metadata(with_end(backup, "-wal")).is_ok_and(|log| log.len() > 0) {
         return Err(UpkeepError::InUse(backup.to_owned()));
     }
-    let mut source = File::open(backup).map_err(|source| io("can't open", backup, source))?;
+    let mut source = open_backup(backup)?;
     let (new, mut file) = new_file(directory)?;
     std::io::copy(&mut source, &mut file)
         .and_then(|_| file.sync_all())
@@ -72,6 +78,50 @@ pub fn restore(backup: &Path, directory: &DataDir, existing: Existing) -> Result
         put_aside(directory)?;
     }
     land(directory, &new)
+}
+
+/// Refuses to write over what the program itself keeps: the store in use, its log, keys, locks, the audit file.
+fn spare_own(directory: &DataDir, out: &Path) -> Result<(), UpkeepError> {
+    let own = || UpkeepError::OwnFile(out.to_owned());
+    let identity = |status: &Metadata| (status.dev(), status.ino());
+    if let (Ok(target), Ok(store)) = (std::fs::metadata(out), std::fs::metadata(directory.file(names::STORE)))
+        && identity(&target) == identity(&store)
+    {
+        return Err(own());
+    }
+    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let here = std::fs::metadata(parent).map_err(|source| io("can't examine", parent, source))?;
+    let status =
+        rustix::fs::fstat(directory).map_err(|errno| io("can't examine", directory.path(), errno.into()))?;
+    let inside = identity(&here) == (status.st_dev, status.st_ino);
+    if inside && out.file_name().is_none_or(|name| names::is_own(&name.to_string_lossy())) {
+        return Err(own());
+    }
+    Ok(())
+}
+
+/// Opens what can be a backup: a regular file that begins as every SQLite database does
+/// (<https://www.sqlite.org/fileformat.html>, 1.3). Anything else might have no end.
+fn open_backup(backup: &Path) -> Result<std::io::Take<File>, UpkeepError> {
+    let not_intact =
+        |fault: &str| UpkeepError::NotIntact { path: backup.to_owned(), fault: fault.to_owned() };
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = rustix::fs::open(backup, flags, Mode::empty())
+        .map_err(|errno| io("can't open", backup, errno.into()))?;
+    let mut file = File::from(file);
+    let fail = |source| io("can't read", backup, source);
+    let status = file.metadata().map_err(fail)?;
+    if !status.is_file() {
+        return Err(not_intact("it is not a regular file"));
+    }
+    let mut start = [0; DATABASE_START.len()];
+    match file.read_exact(&mut start) {
+        Ok(()) if start == *DATABASE_START => {}
+        Err(error) if error.kind() != ErrorKind::UnexpectedEof => return Err(fail(error).into()),
+        _ => return Err(not_intact("it does not begin as a backup does")),
+    }
+    file.rewind().map_err(fail)?;
+    Ok(file.take(status.len()))
 }
 
 /// Checks a restored file and gives it the settings of a store in use.

@@ -25,6 +25,9 @@ pub enum UpkeepError {
     /// There is a file where the backup is to go.
     #[error("`{}` is there already; --force replaces it", .0.display())]
     FileExists(PathBuf),
+    /// The backup would take the place of a file that the program keeps for itself.
+    #[error("`{}` is no place for a backup: the program keeps a file of its own there; name another", .0.display())]
+    OwnFile(PathBuf),
     /// What is to be restored is the file of a store in use, whose newest part lies in another file.
     #[error("`{}` is a store in use, not a backup; make one with `bulla store backup`", .0.display())]
     InUse(PathBuf),
