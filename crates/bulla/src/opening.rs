@@ -7,9 +7,12 @@ use bulla_audit::{FileSink, SyncPolicy};
 use bulla_crypto::{RootKey, SystemRng};
 use bulla_engine::{Clock, Engine, EngineOptions, EngineParts, OpenError, SystemClock, random_account_id};
 use bulla_store::{
-    DataDir, DataDirError, OpenMode, PassphraseParams, RootKeyError, RootKeySource, SqliteStore, Store,
-    StoreError, StoreParams, UpkeepError, VaultError, names,
+    DataDir, DataDirError, NewRootKey, OpenMode, PassphraseParams, RootKeyError, RootKeySource, SqliteStore,
+    Store, StoreError, StoreParams, UpkeepError, VaultError, names,
 };
+
+use crate::output::MODE_PRIVATE;
+use crate::place::Place;
 
 /// Opens the engine over the store that is there.
 pub(crate) async fn open_engine(
@@ -23,6 +26,47 @@ pub(crate) async fn open_engine(
         SqliteStore::open(&path, OpenMode::Existing).map_err(|error| store_failure(&error, directory))?;
     let parts = parts(directory, store, root, options, sync)?;
     Engine::open(parts).await.map_err(|error| open_failure(error, directory))
+}
+
+/// Refuses to make a store where one has been: what it sealed would not open with the new one, and its loss would show
+/// only then. A key in the default place is such a trace too, unless it was left by a run that was interrupted while
+/// it made the first store.
+pub(crate) fn refuse_lost_store(directory: &DataDir, place: &Place) -> Result<(), LocalFailure> {
+    let filled =
+        |name: &str| std::fs::symlink_metadata(directory.file(name)).is_ok_and(|meta| meta.len() > 0);
+    let log = format!("{}-wal", names::STORE);
+    let aside = format!("{}.replaced", names::STORE);
+    let mut trace = [names::AUDIT_LOG, names::CREDENTIALS, &log, &aside]
+        .into_iter()
+        .find(|name| filled(name))
+        .map(|name| directory.file(name));
+    if trace.is_none()
+        && let RootKeySource::File(path) = &place.root
+        && !place.root_named
+        && path.symlink_metadata().is_ok()
+        && !directory.has(names::MAKING)
+    {
+        trace = Some(path.clone());
+    }
+    match trace {
+        // Looked at last: another process may have made store and trace meanwhile.
+        Some(trace) if !directory.has_store() => Err(failed(format!(
+            "the store is missing: `{}` is of a store that was in {}; put that back with `bulla store restore`, \
+             or name another directory with --data-dir",
+            trace.display(),
+            directory.path().display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The root key for a store that is about to be made, for the holder of the locks.
+pub(crate) fn new_root(directory: &DataDir, place: &Place) -> Result<NewRootKey, LocalFailure> {
+    refuse_lost_store(directory, place)?;
+    if !place.root_named {
+        directory.write_file(names::MAKING, b"", MODE_PRIVATE).map_err(|error| directory_failure(&error))?;
+    }
+    place.root.create_new(&SystemRng).map_err(|error| root_failure(&error))
 }
 
 /// Makes the store, for the holder of the locks. The root key must be durable where it is kept by now.
@@ -43,7 +87,8 @@ pub(crate) async fn create_store(
     };
     let made = bulla_store::create_store(directory, root, params, Arc::new(SystemRng)).await;
     let vault = made.map_err(|error| upkeep_failure(error, directory))?;
-    vault.store().close().await.map_err(|error| store_failure(&error, directory))
+    vault.store().close().await.map_err(|error| store_failure(&error, directory))?;
+    directory.remove_file(names::MAKING).map_err(|error| directory_failure(&error))
 }
 
 fn parts(

@@ -95,7 +95,7 @@ async fn open(
     let root = if directory.has_store() {
         opening::obtain_root(&place.root, directory).await?
     } else {
-        let root = place.root.create_new(&SystemRng).map_err(|error| opening::root_failure(&error))?;
+        let root = opening::new_root(directory, place)?;
         let default = [DEFAULT_REGION.parse().map_err(|_| Failure::usage("no region"))?];
         let regions = if regions.is_empty() { &default } else { regions };
         opening::create_store(directory, &root.key, place.account, regions, root.passphrase).await?;
@@ -152,7 +152,7 @@ async fn check(place: &Place, regions: &[Region]) -> Result<(), Failure> {
         Err(error) => return Err(directory_failure(error)),
     };
     if !directory.has_store() {
-        return Ok(());
+        return Ok(opening::refuse_lost_store(&directory, place)?);
     }
     let root = opening::obtain_root(&place.root, &directory).await?;
     fits_store(place, &directory, &root, regions).await

@@ -8,7 +8,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use bulla_api::{self as api, ApiError, CallFuture, ErrorCode, KeyRef, Kms, KmsError, LocalFailure};
 use bulla_audit::SyncPolicy;
-use bulla_crypto::{RootKey, SystemRng};
+use bulla_crypto::RootKey;
 use bulla_engine::{Engine, EngineOptions, Via};
 use bulla_store::{CallLock, DataDir, DataDirError, Reach, RootKeySource, SharedServeLock};
 
@@ -179,12 +179,7 @@ impl LocalKms {
             }
             self.obtain_root(&directory).await.map_err(KmsError::Store)?;
         } else if absent == Absent::IsMade {
-            new_root = Some(
-                self.place
-                    .root
-                    .create_new(&SystemRng)
-                    .map_err(|error| KmsError::Store(opening::root_failure(&error)))?,
-            );
+            new_root = Some(opening::new_root(&directory, &self.place).map_err(KmsError::Store)?);
         }
         let serve = match directory.reach().map_err(failure_of)? {
             Reach::Served(stream) => return Ok(Access::Served(self.client(stream))),
@@ -223,8 +218,9 @@ impl LocalKms {
         root: Option<bulla_store::NewRootKey>,
     ) -> Result<RootKey, LocalFailure> {
         let root = match root {
-            Some(root) => root,
-            None => self.place.root.create_new(&SystemRng).map_err(|error| opening::root_failure(&error))?,
+            // What it was is looked at again, now that nobody else can make a store.
+            Some(root) => opening::refuse_lost_store(directory, &self.place).map(|()| root)?,
+            None => opening::new_root(directory, &self.place)?,
         };
         let region = match &self.place.region {
             Some(region) => region.clone(),
