@@ -101,12 +101,16 @@ impl Job {
     }
 }
 
-/// Runs the jobs in alternation and gives the median seconds of each.
+/// Runs the jobs in alternation and gives the median seconds of each. Each round begins with another job, for what ran
+/// before leaves the machine's memory and disk in another state.
 pub(super) fn alternate(jobs: &[Job], rounds: usize) -> Result<Vec<f64>, Failure> {
     let mut measured = vec![Vec::with_capacity(rounds); jobs.len()];
     for round in 0..=rounds {
-        for (job, seconds) in jobs.iter().zip(&mut measured) {
+        for turn in 0..jobs.len() {
+            let index = (round + turn) % jobs.len();
+            let (Some(job), Some(seconds)) = (jobs.get(index), measured.get_mut(index)) else { continue };
             let taken = job.seconds()?;
+            // The first round warms the caches.
             if round > 0 {
                 seconds.push(taken);
             }
