@@ -198,7 +198,7 @@ fn a_private_ca_is_trusted_by_profile_by_variable_and_by_option() {
     let ca = ca.to_str().unwrap();
     assert_eq!(with(&["--ca-file", ca], None).code, 0);
     assert_eq!(with(&[], Some(ca)).code, 0);
-    with(&["--ca-file", "f"], None).is_failure(4, &["--ca-file", "no certificate"]);
+    with(&["--ca-file", "f"], None).is_failure(1, &["--ca-file", "no certificate"]);
 }
 
 #[test]
