@@ -6,7 +6,9 @@
 use std::any::Any;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use bulla_api::{self as api, ApiError, CallFuture, ErrorCode, KeyRef, Kms, KmsError, LocalFailure};
+use bulla_api::{
+    self as api, ApiError, CallFuture, Effect, ErrorCode, KeyRef, Kms, KmsError, LocalFailure, Operation,
+};
 use bulla_audit::SyncPolicy;
 use bulla_crypto::RootKey;
 use bulla_engine::{Engine, EngineOptions, Via};
@@ -22,6 +24,8 @@ pub(crate) const DEFAULT_ALIAS: &str = "alias/default";
 pub(crate) const DEFAULT_REGION: &str = "us-east-1";
 /// Key records, and backing keys, that one call can need.
 const CACHED_MAX: usize = 64;
+/// Servers that may end under one call before it gives up.
+const HANG_UPS_MAX: u32 = 3;
 
 /// The engine over a data directory, called as the root of an account.
 pub(crate) struct LocalKms {
@@ -335,7 +339,7 @@ impl LocalKms {
             return Err(self.elsewhere(Some(key)));
         }
         client.region = Some(key.region.clone());
-        let caller = client.call::<api::GetCallerIdentity>(api::GetCallerIdentityInput::default()).await;
+        let caller = client.call::<api::GetCallerIdentity>(&api::GetCallerIdentityInput::default()).await;
         match caller {
             Ok(caller) if caller.account == key.account.to_string() => {}
             Ok(_) => return Err(self.elsewhere(Some(key))),
@@ -430,20 +434,31 @@ macro_rules! forwarded {
                 fn $method<'a>(&'a self, input: api::$input) -> CallFuture<'a, api::$output> {
                     Box::pin(async move {
                         let key = key_arn(&input);
-                        match self.access(Absent::Fails).await? {
-                            Access::Open(open) => {
-                                let result = match self.caller(&open.engine, key.as_ref()).await {
-                                    Ok(kms) => kms.$method(input).await,
-                                    Err(error) => Err(error),
-                                };
-                                // What the call failed of says more than that the store then did not close.
-                                let closed = open.close().await;
-                                result.and_then(|value| closed.map(|()| value))
+                        let mut hung_up = 0;
+                        let open = loop {
+                            let client = match self.access(Absent::Fails).await? {
+                                Access::Open(open) => break open,
+                                Access::Served(client) => client,
+                            };
+                            let client = self.client_for(client, key.as_ref()).await?;
+                            match client.call::<api::$name>(&input).await {
+                                // The server ended between taking the connection and answering: whoever holds the
+                                // store now is asked. Not for a change, which may have been made.
+                                Err(KmsError::Unreachable { .. })
+                                    if api::$name::ROW.effect == Effect::Reads && hung_up < HANG_UPS_MAX =>
+                                {
+                                    hung_up += 1;
+                                }
+                                answer => return answer,
                             }
-                            Access::Served(client) => {
-                                self.client_for(client, key.as_ref()).await?.call::<api::$name>(input).await
-                            }
-                        }
+                        };
+                        let result = match self.caller(&open.engine, key.as_ref()).await {
+                            Ok(kms) => kms.$method(input).await,
+                            Err(error) => Err(error),
+                        };
+                        // What the call failed of says more than that the store then did not close.
+                        let closed = open.close().await;
+                        result.and_then(|value| closed.map(|()| value))
                     })
                 }
             )*

@@ -30,12 +30,12 @@ pub(crate) struct SocketClient {
 
 impl SocketClient {
     /// Calls an operation of the API.
-    pub(crate) async fn call<O: Operation>(self, input: O::Input) -> Result<O::Output, KmsError> {
+    pub(crate) async fn call<O: Operation>(self, input: &O::Input) -> Result<O::Output, KmsError> {
         let described = self.described.clone();
         let mut body = match O::ROW.service {
             Service::Kms => {
                 let target = format!("TrentService.{}", O::ROW.name);
-                self.post(Some(&target), Bytes::from_owner(wire::encode_input::<O>(&input))).await?
+                self.post(Some(&target), Bytes::from_owner(wire::encode_input::<O>(input))).await?
             }
             Service::Sts => {
                 let xml = self.post(None, Bytes::from_static(WHO_CALLS)).await?;
