@@ -111,6 +111,7 @@ impl SqliteStore {
     fn start_reader(&self) -> Result<(), StoreError> {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         if threads.reader.is_none() {
+            self.reads.check_open()?;
             let connection = match threads.first.take() {
                 Some(first) => first,
                 None => self.settings.connect(OpenMode::Existing)?,
@@ -124,6 +125,7 @@ impl SqliteStore {
     fn start_writer(&self) -> Result<(), StoreError> {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         if threads.writer.is_none() {
+            self.writes.check_open()?;
             // Each group of commits looks again: a connection to another file is never written to.
             self.place.check()?;
             let connection = self.settings.connect(OpenMode::Existing)?;

@@ -38,6 +38,11 @@ impl<T> Queue<T> {
         Ok(())
     }
 
+    /// Whether jobs are still taken: asked before a thread is started for them.
+    pub(super) fn check_open(&self) -> Result<(), StoreError> {
+        if self.lock().closed { Err(StoreError::Closed) } else { Ok(()) }
+    }
+
     /// Waits for jobs and takes up to `most`; nothing once the queue is closed and empty.
     pub(super) fn take(&self, most: usize) -> Vec<T> {
         let mut state = self.lock();
