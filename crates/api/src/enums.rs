@@ -174,6 +174,11 @@ enums! {
         Primary = "PRIMARY",
         Replica = "REPLICA",
     }
+    /// How a key came to its material.
+    RotationType {
+        Automatic = "AUTOMATIC",
+        OnDemand = "ON_DEMAND",
+    }
     /// The size of a data key.
     DataKeySpec {
         Aes256 = "AES_256",

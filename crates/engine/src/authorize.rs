@@ -7,6 +7,7 @@ use crate::authenticate::{Authenticated, Principal};
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::keys::{Alias, Key, alias_arn, key_arn};
+use crate::material::Material;
 use crate::operations::Executes;
 use crate::parse::Parsed;
 use crate::pipeline::Executed;
@@ -15,7 +16,6 @@ use bulla_api::{
     AccountId, AliasName, Demand, EncryptionContext, ErrorCode, KeyRef, PARTITION, Role, SecretBytes, When,
 };
 use bulla_audit::Resource;
-use bulla_crypto::LockedKey;
 use bulla_crypto::blob::{self, BackingKeyId, BlobHeader, ParsedBlob};
 use std::sync::Arc;
 
@@ -354,18 +354,17 @@ impl std::ops::Deref for KeyHandle {
 }
 
 impl KeyHandle {
-    /// Seals a plaintext under the key's newest material.
+    /// Seals a plaintext under the material in use.
     pub(crate) async fn seal(
         &self,
         core: &Core,
         context: &EncryptionContext,
         plaintext: &[u8],
     ) -> Result<Vec<u8>, Fault> {
-        let current = self.key.record.backing_keys.last().ok_or(Fault::Incomplete("a key"))?;
-        let backing = current.material_id.backing_key_id();
-        let material = self.material(core, backing).await?.ok_or_else(|| self.material_missing())?;
+        let material = self.current_material(core).await?;
+        let backing = material.id.backing_key_id();
         let header = BlobHeader::new(self.key.place.account, &self.key.place.region, self.key.id, backing);
-        Ok(blob::seal(&material, PARTITION, &header, context, plaintext, core.rng())?)
+        Ok(blob::seal(&material.key, PARTITION, &header, context, plaintext, core.rng())?)
     }
 
     /// Opens a blob of this key, whichever of its materials sealed it. Gives the material's id too.
@@ -377,23 +376,28 @@ impl KeyHandle {
     ) -> Result<(SecretBytes, String), Fault> {
         let parsed: ParsedBlob<'_> = blob::parse(ciphertext).map_err(|_| not_authentic())?;
         let backing = parsed.header().backing_key_id();
-        let known = self.key.record.backing_keys.iter().rev();
-        let used = known.map(|key| key.material_id).find(|id| id.backing_key_id() == backing);
-        let used = used.ok_or_else(not_authentic)?;
-        let material = self.material(core, backing).await?.ok_or_else(|| self.material_missing())?;
-        let plaintext = blob::open(&material, PARTITION, &parsed, context).map_err(|_| not_authentic())?;
-        Ok((plaintext, used.to_string()))
+        let Some(material) = core.material(&self.key, backing).await? else {
+            return Err(self.material_unknown(core, backing).await?);
+        };
+        let plaintext =
+            blob::open(&material.key, PARTITION, &parsed, context).map_err(|_| not_authentic())?;
+        Ok((plaintext, material.id.to_string()))
+    }
+
+    /// The material in use.
+    pub(crate) async fn current_material(&self, core: &Core) -> Result<Arc<Material>, Fault> {
+        let current = self.key.record.current.ok_or_else(|| self.key.wrong_state())?;
+        let material = core.material(&self.key, current.backing_key_id()).await?;
+        material.ok_or_else(|| self.material_missing())
+    }
+
+    /// Of a material that is not there: what a blob names that was never the key's does not open; what was, is missing.
+    async fn material_unknown(&self, core: &Core, backing: BackingKeyId) -> Result<Fault, Fault> {
+        let known = core.has_had_material(&self.key, backing).await?;
+        Ok(if known { self.material_missing() } else { not_authentic() })
     }
 
     fn material_missing(&self) -> Fault {
         Fault::MaterialMissing(self.key.arn.clone())
-    }
-
-    async fn material(
-        &self,
-        core: &Core,
-        backing: BackingKeyId,
-    ) -> Result<Option<Arc<LockedKey<32>>>, Fault> {
-        core.material(&self.key, backing).await
     }
 }

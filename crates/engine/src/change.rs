@@ -3,7 +3,9 @@
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::keys::{Alias, Key};
-use crate::record::{AliasRecord, Counts, KIND_ACCESS_KEY, KIND_ALIAS, KIND_KEY, KeyRecord, Place};
+use crate::record::{
+    AliasRecord, Counts, KIND_ACCESS_KEY, KIND_ALIAS, KIND_KEY, KIND_MATERIAL, KeyRecord, Place,
+};
 use bulla_api::{AccountId, AliasName, KeyId, Region};
 use bulla_audit::Entry;
 use bulla_crypto::LockedKey;
@@ -220,9 +222,11 @@ impl Core {
                     self.aliases.evict(&(account, region, name));
                 }
             }
-            "material" => {
-                if let (Some((account, region)), Ok(key)) = (place(), id.parse::<KeyId>()) {
-                    self.evict_materials(&Place { account, region }, key);
+            KIND_MATERIAL => {
+                // Of all regions: replicas share materials.
+                let account = text(1).and_then(|text| text.parse::<AccountId>().ok());
+                if let (Some(account), Ok(key)) = (account, id.parse::<KeyId>()) {
+                    self.evict_materials(account, key);
                 }
             }
             _ => {}

@@ -10,12 +10,12 @@ use crate::credentials::Credential;
 use crate::engine::{EngineOptions, EngineParts, NewStore, OpenError, Status};
 use crate::fault::Fault;
 use crate::keys::{Alias, Key};
-use crate::material::MaterialKey;
+use crate::material::{Material, MaterialKey};
 use crate::outbox::OutboxHead;
 use crate::preauth::PreAuth;
 use crate::request::IdSource;
 use bulla_api::{AccountId, AliasName, KeyId, LocalFailure, LocalFailureKind, PARTITION, Region};
-use bulla_crypto::{LockedKey, Rng};
+use bulla_crypto::Rng;
 use bulla_store::{Feed, StoreParams, Vault};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -34,7 +34,7 @@ pub(crate) struct Core {
     pub(crate) epoch: Epoch,
     pub(crate) keys: Cache<(AccountId, Region, KeyId), Arc<Key>>,
     pub(crate) aliases: Cache<(AccountId, Region, AliasName), Arc<Alias>>,
-    pub(crate) materials: Cache<MaterialKey, Arc<LockedKey<32>>>,
+    pub(crate) materials: Cache<MaterialKey, Arc<Material>>,
     pub(crate) credentials: Cache<String, Arc<Credential>>,
     pub(crate) preauth: PreAuth,
     pub(crate) clock_watch: ClockWatch,

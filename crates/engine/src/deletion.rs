@@ -11,6 +11,7 @@ use bulla_api::{AliasName, KeyId, KeyState, Service};
 use bulla_audit::Parameters;
 use bulla_store::{Fields, Path, Stored};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Scheduled deletions read at a time.
 const PAGE: usize = 100;
@@ -18,21 +19,29 @@ const PAGE: usize = 100;
 /// Aliases removed in one commit: each is two records, with a precondition each.
 const ALIASES_PER_COMMIT: usize = 20;
 
-/// In the record of a scheduled deletion: the key is gone, its aliases are going.
-const FIELD_ALIASES_LEFT: u16 = 1;
+/// Other records of a key that is gone, removed in one commit.
+const RECORDS_PER_COMMIT: usize = 80;
+
+/// In the record of a scheduled deletion.
+mod field {
+    /// The key is gone, what belonged to it is going.
+    pub(super) const GONE: u16 = 1;
+    /// The key's materials were the account's key's in all regions, and are going too.
+    pub(super) const SHARED_MATERIALS: u16 = 2;
+}
 
 /// A scheduled deletion, as its record tells it.
 pub(crate) struct Scheduled {
     pub(crate) place: Place,
     pub(crate) id: KeyId,
-    /// The key is gone, its aliases are going.
-    pub(crate) aliases_left: bool,
+    /// The key is gone, what belonged to it is going.
+    pub(crate) is_gone: bool,
 }
 
 impl Scheduled {
     pub(crate) fn read(path: &Path, fields: &Fields) -> Option<Self> {
         let (_, place, id) = read_path(path)?;
-        Some(Self { place, id, aliases_left: fields.get_bool(FIELD_ALIASES_LEFT).unwrap_or(false) })
+        Some(Self { place, id, is_gone: is_gone(fields) })
     }
 }
 
@@ -85,12 +94,13 @@ impl Core {
         id: KeyId,
     ) -> Result<bool, Fault> {
         let mut gone = false;
-        if !scheduled.fields.get_bool(FIELD_ALIASES_LEFT).unwrap_or(false) {
+        let mut shared_materials = scheduled.fields.get_bool(field::SHARED_MATERIALS).unwrap_or(false);
+        if !is_gone(&scheduled.fields) {
             let key = self.key(place, id).await?;
             match key {
                 Some(key) if is_due(&key, due_ms) => {
-                    self.delete_material(path, scheduled, &key).await?;
-                    gone = true;
+                    self.delete_record(path, scheduled, &key).await?;
+                    (gone, shared_materials) = (true, key.record.shares_materials(id));
                 }
                 // Neither can be: cancelling removes this record in the same transaction. Nothing is deleted on doubt.
                 _ => {
@@ -99,25 +109,30 @@ impl Core {
                 }
             }
         }
-        self.delete_aliases(path, place, id).await?;
+        self.delete_materials(place, id, shared_materials).await?;
+        self.delete_aliases(place, id).await?;
+        let mut transaction = self.vault.transaction();
+        transaction.delete(path.clone());
+        transaction.commit().await?;
         Ok(gone)
     }
 
-    /// The key and all its material, in one transaction with its audit record; then nothing of it can be read any more.
-    async fn delete_material(
+    /// The key, its policy and the material in use, in one transaction with its audit record. Nothing of it can be used any
+    /// more; what else there is follows at once, or in the next round.
+    async fn delete_record(
         self: &Arc<Self>,
         path: &Path,
         scheduled: &Stored,
         key: &Key,
     ) -> Result<(), Fault> {
         let mut change = Change::new();
-        change.expect_at(path.clone(), scheduled.generation);
-        let mut aliases_left = scheduled.fields.clone();
-        aliases_left.set_bool(FIELD_ALIASES_LEFT, true);
-        change.put(path.clone(), aliases_left);
+        let mut gone = scheduled.fields.clone();
+        gone.set_bool(field::GONE, true);
+        gone.set_bool(field::SHARED_MATERIALS, key.record.shares_materials(key.id));
+        change.expect_at(path.clone(), scheduled.generation).put(path.clone(), gone);
         change.expect_key(key).delete(key.place.key(key.id)).delete(key.place.key_policy(key.id));
-        for backing in &key.record.backing_keys {
-            change.delete_material(key.place.material(key.id, backing.material_id.backing_key_id()));
+        if let Some(current) = key.record.current {
+            change.delete_material(key.record.material(&key.place, key.id, current.backing_key_id()));
         }
         let counts = self.counts(&key.place, &mut change).await?;
         let counts = Counts { keys: counts.keys.saturating_sub(1), ..counts };
@@ -135,8 +150,36 @@ impl Core {
         Ok(())
     }
 
-    /// The aliases of a key that is gone; then the deletion's own record.
-    async fn delete_aliases(self: &Arc<Self>, path: &Path, place: &Place, id: KeyId) -> Result<(), Fault> {
+    /// All materials of a key that is gone, and their history.
+    async fn delete_materials(&self, place: &Place, id: KeyId, shared: bool) -> Result<(), Fault> {
+        // Their history first: while an entry is there, its material must be.
+        let prefixes = [(place.material_entries(id, shared), false), (place.materials(id, shared), true)];
+        for (prefix, secret) in prefixes {
+            loop {
+                let page = self.vault.scan(prefix.children(), None, RECORDS_PER_COMMIT).await?;
+                if page.records.is_empty() {
+                    break;
+                }
+                let mut transaction = self.vault.transaction();
+                for (path, _) in page.records {
+                    if secret {
+                        transaction.delete_secret(path)
+                    } else {
+                        transaction.delete(path)
+                    };
+                }
+                if !transaction.commit().await?.purged {
+                    self.purge_wanted.store(true, Ordering::SeqCst);
+                }
+            }
+        }
+        self.epoch.advance();
+        self.evict_materials(place.account, id);
+        Ok(())
+    }
+
+    /// The aliases of a key that is gone.
+    async fn delete_aliases(self: &Arc<Self>, place: &Place, id: KeyId) -> Result<(), Fault> {
         loop {
             let prefix = place.aliases_of_key(id).children();
             let page = self.vault.scan(prefix, None, ALIASES_PER_COMMIT).await?;
@@ -155,9 +198,6 @@ impl Core {
                 names.push(text);
             }
             if names.is_empty() {
-                let mut transaction = self.vault.transaction();
-                transaction.delete(path.clone());
-                transaction.commit().await?;
                 return Ok(());
             }
             let counts = self.counts(place, &mut change).await?;
@@ -176,6 +216,10 @@ impl Core {
             self.commit(change, service_record(self, event)).await?;
         }
     }
+}
+
+fn is_gone(fields: &Fields) -> bool {
+    fields.get_bool(field::GONE).unwrap_or(false)
 }
 
 fn is_due(key: &Key, due_ms: i64) -> bool {

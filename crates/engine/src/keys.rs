@@ -2,11 +2,11 @@
 
 use crate::core::Core;
 use crate::fault::Fault;
+use crate::kind;
 use crate::record::{AliasRecord, KeyRecord, Place};
 use bulla_api::{
-    AliasArn, AliasName, CustomerMasterKeySpec, EncryptionAlgorithmSpec, ErrorCode, KeyArn, KeyId,
-    KeyManagerType, KeyMetadata, KeySpec, KeyState, KeyUsageType, MultiRegionConfiguration, MultiRegionKey,
-    MultiRegionKeyType, OriginType, Timestamp,
+    AliasArn, AliasName, ErrorCode, KeyArn, KeyId, KeyManagerType, KeyMetadata, KeySpec, KeyState,
+    KeyUsageType, MultiRegionConfiguration, MultiRegionKey, MultiRegionKeyType, Timestamp,
 };
 use bulla_store::Generation;
 use std::sync::Arc;
@@ -17,8 +17,8 @@ pub(crate) struct Key {
     pub(crate) place: Place,
     pub(crate) id: KeyId,
     pub(crate) arn: String,
-    /// Of the newest material, 64 hex digits.
-    pub(crate) current_material_id: String,
+    /// Of the material in use, 64 hex digits.
+    pub(crate) current_material_id: Option<String>,
     pub(crate) record: KeyRecord,
     pub(crate) generation: Generation,
 }
@@ -31,11 +31,10 @@ pub(crate) struct Alias {
 }
 
 impl Key {
-    fn new(place: Place, id: KeyId, record: KeyRecord, generation: Generation) -> Result<Self, Fault> {
-        let current = record.backing_keys.last().ok_or(Fault::Incomplete("a key"))?;
-        let current_material_id = current.material_id.to_string();
+    fn new(place: Place, id: KeyId, record: KeyRecord, generation: Generation) -> Self {
+        let current_material_id = record.current.map(|current| current.to_string());
         let arn = key_arn(&place, id);
-        Ok(Self { place, id, arn, current_material_id, record, generation })
+        Self { place, id, arn, current_material_id, record, generation }
     }
 
     /// What DescribeKey tells.
@@ -43,31 +42,51 @@ impl Key {
         metadata(&self.place, self.id, &self.record)
     }
 
-    /// Fails as AWS does when the key is not enabled.
+    /// Fails as AWS does when the key is not enabled. Source: AWS KMS developer guide, "Key states of AWS KMS keys".
     pub(crate) fn require_enabled(&self) -> Result<(), Fault> {
         match self.record.state {
             KeyState::Enabled => Ok(()),
             KeyState::Disabled => {
                 Err(Fault::answer(ErrorCode::DisabledException, format!("{} is disabled.", self.arn)))
             }
-            _ => self.require_not_pending_deletion(),
+            _ => Err(self.wrong_state()),
         }
     }
 
-    /// Fails as AWS does when the key is pending deletion.
+    /// Fails as AWS does when the key is pending deletion, or being made.
     pub(crate) fn require_not_pending_deletion(&self) -> Result<(), Fault> {
         match self.record.state {
-            KeyState::Enabled | KeyState::Disabled => Ok(()),
-            KeyState::PendingDeletion => Err(Fault::answer(
-                ErrorCode::KMSInvalidStateException,
-                format!("{} is pending deletion.", self.arn),
-            )),
-            // No version has written these yet.
-            _ => Err(Fault::answer(
-                ErrorCode::KMSInvalidStateException,
-                format!("{} is not in a state that allows this.", self.arn),
-            )),
+            KeyState::Enabled | KeyState::Disabled | KeyState::PendingImport | KeyState::Unavailable => {
+                Ok(())
+            }
+            _ => Err(self.wrong_state()),
         }
+    }
+
+    /// What is said when the state of a key doesn't allow something.
+    pub(crate) fn wrong_state(&self) -> Fault {
+        let state = match self.record.state {
+            KeyState::Enabled => "enabled",
+            KeyState::Disabled => "disabled",
+            KeyState::Creating => "creating",
+            KeyState::PendingDeletion => "pending deletion",
+            KeyState::PendingImport => "pending import",
+            KeyState::PendingReplicaDeletion => "pending replica deletion",
+            KeyState::Unavailable => "unavailable",
+            KeyState::Updating => "updating",
+        };
+        Fault::answer(ErrorCode::KMSInvalidStateException, format!("{} is {state}.", self.arn))
+    }
+
+    /// Fails as AWS does when the key is for something else.
+    pub(crate) fn require_usage(&self, usage: KeyUsageType, operation: &str) -> Result<(), Fault> {
+        if self.record.usage == usage {
+            return Ok(());
+        }
+        Err(Fault::answer(
+            ErrorCode::InvalidKeyUsageException,
+            format!("{} key usage is {} which is not valid for {operation}.", self.arn, self.record.usage),
+        ))
     }
 }
 
@@ -85,26 +104,29 @@ pub(crate) fn metadata(place: &Place, id: KeyId, record: &KeyRecord) -> KeyMetad
         creation_date: Timestamp::from_millis(record.created_ms),
         enabled: record.state == KeyState::Enabled,
         description: record.description.clone(),
-        key_usage: KeyUsageType::EncryptDecrypt,
+        key_usage: record.usage,
         key_state: record.state,
         deletion_date: record.deletion_ms.map(Timestamp::from_millis),
         valid_to: None,
-        origin: OriginType::AwsKms,
+        origin: record.origin,
         custom_key_store_id: None,
         cloud_hsm_cluster_id: None,
         expiration_model: None,
         key_manager: KeyManagerType::Customer,
-        customer_master_key_spec: Some(CustomerMasterKeySpec::SymmetricDefault),
-        key_spec: KeySpec::SymmetricDefault,
-        encryption_algorithms: vec![EncryptionAlgorithmSpec::SymmetricDefault],
-        signing_algorithms: Vec::new(),
-        key_agreement_algorithms: Vec::new(),
+        customer_master_key_spec: record.spec.as_str().parse().ok(),
+        key_spec: record.spec,
+        encryption_algorithms: kind::encryption_algorithms(record.spec, record.usage),
+        signing_algorithms: kind::signing_algorithms(record.spec, record.usage),
+        key_agreement_algorithms: kind::key_agreement_algorithms(record.usage),
         multi_region: id.is_multi_region(),
         multi_region_configuration: id.is_multi_region().then(primary),
         pending_deletion_window_in_days: None,
-        mac_algorithms: Vec::new(),
+        mac_algorithms: kind::mac_algorithms(record.spec),
         xks_key_configuration: None,
-        current_key_material_id: record.backing_keys.last().map(|key| key.material_id.to_string()),
+        current_key_material_id: record
+            .current
+            .filter(|_| record.spec == KeySpec::SymmetricDefault)
+            .map(|current| current.to_string()),
         arn,
     }
 }
@@ -127,7 +149,7 @@ impl Core {
         let epoch = self.epoch.now();
         let Some(stored) = self.vault.read(&place.key(id)).await? else { return Ok(None) };
         let record = KeyRecord::of(stored.fields)?;
-        let key = Arc::new(Key::new(place.clone(), id, record, stored.generation)?);
+        let key = Arc::new(Key::new(place.clone(), id, record, stored.generation));
         self.keys.keep(&self.epoch, epoch, cache_key, Arc::clone(&key));
         Ok(Some(key))
     }

@@ -30,6 +30,7 @@ mod embedded;
 mod engine;
 mod fault;
 mod keys;
+mod kind;
 mod marker;
 mod material;
 mod operations;

@@ -1,20 +1,67 @@
 //! Key material in use: from sealed records into locked memory.
 
+use crate::change::Change;
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::keys::Key;
-use crate::record::Place;
+use crate::record::{KeyRecord, MaterialEntry, MaterialFields, Place};
 use bulla_api::{AccountId, KeyId, Region};
-use bulla_crypto::blob::BackingKeyId;
+use bulla_crypto::blob::{BackingKeyId, KeyMaterialId, derive_material_id};
 use bulla_crypto::{LockedKey, LockedMemoryFull, Rng};
 use bulla_store::VaultError;
 use std::sync::Arc;
 
-/// Where a backing key is found in memory.
+/// Where a backing key is found in memory. In the region in which it was asked for, though replicas share it: what holds
+/// in one region need not hold in another.
 pub(crate) type MaterialKey = (AccountId, Region, KeyId, BackingKeyId);
+
+/// One of a key's materials.
+pub(crate) struct Material {
+    pub(crate) id: KeyMaterialId,
+    pub(crate) key: LockedKey<32>,
+}
+
+/// A material that a key is to get.
+pub(crate) struct NewMaterial {
+    pub(crate) id: KeyMaterialId,
+    pub(crate) key: LockedKey<32>,
+    pub(crate) sealed: Vec<u8>,
+    pub(crate) public: Vec<u8>,
+}
+
+impl NewMaterial {
+    /// Of a symmetric key.
+    pub(crate) fn symmetric(id: KeyId, key: LockedKey<32>) -> Self {
+        Self { id: derive_material_id(&id, &key), key, sealed: Vec::new(), public: Vec::new() }
+    }
+}
+
+impl Change {
+    /// Gives a key its next material, which is the current one from then on. The key's record is still to be put.
+    pub(crate) fn add_material(
+        &mut self,
+        place: &Place,
+        id: KeyId,
+        record: &mut KeyRecord,
+        entry: &MaterialEntry,
+        new: NewMaterial,
+    ) {
+        let NewMaterial { id: material_id, key, sealed, public } = new;
+        let entry_path = record.entry(place, id, record.materials);
+        self.expect_absent(entry_path.clone()).put(entry_path, entry.to_fields());
+        let path = record.material(place, id, material_id.backing_key_id());
+        let fields = MaterialFields { material_id, made_ms: entry.made_ms, sealed, public };
+        self.expect_absent(path.clone()).put_material(path, fields.to_fields(), key);
+        record.current = Some(material_id);
+        record.materials += 1;
+    }
+}
 
 /// How many are evicted at a time when locked memory is full.
 const EVICT_ATTEMPTS: u32 = 3;
+
+/// Entries of a key's history read at a time.
+const PAGE: usize = 100;
 
 impl Core {
     /// A backing key's material. Only a key's handle asks for it.
@@ -22,12 +69,12 @@ impl Core {
         &self,
         key: &Key,
         backing: BackingKeyId,
-    ) -> Result<Option<Arc<LockedKey<32>>>, Fault> {
+    ) -> Result<Option<Arc<Material>>, Fault> {
         let cache_key = (key.place.account, key.place.region.clone(), key.id, backing);
         if let Some(material) = self.materials.get(&cache_key) {
             return Ok(Some(material));
         }
-        let path = key.place.material(key.id, backing);
+        let path = key.record.material(&key.place, key.id, backing);
         let mut attempt = 1;
         let (epoch, stored) = loop {
             let epoch = self.epoch.now();
@@ -40,9 +87,29 @@ impl Core {
             }
         };
         let Some(stored) = stored else { return Ok(None) };
-        let material = Arc::new(stored.key);
+        let MaterialFields { material_id, .. } = MaterialFields::of(&stored.fields)?;
+        let material = Arc::new(Material { id: material_id, key: stored.key });
         self.materials.keep(&self.epoch, epoch, cache_key, Arc::clone(&material));
         Ok(Some(material))
+    }
+
+    /// Whether the key's history has this material. Reads the history: for when the material itself is not there.
+    pub(crate) async fn has_had_material(&self, key: &Key, backing: BackingKeyId) -> Result<bool, Fault> {
+        let prefix = key.record.entries_path(&key.place, key.id).children();
+        let mut after = None;
+        loop {
+            let page = self.vault.scan(prefix.clone(), after, PAGE).await?;
+            for (_, stored) in &page.records {
+                let entry = MaterialEntry::of(stored.fields.clone())?;
+                if entry.material_id.backing_key_id() == backing {
+                    return Ok(true);
+                }
+            }
+            after = page.records.last().map(|(path, _)| path.clone());
+            if !page.more || after.is_none() {
+                return Ok(false);
+            }
+        }
     }
 
     /// New material; others leave locked memory when it is full.
@@ -53,11 +120,9 @@ impl Core {
         })
     }
 
-    /// Forgets the material of a key.
-    pub(crate) fn evict_materials(&self, place: &Place, id: KeyId) {
-        self.materials.evict_where(|(account, region, key, _)| {
-            *account == place.account && *region == place.region && *key == id
-        });
+    /// Forgets the material of a key, in all regions.
+    pub(crate) fn evict_materials(&self, account: AccountId, id: KeyId) {
+        self.materials.evict_where(|(of, _, key, _)| *of == account && *key == id);
     }
 
     pub(crate) fn rng(&self) -> &dyn Rng {

@@ -9,8 +9,8 @@ use crate::deletion::Scheduled;
 use crate::keys::key_arn;
 use crate::outbox::next_of;
 use crate::record::{
-    AliasRecord, Counts, KIND_ACCESS_KEY, KIND_ALIAS, KIND_KEY, KeyRecord, Place, access_key_path,
-    account_path, deletion_path,
+    AliasRecord, Counts, KIND_ACCESS_KEY, KIND_ALIAS, KIND_KEY, KIND_MATERIAL, KIND_MATERIAL_ENTRY,
+    KeyRecord, MaterialEntry, Place, access_key_path, account_path, deletion_path,
 };
 use bulla_api::{AccountId, AliasName, KeyId, KeyState};
 use bulla_store::{Path, Prefix, Stored, Vault, VaultError};
@@ -90,8 +90,8 @@ struct Seen {
     aliases: HashMap<(Place, KeyId), u64>,
     /// Aliases of each key, as its record counts them.
     key_counts: HashMap<(Place, KeyId), u64>,
-    /// Keys that are gone and whose aliases are going.
-    going: HashSet<Path>,
+    /// Keys that are gone and whose other records are going.
+    going: HashSet<KeyId>,
     accounts: HashSet<AccountId>,
     outbox: Vec<u64>,
     outbox_next: Option<u64>,
@@ -102,6 +102,8 @@ struct Need {
     path: Path,
     what: &'static str,
     of: String,
+    /// Unless this key is going.
+    key: Option<KeyId>,
 }
 
 impl Seen {
@@ -126,7 +128,12 @@ impl Seen {
     }
 
     fn need(&mut self, path: Path, what: &'static str, of: impl Into<String>) {
-        self.needs.push(Need { path, what, of: of.into() });
+        self.needs.push(Need { path, what, of: of.into(), key: None });
+    }
+
+    /// A record that must be there while the key is not going.
+    fn need_of_key(&mut self, key: KeyId, path: Path, what: &'static str, of: impl Into<String>) {
+        self.needs.push(Need { path, what, of: of.into(), key: Some(key) });
     }
 
     /// Notes what a record speaks of. `None` when it can't be understood; kinds that aren't known are passed over.
@@ -138,15 +145,24 @@ impl Seen {
         let fields = &stored.fields;
         match text(3)? {
             KIND_KEY => self.look_at_key(place()?, key_id()?, &KeyRecord::of(fields.clone()).ok()?),
-            kind @ ("key-policy" | "material") => {
-                let (place, id) = (place()?, key_id()?);
-                let of = format!("the {} of {}", kind, key_arn(&place, id));
-                self.need(place.key(id), "the key", of);
+            kind @ ("key-policy" | KIND_MATERIAL | KIND_MATERIAL_ENTRY) => {
+                let id = key_id()?;
+                // What all regions share belongs to no place.
+                if let Some(place) = place() {
+                    let of = format!("the {} of {}", kind, key_arn(&place, id));
+                    self.need_of_key(id, place.key(id), "the key", of);
+                }
+                if kind == KIND_MATERIAL_ENTRY {
+                    let backing = MaterialEntry::of(fields.clone()).ok()?.material_id.backing_key_id();
+                    let materials = Path::in_region(text(1)?, text(2)?, KIND_MATERIAL).join(text(4)?);
+                    let of = place().map_or_else(|| format!("key {id}"), |place| key_arn(&place, id));
+                    self.need_of_key(id, materials.join(backing.to_string()), "key material", of);
+                }
             }
             KIND_ALIAS => {
                 let (place, name) = (place()?, text(4)?.parse::<AliasName>().ok()?);
                 let target = AliasRecord::of(fields.clone()).ok()?.target;
-                self.need(place.key(target), "the key", name.as_str());
+                self.need_of_key(target, place.key(target), "the key", name.as_str());
                 self.need(place.alias_of_key(target, &name), "the index record", name.as_str());
                 self.found.entry(place.clone()).or_default().1 += 1;
                 *self.aliases.entry((place, target)).or_default() += 1;
@@ -169,9 +185,9 @@ impl Seen {
                 self.need(account_path(owner(fields)?), "the account", format!("access key {}", text(4)?));
             }
             "deletion" => {
-                let Scheduled { place, id, aliases_left } = Scheduled::read(path, fields)?;
-                if aliases_left {
-                    self.going.insert(place.key(id));
+                let Scheduled { place, id, is_gone } = Scheduled::read(path, fields)?;
+                if is_gone {
+                    self.going.insert(id);
                 } else {
                     self.need(place.key(id), "the key", "a scheduled deletion");
                 }
@@ -187,8 +203,8 @@ impl Seen {
         let arn = key_arn(&place, id);
         self.need(account_path(place.account), "the account", arn.clone());
         self.need(place.key_policy(id), "the policy", arn.clone());
-        for backing in &record.backing_keys {
-            self.need(place.material(id, backing.material_id.backing_key_id()), "key material", arn.clone());
+        for number in 0..record.materials {
+            self.need(record.entry(&place, id, number), "the history of a material", arn.clone());
         }
         if let (KeyState::PendingDeletion, Some(due_ms)) = (record.state, record.deletion_ms) {
             self.need(deletion_path(due_ms, &place, id), "the scheduled deletion", arn);
@@ -219,8 +235,8 @@ impl Seen {
 
     fn findings(self) -> BTreeSet<Finding> {
         let mut findings = self.findings;
-        for Need { path, what, of } in self.needs {
-            if !self.paths.contains(&path) && !self.going.contains(&path) {
+        for Need { path, what, of, key } in self.needs {
+            if !self.paths.contains(&path) && !key.is_some_and(|key| self.going.contains(&key)) {
                 findings.insert(Finding::Missing { what, of });
             }
         }

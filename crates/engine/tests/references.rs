@@ -58,6 +58,7 @@ async fn whatever_kind_of_record_is_removed_is_missed() {
         "key",
         "key-policy",
         "material",
+        "material-entry",
         "alias",
         "alias-of-key",
         "counts",

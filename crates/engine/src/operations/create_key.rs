@@ -6,13 +6,14 @@ use crate::change::Change;
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::keys::metadata;
+use crate::kind;
+use crate::material::NewMaterial;
 use crate::pipeline::Executed;
-use crate::record::{BackingKeyRef, Counts, KeyRecord, material_fields, policy_fields};
+use crate::record::{Counts, KeyRecord, Kind, MaterialEntry, policy_fields};
 use bulla_api::{
     CreateKey, CreateKeyInput, CreateKeyOutput, ErrorCode, KeyId, KeySpec, KeyUsageType, OriginType, Tag,
 };
 use bulla_audit::{Parameter, Parameters};
-use bulla_crypto::blob::derive_material_id;
 use bulla_policy::{POLICY_BYTES_MAX, check_key_policy, default_key_policy};
 use std::sync::Arc;
 
@@ -74,14 +75,19 @@ impl Executes for CreateKey {
             Some(true) => KeyId::multi_region_from_random(random),
             _ => KeyId::from_random(random),
         };
-        let material = core.new_material()?;
         let now_ms = core.clock.wall_ms();
-        let first = BackingKeyRef { material_id: derive_material_id(&id, &material), made_ms: now_ms };
-        let record =
-            KeyRecord::new(now_ms, input.description.clone().unwrap_or_default(), &input.tags, first);
+        let mut change = Change::new();
+        let mut record = KeyRecord::new(
+            kind_of(input),
+            now_ms,
+            input.description.clone().unwrap_or_default(),
+            &input.tags,
+        );
+        let material = NewMaterial::symmetric(id, core.new_material()?);
+        let entry = MaterialEntry::new(material.id, now_ms, None);
+        change.add_material(&place, id, &mut record, &entry, material);
         let policy = input.policy.clone().unwrap_or_else(|| default_key_policy(place.account));
 
-        let mut change = Change::new();
         let counts = core.counts(&place, &mut change).await?;
         if counts.keys >= KEYS_MAX {
             return Err(Fault::answer(
@@ -92,8 +98,6 @@ impl Executes for CreateKey {
         change.put(place.counts(), Counts { keys: counts.keys + 1, ..counts }.to_fields());
         change.expect_absent(place.key(id)).put(place.key(id), record.to_fields());
         change.put(place.key_policy(id), policy_fields(&policy));
-        let material_path = place.material(id, first.material_id.backing_key_id());
-        change.put_material(material_path, material_fields(now_ms), material);
 
         let key_metadata = metadata(&place, id, &record);
         let arn = key_metadata.arn.clone();
@@ -102,6 +106,11 @@ impl Executes for CreateKey {
         let executed = request.done(CreateKeyOutput { key_metadata });
         Ok(executed.changing(change).telling(response).touching(arn))
     }
+}
+
+fn kind_of(input: &CreateKeyInput) -> Kind {
+    let spec = spec(input).unwrap_or_default();
+    Kind { spec, usage: input.key_usage.unwrap_or_default(), origin: input.origin.unwrap_or_default() }
 }
 
 fn spec(input: &CreateKeyInput) -> Option<KeySpec> {
@@ -117,16 +126,17 @@ fn check_kind(input: &CreateKeyInput) -> Result<(), Fault> {
         ));
     }
     let spec = spec(input).unwrap_or_default();
-    if spec != KeySpec::SymmetricDefault {
-        if input.key_usage.is_none() {
-            return Err(invalid(
-                "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.",
-            ));
-        }
-        return Err(unsupported(&format!("KeySpec {spec}")));
+    if spec != KeySpec::SymmetricDefault && input.key_usage.is_none() {
+        return Err(invalid(
+            "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.",
+        ));
     }
-    if let Some(usage) = input.key_usage.filter(|usage| *usage != KeyUsageType::EncryptDecrypt) {
+    let usage = input.key_usage.unwrap_or_default();
+    if !kind::usages(spec).contains(&usage) {
         return Err(invalid(format!("KeyUsage {usage} is not compatible with KeySpec {spec}")));
+    }
+    if spec != KeySpec::SymmetricDefault {
+        return Err(unsupported(&format!("KeySpec {spec}")));
     }
     match input.origin {
         None | Some(OriginType::AwsKms) => {}

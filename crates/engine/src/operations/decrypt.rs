@@ -8,7 +8,9 @@ use crate::authorize::{Authorized, Ciphertext, Names};
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::pipeline::Executed;
-use bulla_api::{Decrypt, DecryptInput, DecryptOutput, EncryptionAlgorithmSpec, Role};
+use bulla_api::{
+    Decrypt, DecryptInput, DecryptOutput, EncryptionAlgorithmSpec, KeyUsageType, Operation as _, Role,
+};
 use bulla_audit::Parameters;
 use std::sync::Arc;
 
@@ -35,6 +37,7 @@ impl Executes for Decrypt {
     async fn execute(core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
         let (input, key) = (request.input(), request.key(Role::CiphertextKey)?);
         key.require_enabled()?;
+        key.require_usage(KeyUsageType::EncryptDecrypt, Self::ROW.name)?;
         require_symmetric(input.encryption_algorithm)?;
         let (plaintext, material_id) =
             key.open(core, &input.encryption_context, &input.ciphertext_blob).await?;

@@ -5,7 +5,9 @@ use crate::authorize::{Authorized, KeyName, Names};
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::pipeline::Executed;
-use bulla_api::{Encrypt, EncryptInput, EncryptOutput, EncryptionAlgorithmSpec, Role};
+use bulla_api::{
+    Encrypt, EncryptInput, EncryptOutput, EncryptionAlgorithmSpec, KeyUsageType, Operation as _, Role,
+};
 use bulla_audit::Parameters;
 use std::sync::Arc;
 
@@ -29,6 +31,7 @@ impl Executes for Encrypt {
     async fn execute(core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
         let (input, key) = (request.input(), request.key(Role::Key)?);
         key.require_enabled()?;
+        key.require_usage(KeyUsageType::EncryptDecrypt, Self::ROW.name)?;
         require_symmetric(input.encryption_algorithm)?;
         stop_dry_run(input.dry_run)?;
         let ciphertext_blob = key.seal(core, &input.encryption_context, input.plaintext.expose()).await?;

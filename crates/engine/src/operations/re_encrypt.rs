@@ -6,7 +6,9 @@ use crate::authorize::{Authorized, Ciphertext, KeyName, Names};
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::pipeline::Executed;
-use bulla_api::{EncryptionAlgorithmSpec, ReEncrypt, ReEncryptInput, ReEncryptOutput, Role};
+use bulla_api::{
+    EncryptionAlgorithmSpec, KeyUsageType, Operation as _, ReEncrypt, ReEncryptInput, ReEncryptOutput, Role,
+};
 use bulla_audit::Parameters;
 use std::sync::Arc;
 
@@ -42,6 +44,9 @@ impl Executes for ReEncrypt {
         let (source, destination) = (request.key(Role::CiphertextKey)?, request.key(Role::DestinationKey)?);
         source.require_enabled()?;
         destination.require_enabled()?;
+        for key in [source, destination] {
+            key.require_usage(KeyUsageType::EncryptDecrypt, Self::ROW.name)?;
+        }
         require_symmetric(input.source_encryption_algorithm)?;
         require_symmetric(input.destination_encryption_algorithm)?;
         let (plaintext, source_material_id) =
@@ -56,7 +61,7 @@ impl Executes for ReEncrypt {
             source_encryption_algorithm: EncryptionAlgorithmSpec::SymmetricDefault,
             destination_encryption_algorithm: EncryptionAlgorithmSpec::SymmetricDefault,
             source_key_material_id: Some(source_material_id),
-            destination_key_material_id: Some(destination.current_material_id.clone()),
+            destination_key_material_id: destination.current_material_id.clone(),
         };
         Ok(request.done(output))
     }

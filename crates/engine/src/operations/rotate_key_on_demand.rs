@@ -5,11 +5,13 @@ use crate::authorize::{Authorized, KeyName, Names};
 use crate::change::Change;
 use crate::core::Core;
 use crate::fault::Fault;
+use crate::material::NewMaterial;
 use crate::pipeline::Executed;
-use crate::record::{BackingKeyRef, KeyRecord, material_fields};
-use bulla_api::{ErrorCode, Role, RotateKeyOnDemand, RotateKeyOnDemandInput, RotateKeyOnDemandOutput};
+use crate::record::{KeyRecord, MaterialEntry};
+use bulla_api::{
+    ErrorCode, Role, RotateKeyOnDemand, RotateKeyOnDemandInput, RotateKeyOnDemandOutput, RotationType,
+};
 use bulla_audit::Parameters;
-use bulla_crypto::blob::derive_material_id;
 use std::sync::Arc;
 
 /// On-demand rotations of a key (AWS KMS developer guide, "Perform on-demand key rotation").
@@ -37,20 +39,19 @@ impl Executes for RotateKeyOnDemand {
                 ),
             ));
         }
-        let material = core.new_material()?;
         let now_ms = core.clock.wall_ms();
-        let next = BackingKeyRef { material_id: derive_material_id(&key.id, &material), made_ms: now_ms };
-        let mut record = key.record.clone();
-        record.backing_keys.push(next);
-        let record = KeyRecord { on_demand_rotations: record.on_demand_rotations + 1, ..record };
+        let material = NewMaterial::symmetric(key.id, core.new_material()?);
+        let material_id = material.id;
+        let entry = MaterialEntry::new(material_id, now_ms, Some(RotationType::OnDemand));
         let mut change = Change::new();
+        let rotations = key.record.on_demand_rotations + 1;
+        let mut record = KeyRecord { on_demand_rotations: rotations, ..key.record.clone() };
+        change.add_material(&key.place, key.id, &mut record, &entry, material);
         change.update_key(key, &record);
-        let path = key.place.material(key.id, next.material_id.backing_key_id());
-        change.expect_absent(path.clone()).put_material(path, material_fields(now_ms), material);
         let output = RotateKeyOnDemandOutput { key_id: key.arn.clone() };
         let response = Parameters::new()
             .text("keyId", key.arn.as_str())
-            .text("currentKeyMaterialId", next.material_id.to_string());
+            .text("currentKeyMaterialId", material_id.to_string());
         Ok(request.done(output).changing(change).telling(response))
     }
 }

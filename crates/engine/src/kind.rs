@@ -1,0 +1,78 @@
+//! What keys of a spec and usage can do. Source: AWS KMS developer guide, "Key spec reference".
+
+use bulla_api::{
+    EncryptionAlgorithmSpec, KeyAgreementAlgorithmSpec, KeySpec, KeyUsageType, MacAlgorithmSpec,
+    SigningAlgorithmSpec,
+};
+
+/// The usages that a key of this spec can have; the first is the default where there is one.
+pub(crate) const fn usages(spec: KeySpec) -> &'static [KeyUsageType] {
+    use KeyUsageType::{EncryptDecrypt, GenerateVerifyMac, KeyAgreement, SignVerify};
+    match spec {
+        KeySpec::SymmetricDefault => &[EncryptDecrypt],
+        KeySpec::Rsa2048 | KeySpec::Rsa3072 | KeySpec::Rsa4096 => &[EncryptDecrypt, SignVerify],
+        KeySpec::EccNistP256 | KeySpec::EccNistP384 | KeySpec::EccNistP521 => &[SignVerify, KeyAgreement],
+        KeySpec::EccSecgP256k1
+        | KeySpec::EccNistEdwards25519
+        | KeySpec::MlDsa44
+        | KeySpec::MlDsa65
+        | KeySpec::MlDsa87 => &[SignVerify],
+        KeySpec::Hmac224 | KeySpec::Hmac256 | KeySpec::Hmac384 | KeySpec::Hmac512 => &[GenerateVerifyMac],
+        KeySpec::Sm2 => &[EncryptDecrypt, SignVerify, KeyAgreement],
+    }
+}
+
+/// `EncryptionAlgorithms` of a key.
+pub(crate) fn encryption_algorithms(spec: KeySpec, usage: KeyUsageType) -> Vec<EncryptionAlgorithmSpec> {
+    use EncryptionAlgorithmSpec::{RsaesOaepSha1, RsaesOaepSha256, Sm2pke, SymmetricDefault};
+    if usage != KeyUsageType::EncryptDecrypt {
+        return Vec::new();
+    }
+    match spec {
+        KeySpec::SymmetricDefault => vec![SymmetricDefault],
+        KeySpec::Rsa2048 | KeySpec::Rsa3072 | KeySpec::Rsa4096 => vec![RsaesOaepSha1, RsaesOaepSha256],
+        KeySpec::Sm2 => vec![Sm2pke],
+        _ => Vec::new(),
+    }
+}
+
+/// `SigningAlgorithms` of a key.
+pub(crate) fn signing_algorithms(spec: KeySpec, usage: KeyUsageType) -> Vec<SigningAlgorithmSpec> {
+    use SigningAlgorithmSpec as S;
+    if usage != KeyUsageType::SignVerify {
+        return Vec::new();
+    }
+    match spec {
+        KeySpec::Rsa2048 | KeySpec::Rsa3072 | KeySpec::Rsa4096 => vec![
+            S::RsassaPkcs1V15Sha256,
+            S::RsassaPkcs1V15Sha384,
+            S::RsassaPkcs1V15Sha512,
+            S::RsassaPssSha256,
+            S::RsassaPssSha384,
+            S::RsassaPssSha512,
+        ],
+        KeySpec::EccNistP256 | KeySpec::EccSecgP256k1 => vec![S::EcdsaSha256],
+        KeySpec::EccNistP384 => vec![S::EcdsaSha384],
+        KeySpec::EccNistP521 => vec![S::EcdsaSha512],
+        KeySpec::EccNistEdwards25519 => vec![S::Ed25519Sha512, S::Ed25519PhSha512],
+        KeySpec::MlDsa44 | KeySpec::MlDsa65 | KeySpec::MlDsa87 => vec![S::MlDsaShake256],
+        KeySpec::Sm2 => vec![S::Sm2dsa],
+        _ => Vec::new(),
+    }
+}
+
+/// `MacAlgorithms` of a key.
+pub(crate) fn mac_algorithms(spec: KeySpec) -> Vec<MacAlgorithmSpec> {
+    match spec {
+        KeySpec::Hmac224 => vec![MacAlgorithmSpec::HmacSha224],
+        KeySpec::Hmac256 => vec![MacAlgorithmSpec::HmacSha256],
+        KeySpec::Hmac384 => vec![MacAlgorithmSpec::HmacSha384],
+        KeySpec::Hmac512 => vec![MacAlgorithmSpec::HmacSha512],
+        _ => Vec::new(),
+    }
+}
+
+/// `KeyAgreementAlgorithms` of a key.
+pub(crate) fn key_agreement_algorithms(usage: KeyUsageType) -> Vec<KeyAgreementAlgorithmSpec> {
+    if usage == KeyUsageType::KeyAgreement { vec![KeyAgreementAlgorithmSpec::Ecdh] } else { Vec::new() }
+}

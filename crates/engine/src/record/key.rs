@@ -1,0 +1,160 @@
+//! The record of a KMS key.
+
+use super::Place;
+use crate::fault::Fault;
+use bulla_api::{KeyId, KeySpec, KeyState, KeyUsageType, OriginType, Tag};
+use bulla_crypto::blob::{BackingKeyId, KeyMaterialId};
+use bulla_store::{Fields, Path};
+
+/// A KMS key.
+///
+/// Its materials are records of their own, so that this one stays small however often the key is rotated: see
+/// [`MaterialEntry`](super::MaterialEntry) for their history and [`KeyRecord::material`] for the material itself.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct KeyRecord {
+    pub(crate) state: KeyState,
+    pub(crate) spec: KeySpec,
+    pub(crate) usage: KeyUsageType,
+    pub(crate) origin: OriginType,
+    pub(crate) created_ms: i64,
+    pub(crate) description: String,
+    pub(crate) tags: Vec<(String, String)>,
+    pub(crate) deletion_ms: Option<i64>,
+    /// The material that new ciphertexts are under. `None` before the first import, and for keys that live elsewhere.
+    pub(crate) current: Option<KeyMaterialId>,
+    /// How many materials the key has had: the number of the next one's entry.
+    pub(crate) materials: u64,
+    pub(crate) on_demand_rotations: u64,
+    pub(crate) aliases: u64,
+    /// As read, so that fields of newer versions are kept.
+    pub(crate) fields: Fields,
+}
+
+mod field {
+    pub(super) const STATE: u16 = 1;
+    pub(super) const CREATED_MS: u16 = 2;
+    pub(super) const DESCRIPTION: u16 = 3;
+    pub(super) const TAGS: u16 = 4;
+    pub(super) const DELETION_MS: u16 = 5;
+    // 6 was a list of all materials.
+    pub(super) const ON_DEMAND_ROTATIONS: u16 = 7;
+    pub(super) const ALIASES: u16 = 8;
+    pub(super) const SPEC: u16 = 9;
+    pub(super) const USAGE: u16 = 10;
+    pub(super) const ORIGIN: u16 = 11;
+    pub(super) const CURRENT: u16 = 12;
+    pub(super) const MATERIALS: u16 = 13;
+}
+
+/// What a key is, from its making on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kind {
+    pub(crate) spec: KeySpec,
+    pub(crate) usage: KeyUsageType,
+    pub(crate) origin: OriginType,
+}
+
+impl KeyRecord {
+    /// A key without material.
+    pub(crate) fn new(kind: Kind, created_ms: i64, description: String, tags: &[Tag]) -> Self {
+        let Kind { spec, usage, origin } = kind;
+        Self {
+            state: KeyState::Enabled,
+            spec,
+            usage,
+            origin,
+            created_ms,
+            description,
+            tags: tags.iter().map(|tag| (tag.tag_key.clone(), tag.tag_value.clone())).collect(),
+            deletion_ms: None,
+            current: None,
+            materials: 0,
+            on_demand_rotations: 0,
+            aliases: 0,
+            fields: Fields::new(),
+        }
+    }
+
+    pub(crate) fn to_fields(&self) -> Fields {
+        let mut fields = self.fields.clone();
+        fields.set_str(field::STATE, self.state.as_str());
+        fields.set_str(field::SPEC, self.spec.as_str());
+        fields.set_str(field::USAGE, self.usage.as_str());
+        fields.set_str(field::ORIGIN, self.origin.as_str());
+        fields.set_i64(field::CREATED_MS, self.created_ms);
+        fields.set_str(field::DESCRIPTION, &self.description);
+        fields.set_list(field::TAGS, self.tags.iter().flat_map(|(key, value)| [key, value]));
+        match self.deletion_ms {
+            Some(deletion_ms) => fields.set_i64(field::DELETION_MS, deletion_ms),
+            None => fields.remove(field::DELETION_MS),
+        };
+        match &self.current {
+            Some(current) => fields.set_bytes(field::CURRENT, &current.0),
+            None => fields.remove(field::CURRENT),
+        };
+        fields.set_u64(field::MATERIALS, self.materials);
+        fields.set_u64(field::ON_DEMAND_ROTATIONS, self.on_demand_rotations);
+        fields.set_u64(field::ALIASES, self.aliases);
+        fields
+    }
+
+    pub(crate) fn of(fields: Fields) -> Result<Self, Fault> {
+        Self::read(&fields).map(|record| Self { fields, ..record }).ok_or(Fault::Incomplete("a key"))
+    }
+
+    fn read(fields: &Fields) -> Option<Self> {
+        let tags = fields.get_list(field::TAGS)?;
+        let current = match fields.get_bytes(field::CURRENT) {
+            Some(bytes) => Some(KeyMaterialId(bytes.try_into().ok()?)),
+            None => None,
+        };
+        Some(Self {
+            state: fields.get_str(field::STATE)?.parse().ok()?,
+            // A kind of key that this version doesn't know must not be taken for one that it does.
+            spec: fields.get_str(field::SPEC)?.parse().ok()?,
+            usage: fields.get_str(field::USAGE)?.parse().ok()?,
+            origin: fields.get_str(field::ORIGIN)?.parse().ok()?,
+            created_ms: fields.get_i64(field::CREATED_MS)?,
+            description: fields.get_str(field::DESCRIPTION)?.to_owned(),
+            tags: tags
+                .chunks_exact(2)
+                .filter_map(|pair| match pair {
+                    [key, value] => Some((key.clone(), value.clone())),
+                    _ => None,
+                })
+                .collect(),
+            deletion_ms: fields.get_i64(field::DELETION_MS),
+            current,
+            materials: fields.get_u64(field::MATERIALS)?,
+            on_demand_rotations: fields.get_u64(field::ON_DEMAND_ROTATIONS)?,
+            aliases: fields.get_u64(field::ALIASES)?,
+            fields: Fields::new(),
+        })
+    }
+
+    /// Where the key's materials stand. Replicas of a multi-Region key share them, unless each region imports its own.
+    pub(crate) fn materials_path(&self, place: &Place, id: KeyId) -> Path {
+        place.materials(id, self.shares_materials(id))
+    }
+
+    /// Where one of its materials stands.
+    pub(crate) fn material(&self, place: &Place, id: KeyId, backing: BackingKeyId) -> Path {
+        self.materials_path(place, id).join(backing.to_string())
+    }
+
+    /// Where the history of its materials stands.
+    pub(crate) fn entries_path(&self, place: &Place, id: KeyId) -> Path {
+        place.material_entries(id, self.shares_materials(id))
+    }
+
+    /// Where the entry of its `number`th material stands, counted from 0.
+    pub(crate) fn entry(&self, place: &Place, id: KeyId, number: u64) -> Path {
+        // 10 digits order as text as they do as numbers, and are a rotation each second for 300 years.
+        self.entries_path(place, id).join(format!("{number:010}"))
+    }
+
+    /// Whether the materials are those of the account's key in all regions.
+    pub(crate) fn shares_materials(&self, id: KeyId) -> bool {
+        id.is_multi_region() && self.origin == OriginType::AwsKms
+    }
+}

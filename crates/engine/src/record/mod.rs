@@ -1,0 +1,133 @@
+//! What the store's records say, and where they stand.
+//!
+//! Field numbers and paths are a format: they never change their meaning, and a number is never used again.
+
+mod alias;
+mod counts;
+mod key;
+mod material;
+
+pub(crate) use alias::AliasRecord;
+pub(crate) use counts::Counts;
+pub(crate) use key::{KeyRecord, Kind};
+pub(crate) use material::{MaterialEntry, MaterialFields};
+
+use bulla_api::{AccountId, AliasName, KeyId, Region};
+use bulla_store::{Fields, Path};
+
+/// Which account's records, in which region.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Place {
+    pub(crate) account: AccountId,
+    pub(crate) region: Region,
+}
+
+impl Place {
+    fn of_kind(&self, kind: &str) -> Path {
+        Path::in_region(&self.account.to_string(), self.region.as_str(), kind)
+    }
+
+    pub(crate) fn key(&self, key: KeyId) -> Path {
+        self.keys().join(key.to_string())
+    }
+
+    pub(crate) fn keys(&self) -> Path {
+        self.of_kind(KIND_KEY)
+    }
+
+    pub(crate) fn key_policy(&self, key: KeyId) -> Path {
+        self.of_kind("key-policy").join(key.to_string())
+    }
+
+    /// See [`KeyRecord::materials_path`].
+    pub(crate) fn materials(&self, key: KeyId, shared: bool) -> Path {
+        self.shared_or_not(KIND_MATERIAL, shared).join(key.to_string())
+    }
+
+    /// See [`KeyRecord::entries_path`].
+    pub(crate) fn material_entries(&self, key: KeyId, shared: bool) -> Path {
+        self.shared_or_not(KIND_MATERIAL_ENTRY, shared).join(key.to_string())
+    }
+
+    fn shared_or_not(&self, kind: &str, shared: bool) -> Path {
+        if shared { Path::in_account(&self.account.to_string(), kind) } else { self.of_kind(kind) }
+    }
+
+    pub(crate) fn alias(&self, name: &AliasName) -> Path {
+        self.aliases().join(name.as_str())
+    }
+
+    pub(crate) fn aliases(&self) -> Path {
+        self.of_kind(KIND_ALIAS)
+    }
+
+    pub(crate) fn alias_of_key(&self, key: KeyId, name: &AliasName) -> Path {
+        self.aliases_of_key(key).join(name.as_str())
+    }
+
+    pub(crate) fn aliases_of_key(&self, key: KeyId) -> Path {
+        self.of_kind("alias-of-key").join(key.to_string())
+    }
+
+    /// Counts that limits are checked against.
+    pub(crate) fn counts(&self) -> Path {
+        self.of_kind("counts")
+    }
+}
+
+pub(crate) const KIND_KEY: &str = "key";
+pub(crate) const KIND_ALIAS: &str = "alias";
+pub(crate) const KIND_ACCESS_KEY: &str = "access-key";
+pub(crate) const KIND_MATERIAL: &str = "material";
+pub(crate) const KIND_MATERIAL_ENTRY: &str = "material-entry";
+
+pub(crate) fn account_path(account: AccountId) -> Path {
+    Path::of_store("account").join(account.to_string())
+}
+
+/// Access keys are looked up before the account is known.
+pub(crate) fn access_key_path(access_key_id: &str) -> Path {
+    Path::of_store(KIND_ACCESS_KEY).join(access_key_id)
+}
+
+/// Deletions by date: scanned up to now.
+pub(crate) fn deletions_path() -> Path {
+    Path::of_store("deletion")
+}
+
+pub(crate) fn deletion_path(due_ms: i64, place: &Place, key: KeyId) -> Path {
+    // 20 digits hold every date, and order as text as they do as numbers.
+    deletions_path()
+        .join(format!("{:020}", due_ms.max(0)))
+        .join(place.account.to_string())
+        .join(place.region.as_str())
+        .join(key.to_string())
+}
+
+pub(crate) fn outbox_head_path() -> Path {
+    Path::of_store("outbox-head")
+}
+
+pub(crate) fn outbox_path() -> Path {
+    Path::of_store("outbox")
+}
+
+pub(crate) fn outbox_entry_path(sequence: u64) -> Path {
+    outbox_path().join(format!("{sequence:020}"))
+}
+
+pub(crate) fn clock_path() -> Path {
+    Path::of_store("clock")
+}
+
+/// A key's policy document, as it was given.
+pub(crate) fn policy_fields(document: &str) -> Fields {
+    let mut fields = Fields::new();
+    fields.set_str(1, document);
+    fields
+}
+
+/// A record that is there or not, and says nothing more.
+pub(crate) fn marker_fields() -> Fields {
+    Fields::new()
+}
