@@ -16,7 +16,7 @@ pub use enums::*;
 pub use error::{ApiError, ErrorCode, KmsError, LocalFailure, LocalFailureKind};
 pub use ids::{AccountId, AliasArn, AliasName, KeyArn, KeyId, KeyRef, Malformed, PARTITION, Region};
 pub use operation::*;
-pub use secret::{Redacted, SecretBytes};
+pub use secret::{Redacted, SecretBytes, SecretText};
 pub use shapes::*;
 pub use timestamp::Timestamp;
 pub use wire::WipedBuffer;

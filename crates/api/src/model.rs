@@ -46,6 +46,12 @@ pub(crate) struct Shape {
     pub(crate) values_shown: &'static [&'static str],
 }
 
+impl Shape {
+    pub(crate) fn is_structure(&self) -> bool {
+        matches!(self.kind, Kind::Structure(_))
+    }
+}
+
 #[derive(Debug)]
 pub(crate) enum Kind {
     Structure(&'static [Member]),
@@ -78,23 +84,49 @@ pub(crate) enum Demand {
     Unless(&'static str),
 }
 
-/// A regular expression that a whole text must match.
+/// A regular expression that a whole text must match, as an automaton: see `build/pattern.rs`.
 #[derive(Debug)]
 pub(crate) struct Pattern {
     /// As the model, and errors, write it.
     pub(crate) text: &'static str,
-    /// The one class of characters that the expression repeats, as ranges of UTF-16 code units; `None`
-    /// for expressions of another form, which no operation here uses.
-    pub(crate) class: Option<&'static [(u16, u16)]>,
-    /// Whether there must be at least one.
-    pub(crate) some: bool,
+    /// At most 64: sets of them are the bits of a number.
+    positions: &'static [Position],
+    /// Those with which a match can begin.
+    first: u64,
+    /// Those with which a match can end.
+    last: u64,
+    /// Whether the empty text matches.
+    empty: bool,
+}
+
+/// A class of characters that stands once in an expression.
+#[derive(Debug)]
+struct Position {
+    /// Ranges of UTF-16 code units.
+    class: &'static [(u16, u16)],
+    /// The positions that can come next.
+    follow: u64,
 }
 
 impl Pattern {
     pub(crate) fn matches(&self, text: &str) -> bool {
-        let Some(class) = self.class else { return true };
-        let fits = |unit: u16| class.iter().any(|(first, last)| (*first..=*last).contains(&unit));
-        (!self.some || !text.is_empty()) && text.encode_utf16().all(fits)
+        let mut next = self.first;
+        let mut ends = self.empty;
+        for unit in text.encode_utf16() {
+            let (mut reached, mut follow) = (0, 0);
+            let mut set = 1;
+            for position in self.positions {
+                let fits = || position.class.iter().any(|(first, last)| (*first..=*last).contains(&unit));
+                if next & set != 0 && fits() {
+                    reached |= set;
+                    follow |= position.follow;
+                }
+                set <<= 1;
+            }
+            next = follow;
+            ends = reached & self.last != 0;
+        }
+        ends
     }
 }
 
@@ -103,7 +135,7 @@ impl Pattern {
     reason = "names of maps and texts of errors have shapes in the model that nothing checks"
 )]
 mod tables {
-    use super::{Demand, Kind, Member, OperationModel, Pattern, Shape};
+    use super::{Demand, Kind, Member, OperationModel, Pattern, Position, Shape};
     include!(concat!(env!("OUT_DIR"), "/model.rs"));
 }
 
@@ -112,6 +144,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::{ErrorCode, TABLE};
+    use proptest::prelude::*;
+    use serde_json::Value;
 
     #[test]
     fn every_operation_of_the_table_is_in_the_model_and_many_more() {
@@ -121,65 +155,86 @@ mod tests {
         assert!(operation(Service::Kms, "Sign").is_some());
         assert!(operation(Service::Kms, "Sing").is_none());
         assert!(operation(Service::Sts, "AssumeRole").is_some());
-        assert!(tables::KMS_OPERATIONS.len() >= 54);
+        assert_eq!(tables::KMS_OPERATIONS.len(), 56);
     }
 
     #[test]
-    fn enums_are_those_of_the_model() {
-        for (name, values) in crate::enums::ENUMS {
-            let shape = shapes().into_iter().find(|shape| shape.name == *name).unwrap();
-            assert_eq!(shape.values, *values, "{name}");
+    fn enums_are_those_of_the_model_and_none_is_missing() {
+        let mut modelled: Vec<_> = shapes()
+            .into_iter()
+            .filter(|shape| !shape.values.is_empty())
+            .map(|shape| (shape.name, shape.values))
+            .collect();
+        let mut declared = crate::enums::ENUMS.to_vec();
+        modelled.sort_unstable();
+        declared.sort_unstable();
+        assert_eq!(declared, modelled);
+    }
+
+    #[test]
+    fn an_enum_is_shown_with_all_its_values() {
+        for shape in shapes() {
+            // The service has one enum for the two.
+            let of = if shape.name == "DataKeySpec" { "KeySpec" } else { shape.name };
+            let (mut shown, mut values) = (shape.values_shown.to_vec(), find(of).values.to_vec());
+            shown.sort_unstable();
+            values.sort_unstable();
+            assert_eq!(shown, values, "{}", shape.name);
         }
     }
 
     #[test]
-    fn structures_have_the_members_of_the_model() {
-        for (name, members) in crate::shapes::STRUCTURES {
-            let in_model = name
-                .strip_suffix("Input")
-                .map(|operation| format!("{operation}Request"))
-                .or_else(|| name.strip_suffix("Output").map(|operation| format!("{operation}Response")))
-                .unwrap_or_else(|| (*name).to_owned());
-            let shape = shapes().into_iter().find(|shape| shape.name == in_model).unwrap();
-            let Kind::Structure(modelled) = shape.kind else { unreachable!("{name}") };
-            let modelled: Vec<&str> = modelled.iter().map(|member| member.name).collect();
-            assert_eq!(*members, modelled, "{name}");
+    fn structures_have_the_members_of_the_model_and_none_is_missing() {
+        let mut modelled: Vec<_> = shapes()
+            .into_iter()
+            .filter_map(|shape| match shape.kind {
+                Kind::Structure(members) => Some((declared_name(shape), members)),
+                _ => None,
+            })
+            .map(|(name, members)| (name, members.iter().map(|member| member.name).collect::<Vec<_>>()))
+            .collect();
+        let mut declared: Vec<_> = crate::shapes::declared()
+            .map(|structure| (structure.name.to_owned(), structure.members.to_vec()))
+            .collect();
+        modelled.sort_unstable();
+        declared.sort_unstable();
+        assert_eq!(declared, modelled);
+    }
+
+    #[test]
+    fn members_have_the_types_of_the_model() {
+        for shape in shapes().into_iter().filter(|shape| shape.is_structure()) {
+            let full = sample(shape, &|_| true);
+            assert_eq!(again(shape, &full), Some(full), "{}", shape.name);
         }
     }
 
     #[test]
-    fn every_pattern_that_an_input_here_has_is_understood() {
-        for row in TABLE {
-            let mut reached = Vec::new();
-            reach(operation(row.service, row.name).unwrap().input.unwrap(), &mut reached);
-            for shape in reached {
-                let understood = shape.pattern.as_ref().is_none_or(|pattern| pattern.class.is_some());
-                assert!(understood, "{} of {}", shape.name, row.name);
-            }
+    fn what_an_input_may_leave_out_may_be_absent_from_its_type() {
+        for operation in tables::KMS_OPERATIONS {
+            let shape = operation.input.unwrap();
+            let least = sample(shape, &|member| member.demand != Demand::Optional);
+            assert_eq!(again(shape, &least), Some(least), "{}", shape.name);
         }
     }
 
     #[test]
-    fn errors_have_the_status_that_the_model_gives_them() {
+    fn errors_have_the_status_that_the_model_gives_them_and_none_is_missing() {
         for (name, fault) in tables::KMS_ERRORS {
             let code = ErrorCode::from_name(name);
-            if code != ErrorCode::Other {
-                assert_eq!(code.status() == 500, *fault, "{name}");
-            }
+            assert_eq!(code.name(), *name);
+            assert_eq!(code.status() == 500, *fault, "{name}");
         }
-        for row in TABLE {
-            for name in operation(row.service, row.name).unwrap().errors {
-                let store =
-                    name.contains("CustomKeyStore") || name.contains("Xks") || name.contains("CloudHsm");
-                assert!(store || ErrorCode::from_name(name) != ErrorCode::Other, "{name}");
+        for operation in tables::KMS_OPERATIONS {
+            for name in operation.errors {
+                assert!(tables::KMS_ERRORS.iter().any(|(known, _)| known == name), "{name}");
             }
         }
         assert!(tables::STS_ERRORS.is_empty());
     }
 
     #[test]
-    fn a_class_is_matched_as_the_expression_would_be() {
-        let find = |name: &str| shapes().into_iter().find(|shape| shape.name == name).unwrap();
+    fn a_pattern_is_matched_as_the_expression_would_be() {
         let cases: &[(&str, &[&str], &[&str])] = &[
             ("AliasNameType", &["alias/a:b_c-D0", "-"], &["", "a.b", "a b", "ä"]),
             ("XksKeyIdType", &["a-_.9"], &["a/b", "a,b"]),
@@ -188,6 +243,43 @@ mod tests {
             ("PolicyNameType", &["default_1"], &["a-b", "é"]),
             ("KeyIdType", &["any \u{7f}\0thing"], &["", "キー"]),
             ("BackingKeyIdType", &["0af9"], &["0AF9", "g"]),
+            (
+                "RegionType",
+                &["eu-west-1", "us-gov-east-12"],
+                &["eu-1", "a-b-c-d-1", "eu-west-", "eu-west-1x"],
+            ),
+            (
+                "CloudHsmClusterIdType",
+                &["cluster-2a3b4c5d6e7"],
+                &["cluster-2a3b4c5d6e", "cluster-1a3b4c5d6e7"],
+            ),
+            (
+                "XksProxyUriPathType",
+                &["/kms/xks/v1", "/a/b_c/kms/xks/v12"],
+                &["/kms/xks/v123", "//kms/xks/v1", "/kms/xks"],
+            ),
+            (
+                "ServicePrincipalType",
+                &["dynamodb.amazonaws.com"],
+                &["dynamodb.amazonaws", "a..b.c", "a.b.c."],
+            ),
+            (
+                "GrantConstraintSourceArnType",
+                &["arn:aws-cn:s3::123456789012:x:y", "arn:aws:sns:eu-west-1:123456789012:t"],
+                &[
+                    "arn:aws:s3:::bucket",
+                    "arn:aws:sns:eu-west-1:12345678901:t",
+                    "arn:aws:sns:r:123456789012:\n",
+                ],
+            ),
+            (
+                "XksProxyVpcEndpointServiceNameType",
+                &[
+                    "com.amazonaws.vpce.us-east-1.vpce-svc-0e123abc123198abc",
+                    "eu.amazonaws.vpce.a-b-c-22.vpce-svc-0",
+                ],
+                &["org.amazonaws.vpce.us-east-1.vpce-svc-0", "com.amazonaws.vpce.us-east-1.vpce-svc-"],
+            ),
         ];
         for (name, good, bad) in cases {
             let pattern = find(name).pattern.as_ref().unwrap();
@@ -198,6 +290,85 @@ mod tests {
                 assert!(!pattern.matches(text), "{name} {text:?}");
             }
         }
+    }
+
+    proptest! {
+        /// Texts that an expression makes, and the same with one character changed, against a matcher of another kind.
+        #[test]
+        fn patterns_agree_with_a_regular_expression_engine(
+            (shape, text) in one_with_a_pattern(),
+            at in any::<proptest::sample::Index>(),
+            other in "[ -~\\n]?",
+        ) {
+            let pattern = shape.pattern.as_ref().unwrap();
+            prop_assert!(pattern.matches(&text), "{} {text:?}", shape.name);
+            let engine = regex_lite::Regex::new(&format!(r"\A(?:{})\z", known_to_the_engine(pattern.text))).unwrap();
+            let mut changed: Vec<String> = text.chars().map(String::from).collect();
+            if !changed.is_empty() {
+                let at = at.index(changed.len());
+                changed[at] = other;
+            }
+            let changed = changed.concat();
+            prop_assert_eq!(pattern.matches(&changed), engine.is_match(&changed), "{} {:?}", shape.name, changed);
+        }
+    }
+
+    fn one_with_a_pattern() -> impl Strategy<Value = (&'static Shape, String)> {
+        let all: Vec<_> = shapes().into_iter().filter(|shape| shape.pattern.is_some()).collect();
+        proptest::sample::select(all).prop_flat_map(|shape| {
+            let pattern = known_to_the_engine(shape.pattern.as_ref().unwrap().text);
+            (Just(shape), proptest::string::string_regex(&pattern).unwrap())
+        })
+    }
+
+    /// The same expression, with the classes of Java in those of Rust: `\w`, `\s`, `\d` and `.` are ASCII's there.
+    fn known_to_the_engine(pattern: &str) -> String {
+        pattern
+            .replace(['^', '$'], "")
+            .replace(r"\p{ASCII}", r"[\x00-\x7f]")
+            .replace(r"\w", "0-9A-Za-z_")
+            .replace(r"\s", r"\t-\r ")
+            .replace(r"\d", "[0-9]")
+            .replace(":.+", r":[^\n\r\u0085\u2028\u2029]+")
+    }
+
+    /// The name that a structure has here.
+    fn declared_name(shape: &Shape) -> String {
+        let endings = [("Request", "Input"), ("Response", "Output")];
+        let operation = |(ending, here): (&str, &str)| {
+            shape.name.strip_suffix(ending).map(|name| format!("{name}{here}"))
+        };
+        endings.into_iter().find_map(operation).unwrap_or_else(|| shape.name.to_owned())
+    }
+
+    /// Some value of a shape, with the members that are wanted.
+    fn sample(shape: &Shape, wanted: &dyn Fn(&Member) -> bool) -> Value {
+        match &shape.kind {
+            Kind::Structure(members) => members
+                .iter()
+                .filter(|member| wanted(member))
+                .map(|member| (member.name.to_owned(), sample(member.shape, wanted)))
+                .collect(),
+            Kind::List(of) => vec![sample(of, wanted)].into(),
+            Kind::Map(of) => Value::from_iter([("a", sample(of, wanted))]),
+            Kind::Text => (*shape.values.last().unwrap_or(&"x")).into(),
+            Kind::Blob => "AQI=".into(),
+            Kind::Integer => 7.into(),
+            Kind::Boolean => true.into(),
+            Kind::Timestamp => 1.5.into(),
+        }
+    }
+
+    /// The value as its type reads it and writes it.
+    fn again(shape: &'static Shape, value: &Value) -> Option<Value> {
+        let name = declared_name(shape);
+        let declared = crate::shapes::declared().find(|structure| structure.name == name)?;
+        let node = crate::wire::decode(value.to_string().as_bytes(), shape).ok()?;
+        serde_json::from_slice(&(declared.again)(node)?).ok()
+    }
+
+    fn find(name: &str) -> &'static Shape {
+        shapes().into_iter().find(|shape| shape.name == name).unwrap()
     }
 
     fn reach(shape: &'static Shape, reached: &mut Vec<&'static Shape>) {

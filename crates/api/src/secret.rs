@@ -1,4 +1,4 @@
-//! Bytes that must not outlive their use.
+//! Bytes and text that must not outlive their use.
 
 use std::fmt;
 use zeroize::Zeroizing;
@@ -55,6 +55,32 @@ impl SecretBytes {
     }
 
     /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// A password or secret access key in transit: wiped when dropped, and without `Debug`, `Display`, `Clone` or `Serialize`.
+///
+/// As a member it is empty when absent: the model allows no empty one.
+#[derive(Default)]
+pub struct SecretText(Zeroizing<String>);
+
+impl SecretText {
+    /// A wiped copy of `text`. The caller answers for the original.
+    #[must_use]
+    pub fn copy_of(text: &str) -> Self {
+        Self(Zeroizing::new(text.to_owned()))
+    }
+
+    /// The text. Named so that each use stands out in review.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -74,6 +74,7 @@ prop_compose! {
             encryption_algorithms,
             signing_algorithms: SigningAlgorithmSpec::ALL.to_vec(),
             key_agreement_algorithms: vec![],
+            encapsulation_algorithms: EncapsulationAlgorithmSpec::ALL.to_vec(),
             multi_region: replicas.is_some(),
             multi_region_configuration: replicas.map(|regions| MultiRegionConfiguration {
                 multi_region_key_type: Some(MultiRegionKeyType::Primary),
@@ -313,7 +314,7 @@ fn a_request_with_every_member_null_and_unknown_ones_is_an_empty_one() {
     let mut body = br#"{"Limit":null,"Marker":null,"New":{"Limit":[{"a":"b"}]},"limit":"x"}"#.to_vec();
     assert_eq!(decode_input::<ListKeys>(&mut body).unwrap(), ListKeysInput::default());
     let mut body = br#"{"Limit":1,"Limit":2,"Marker":"a","Marker":null}"#.to_vec();
-    let last = ListKeysInput { limit: Some(2), marker: None };
+    let last = ListKeysInput { limit: Some(2), ..ListKeysInput::default() };
     assert_eq!(decode_input::<ListKeys>(&mut body).unwrap(), last);
 }
 

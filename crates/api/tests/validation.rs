@@ -29,7 +29,7 @@ fn base64(length: usize) -> String {
 fn a_value_outside_its_enum_lists_the_enum_in_the_service_s_order() {
     const KEY_SPECS: &str = "[RSA_2048, RSA_3072, RSA_4096, ECC_NIST_P256, ECC_NIST_P384, ECC_NIST_P521, \
         ECC_SECG_P256K1, ECC_NIST_EDWARDS25519, SYMMETRIC_DEFAULT, HMAC_224, HMAC_256, HMAC_384, HMAC_512, SM2, \
-        ML_DSA_44, ML_DSA_65, ML_DSA_87]";
+        ML_DSA_44, ML_DSA_65, ML_DSA_87, ML_KEM_512, ML_KEM_768, ML_KEM_1024]";
     for spec in ["FOO", "RSA_2048"] {
         invalid::<GenerateDataKey>(
             &format!(r#"{{"KeyId":"k","KeySpec":"{spec}"}}"#),
@@ -170,6 +170,33 @@ fn members_of_list_elements_are_counted_from_one() {
              satisfy constraint: Member must not be null; Value null at 'tags.4.member' failed to satisfy \
              constraint: Member must not be null"
         ),
+    );
+}
+
+#[test]
+fn elements_without_members_fail_as_their_list_with_all_that_each_must_be() {
+    let long = "t".repeat(8193);
+    for element in ["\"\"", &format!("\"{long}\""), "null"] {
+        let shown = element.trim_matches('"');
+        invalid::<DescribeKey>(
+            &format!(r#"{{"KeyId":"k","GrantTokens":["a",{element}]}}"#),
+            &format!(
+                "1 validation error detected: Value '[a, {shown}]' at 'grantTokens' failed to satisfy constraint: \
+                 Member must satisfy constraint: [Member must have length less than or equal to 8192, Member must \
+                 have length greater than or equal to 1, Member must not be null]"
+            ),
+        );
+    }
+    invalid::<ListKeys>(
+        r#"{"ResourceOwners":["SELF","OTHERS"]}"#,
+        "1 validation error detected: Value '[SELF, OTHERS]' at 'resourceOwners' failed to satisfy constraint: Member \
+         must satisfy constraint: [Member must satisfy enum value set: [SELF, OTHER_ACCOUNTS_VIA_RAM], Member must \
+         not be null]",
+    );
+    invalid::<ListKeys>(
+        r#"{"ResourceOwners":[]}"#,
+        "1 validation error detected: Value '[]' at 'resourceOwners' failed to satisfy constraint: Member must have \
+         length greater than or equal to 1",
     );
 }
 

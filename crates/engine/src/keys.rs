@@ -118,6 +118,7 @@ pub(crate) fn metadata(place: &Place, id: KeyId, record: &KeyRecord) -> KeyMetad
         encryption_algorithms: kind::encryption_algorithms(record.spec, record.usage),
         signing_algorithms: kind::signing_algorithms(record.spec, record.usage),
         key_agreement_algorithms: kind::key_agreement_algorithms(record.usage),
+        encapsulation_algorithms: kind::encapsulation_algorithms(record.usage),
         multi_region: id.is_multi_region(),
         multi_region_configuration: id.is_multi_region().then(primary),
         pending_deletion_window_in_days: None,

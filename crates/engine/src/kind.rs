@@ -1,13 +1,13 @@
 //! What keys of a spec and usage can do. Source: AWS KMS developer guide, "Key spec reference".
 
 use bulla_api::{
-    EncryptionAlgorithmSpec, KeyAgreementAlgorithmSpec, KeySpec, KeyUsageType, MacAlgorithmSpec,
-    SigningAlgorithmSpec,
+    EncapsulationAlgorithmSpec, EncryptionAlgorithmSpec, KeyAgreementAlgorithmSpec, KeySpec, KeyUsageType,
+    MacAlgorithmSpec, SigningAlgorithmSpec,
 };
 
 /// The usages that a key of this spec can have; the first is the default where there is one.
 pub(crate) const fn usages(spec: KeySpec) -> &'static [KeyUsageType] {
-    use KeyUsageType::{EncryptDecrypt, GenerateVerifyMac, KeyAgreement, SignVerify};
+    use KeyUsageType::{EncapsulateDecapsulate, EncryptDecrypt, GenerateVerifyMac, KeyAgreement, SignVerify};
     match spec {
         KeySpec::SymmetricDefault => &[EncryptDecrypt],
         KeySpec::Rsa2048 | KeySpec::Rsa3072 | KeySpec::Rsa4096 => &[EncryptDecrypt, SignVerify],
@@ -19,6 +19,7 @@ pub(crate) const fn usages(spec: KeySpec) -> &'static [KeyUsageType] {
         | KeySpec::MlDsa87 => &[SignVerify],
         KeySpec::Hmac224 | KeySpec::Hmac256 | KeySpec::Hmac384 | KeySpec::Hmac512 => &[GenerateVerifyMac],
         KeySpec::Sm2 => &[EncryptDecrypt, SignVerify, KeyAgreement],
+        KeySpec::MlKem512 | KeySpec::MlKem768 | KeySpec::MlKem1024 => &[EncapsulateDecapsulate],
     }
 }
 
@@ -75,4 +76,13 @@ pub(crate) fn mac_algorithms(spec: KeySpec) -> Vec<MacAlgorithmSpec> {
 /// `KeyAgreementAlgorithms` of a key.
 pub(crate) fn key_agreement_algorithms(usage: KeyUsageType) -> Vec<KeyAgreementAlgorithmSpec> {
     if usage == KeyUsageType::KeyAgreement { vec![KeyAgreementAlgorithmSpec::Ecdh] } else { Vec::new() }
+}
+
+/// `EncapsulationAlgorithms` of a key.
+pub(crate) fn encapsulation_algorithms(usage: KeyUsageType) -> Vec<EncapsulationAlgorithmSpec> {
+    if usage == KeyUsageType::EncapsulateDecapsulate {
+        vec![EncapsulationAlgorithmSpec::MlKem]
+    } else {
+        Vec::new()
+    }
 }

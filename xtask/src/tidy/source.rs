@@ -23,6 +23,7 @@ const SECRETS: &[&str] = &[
     "BarrierKey",
     "BarrierKeys",
     "SecretBytes",
+    "SecretText",
     "WipedBuffer",
     "SigningKey",
     "PrivateKey",

@@ -2,7 +2,7 @@
 
 use super::Node;
 use crate::error::{ApiError, ErrorCode};
-use crate::model::{Demand, Kind, Shape};
+use crate::model::{Demand, Kind, Pattern, Shape};
 use std::fmt::{self, Write as _};
 
 /// The most failures that one answer lists. A request of many tiny faults must not make a huge answer.
@@ -40,7 +40,9 @@ impl fmt::Display for Path<'_> {
 }
 
 fn walk(node: &Node, shape: &'static Shape, path: &Path<'_>, failures: &mut Vec<String>) {
-    own_constraints(node, shape, path, failures);
+    for constraint in constraints(shape).filter(|constraint| !constraint.holds(node)) {
+        fail(node, shape, path, &constraint.to_string(), failures);
+    }
     match (node, &shape.kind) {
         (Node::Structure(present), Kind::Structure(members)) => {
             let find = |name: &str| present.iter().find(|(member, _)| *member == name).map(|(_, node)| node);
@@ -65,7 +67,7 @@ fn walk(node: &Node, shape: &'static Shape, path: &Path<'_>, failures: &mut Vec<
                 }
             }
         }
-        (Node::List(elements), Kind::List(element_shape)) => {
+        (Node::List(elements), Kind::List(element_shape)) if element_shape.is_structure() => {
             for (index, element) in elements.iter().enumerate() {
                 if failures.len() >= FAILURES_MAX {
                     return;
@@ -77,6 +79,18 @@ fn walk(node: &Node, shape: &'static Shape, path: &Path<'_>, failures: &mut Vec<
                 }
             }
         }
+        // Elements without members fail as the list, which names everything that each must be.
+        (Node::List(elements), Kind::List(element_shape)) => {
+            let all: Vec<Constraint> = constraints(element_shape).collect();
+            let breaks = |element: &Node| {
+                matches!(element, Node::Null) || all.iter().any(|constraint| !constraint.holds(element))
+            };
+            if elements.iter().any(breaks) {
+                let all = all.iter().map(|constraint| format!("{constraint}, ")).collect::<String>();
+                let constraint = format!("Member must satisfy constraint: [{all}Member must not be null]");
+                fail(node, shape, path, &constraint, failures);
+            }
+        }
         // Names and values of the model's maps have no other constraint.
         (Node::Map(pairs), Kind::Map(_)) if pairs.values().any(|value| matches!(value, Node::Null)) => {
             let constraint = "Map value must satisfy constraint: [Member must not be null]";
@@ -86,37 +100,69 @@ fn walk(node: &Node, shape: &'static Shape, path: &Path<'_>, failures: &mut Vec<
     }
 }
 
-fn own_constraints(node: &Node, shape: &'static Shape, path: &Path<'_>, failures: &mut Vec<String>) {
-    let mut broken = |constraint: &str| fail(node, shape, path, constraint, failures);
-    let (measure, what) = match node {
-        Node::Text(text) => (Some(text.encode_utf16().count()), "length"),
-        Node::Blob(bytes) => (Some(bytes.len()), "length"),
-        Node::Secret(bytes) => (Some(bytes.len()), "length"),
-        Node::List(elements) => (Some(elements.len()), "length"),
-        Node::Map(pairs) => (Some(pairs.len()), "length"),
-        _ => (None, "value"),
-    };
-    let measure = match (measure, node) {
-        (Some(length), _) => i64::try_from(length).ok(),
-        (None, Node::Integer(value)) => Some(*value),
-        _ => None,
-    };
-    if let Some(measure) = measure {
-        if let Some(max) = shape.max.filter(|max| measure > *max) {
-            broken(&format!("Member must have {what} less than or equal to {max}"));
-        }
-        if let Some(min) = shape.min.filter(|min| measure < *min) {
-            broken(&format!("Member must have {what} greater than or equal to {min}"));
+/// What a value must be by itself. Displayed as AWS words it.
+enum Constraint {
+    /// Length, or for numbers the value.
+    AtMost(&'static str, i64),
+    AtLeast(&'static str, i64),
+    OneOf(&'static Shape),
+    Matches(&'static Pattern),
+}
+
+/// All constraints of a shape itself, in the order in which failures are listed.
+fn constraints(shape: &'static Shape) -> impl Iterator<Item = Constraint> {
+    let what = if matches!(shape.kind, Kind::Integer) { "value" } else { "length" };
+    let most = shape.max.map(|max| Constraint::AtMost(what, max));
+    let least = shape.min.map(|min| Constraint::AtLeast(what, min));
+    let one_of = (!shape.values.is_empty()).then_some(Constraint::OneOf(shape));
+    let matches = shape.pattern.as_ref().map(Constraint::Matches);
+    [most, least, one_of, matches].into_iter().flatten()
+}
+
+impl Constraint {
+    fn holds(&self, node: &Node) -> bool {
+        match self {
+            Self::AtMost(_, max) => measure(node).is_none_or(|measure| measure <= *max),
+            Self::AtLeast(_, min) => measure(node).is_none_or(|measure| measure >= *min),
+            Self::OneOf(shape) => text(node).is_none_or(|text| shape.values.contains(&text)),
+            Self::Matches(pattern) => text(node).is_none_or(|text| pattern.matches(text)),
         }
     }
-    if let Node::Text(text) = node {
-        if !shape.values.is_empty() && !shape.values.contains(&text.as_str()) {
-            let values = shape.values_shown.join(", ");
-            broken(&format!("Member must satisfy enum value set: [{values}]"));
+}
+
+impl fmt::Display for Constraint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtMost(what, max) => write!(f, "Member must have {what} less than or equal to {max}"),
+            Self::AtLeast(what, min) => write!(f, "Member must have {what} greater than or equal to {min}"),
+            Self::OneOf(shape) => {
+                write!(f, "Member must satisfy enum value set: [{}]", shape.values_shown.join(", "))
+            }
+            Self::Matches(pattern) => {
+                write!(f, "Member must satisfy regular expression pattern: {}", pattern.text)
+            }
         }
-        if let Some(pattern) = shape.pattern.as_ref().filter(|pattern| !pattern.matches(text)) {
-            broken(&format!("Member must satisfy regular expression pattern: {}", pattern.text));
-        }
+    }
+}
+
+/// What bounds apply to.
+fn measure(node: &Node) -> Option<i64> {
+    let length = match node {
+        Node::Integer(value) => return Some(*value),
+        Node::Blob(bytes) => bytes.len(),
+        Node::Secret(bytes) => bytes.len(),
+        Node::List(elements) => elements.len(),
+        Node::Map(pairs) => pairs.len(),
+        _ => text(node)?.encode_utf16().count(),
+    };
+    i64::try_from(length).ok()
+}
+
+fn text(node: &Node) -> Option<&str> {
+    match node {
+        Node::Text(text) => Some(text),
+        Node::SecretText(text) => Some(text.expose()),
+        _ => None,
     }
 }
 

@@ -1,14 +1,14 @@
 //! From JSON to a tree, guided by the model.
 //!
-//! serde_json finds the tokens. Blobs are taken as raw slices of the body and decoded straight into
-//! their own memory, wiped where they are sensitive: neither text nor bytes of a secret are ever in a
-//! buffer of the JSON reader. Depth is that of the model, since what the model doesn't have is skipped
+//! serde_json finds the tokens. Blobs and sensitive text are taken as raw slices of the body and decoded
+//! straight into their own memory, wiped where they are sensitive: neither text nor bytes of a secret are
+//! ever in a buffer of the JSON reader. Depth is that of the model, since what the model doesn't have is skipped
 //! without recursion.
 
 use super::Node;
 use crate::error::{ApiError, ErrorCode};
 use crate::model::{Kind, Member, Shape};
-use crate::secret::SecretBytes;
+use crate::secret::{SecretBytes, SecretText};
 use crate::timestamp::Timestamp;
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -17,6 +17,7 @@ use serde_json::value::RawValue;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::Chars;
 use zeroize::Zeroizing;
 
 /// Standard alphabet; padding may be left out, as AWS's decoder allows.
@@ -27,7 +28,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// Reads a structure. A SerializationException otherwise, with AWS's text for a wrong type and none
 /// for what isn't JSON.
-pub(super) fn decode(body: &[u8], shape: &'static Shape) -> Result<Node, ApiError> {
+pub(crate) fn decode(body: &[u8], shape: &'static Shape) -> Result<Node, ApiError> {
     let refusal = Cell::new(None);
     let mut json = serde_json::Deserializer::from_slice(body);
     let node =
@@ -62,7 +63,7 @@ impl Seed<'_> {
             Kind::Blob => format!("{found} can not be converted to a Blob"),
             Kind::Integer => format!("{found} can not be converted to an Integer"),
             Kind::Boolean => format!("{found} can not be converted to a Boolean"),
-            Kind::Timestamp => format!("{found} can not be converted to a Timestamp"),
+            Kind::Timestamp => format!("{found} can not be converted to milliseconds since epoch"),
         })
     }
 
@@ -74,8 +75,8 @@ impl Seed<'_> {
         self.refuse("Start of structure or map found where not expected.".to_owned())
     }
 
-    /// A blob from its JSON text.
-    fn blob<E: serde::de::Error>(self, json: &str) -> Result<Node, E> {
+    /// A blob, or sensitive text, from its JSON text.
+    fn raw<E: serde::de::Error>(self, json: &str) -> Result<Node, E> {
         match json.as_bytes().first() {
             Some(b'n') => return Ok(Node::Null),
             Some(b't') => return self.refuse_scalar("TRUE_VALUE"),
@@ -86,14 +87,22 @@ impl Seed<'_> {
             _ if json.contains(['.', 'e', 'E']) => return self.refuse_scalar("DECIMAL_VALUE"),
             _ => return self.refuse_scalar("NUMBER_VALUE"),
         }
-        let text =
-            json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default().as_bytes();
-        let unescaped = if text.contains(&b'\\') { Some(unescape(text)) } else { None };
-        let text = match &unescaped {
-            Some(Some(text)) => text.as_slice(),
-            Some(None) => return Err(E::custom("no base64")),
-            None => text,
+        let text = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default();
+        let resolved;
+        let text = if text.contains('\\') {
+            resolved = unescape(text).ok_or_else(|| E::custom("no such escape"))?;
+            resolved.as_str()
+        } else {
+            text
         };
+        match self.shape.kind {
+            Kind::Text => Ok(Node::SecretText(SecretText::copy_of(text))),
+            _ => self.blob(text.as_bytes()),
+        }
+    }
+
+    /// A blob from its base64.
+    fn blob<E: serde::de::Error>(self, text: &[u8]) -> Result<Node, E> {
         let no_base64 = |_| E::custom("no base64");
         if !self.shape.sensitive {
             return BASE64.decode(text).map(Node::Blob).map_err(no_base64);
@@ -106,24 +115,44 @@ impl Seed<'_> {
     }
 }
 
-/// Resolves the escapes that base64 can need: `\/`, and `\u` with one of its characters, as encoders
-/// that are shy of `+` write. `None` for any other. The result is wiped, and never grows.
-fn unescape(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let mut out = Zeroizing::new(Vec::with_capacity(text.len()));
-    let mut rest = text;
-    while let Some((first, after)) = rest.split_first() {
-        (rest, _) = match (first, after) {
-            (b'\\', [b'/', after @ ..]) => (after, out.push(b'/')),
-            (b'\\', [b'u', b'0', b'0', high, low, after @ ..]) => {
-                let digits = [*high, *low];
-                let code = u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?;
-                (after, out.push(code))
-            }
-            (b'\\', _) => return None,
-            _ => (after, out.push(*first)),
-        };
+/// Resolves the escapes of a JSON text. `None` for one that JSON doesn't have. The result is wiped, and
+/// never grows: no escape is shorter than what it stands for.
+fn unescape(text: &str) -> Option<Zeroizing<String>> {
+    let mut out = Zeroizing::new(String::with_capacity(text.len()));
+    let mut rest = text.chars();
+    while let Some(next) = rest.next() {
+        out.push(if next == '\\' { escaped(&mut rest)? } else { next });
     }
     Some(out)
+}
+
+/// The character that an escape stands for, after its backslash.
+fn escaped(rest: &mut Chars<'_>) -> Option<char> {
+    Some(match rest.next()? {
+        same @ ('"' | '\\' | '/') => same,
+        'b' => '\u{8}',
+        'f' => '\u{c}',
+        'n' => '\n',
+        'r' => '\r',
+        't' => '\t',
+        'u' => match utf16_unit(rest)? {
+            high @ 0xd800..=0xdbff => {
+                let ('\\', 'u') = (rest.next()?, rest.next()?) else { return None };
+                char::decode_utf16([high, utf16_unit(rest)?]).next()?.ok()?
+            }
+            unit => char::from_u32(unit.into())?,
+        },
+        _ => return None,
+    })
+}
+
+/// The unit that four hexadecimal digits name.
+fn utf16_unit(rest: &mut Chars<'_>) -> Option<u16> {
+    let mut unit = 0;
+    for _ in 0..4 {
+        unit = unit << 4 | rest.next()?.to_digit(16)?;
+    }
+    unit.try_into().ok()
 }
 
 impl<'de> DeserializeSeed<'de> for Seed<'_> {
@@ -131,9 +160,10 @@ impl<'de> DeserializeSeed<'de> for Seed<'_> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
         match self.shape.kind {
-            Kind::Blob => {
+            Kind::Text if !self.shape.sensitive => deserializer.deserialize_any(self),
+            Kind::Blob | Kind::Text => {
                 let json = <&RawValue as serde::Deserialize>::deserialize(deserializer)?;
-                self.blob(json.get())
+                self.raw(json.get())
             }
             _ => deserializer.deserialize_any(self),
         }

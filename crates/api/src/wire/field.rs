@@ -2,7 +2,7 @@
 
 use super::{Node, WipedBuffer};
 use crate::context::EncryptionContext;
-use crate::secret::{Redacted, SecretBytes};
+use crate::secret::{Redacted, SecretBytes, SecretText};
 use crate::shapes::Empty;
 use crate::timestamp::Timestamp;
 use base64::Engine as _;
@@ -165,6 +165,26 @@ impl Field for SecretBytes {
     }
 }
 
+impl Field for SecretText {
+    fn read(node: Node) -> Option<Self> {
+        match node {
+            Node::SecretText(text) => Some(text),
+            Node::Null => Some(SecretText::default()),
+            _ => None,
+        }
+    }
+    fn write(&self, out: &mut WipedBuffer) {
+        write_text(self.expose(), out);
+    }
+    /// The model allows no empty one.
+    fn is_absent(&self) -> bool {
+        self.is_empty()
+    }
+    fn shown(&self) -> &dyn fmt::Debug {
+        &Redacted
+    }
+}
+
 impl Field for EncryptionContext {
     fn read(node: Node) -> Option<Self> {
         match node {
@@ -255,11 +275,21 @@ impl super::private::Shape for Empty {
     fn write(&self, _: &mut WipedBuffer) {}
 }
 
-/// Declares structures: documentation, attributes, name, and for each member its field, type and wire
-/// name. A member marked `always` is written even when empty.
+/// A declared structure, to be compared with the model.
+#[cfg(test)]
+pub(crate) struct Declared {
+    pub(crate) name: &'static str,
+    pub(crate) members: &'static [&'static str],
+    /// Reads one and writes it again.
+    pub(crate) again: fn(Node) -> Option<WipedBuffer>,
+}
+
+/// Declares structures: a name for the list of them, and of each documentation, attributes, name, and
+/// for each member its field, type and wire name. A member marked `always` is written even when empty;
+/// one marked `or_default` may be absent from what another service answers.
 macro_rules! shapes {
-    ($($(#[$meta:meta])* $name:ident {
-        $($(#[doc = $doc:literal])* $field:ident: $type:ty = $wire:literal $($always:ident)?,)*
+    ($list:ident; $($(#[$meta:meta])* $name:ident {
+        $($(#[doc = $doc:literal])* $field:ident: $type:ty = $wire:literal $($mark:ident)?,)*
     })*) => {
         $(
             $(#[$meta])*
@@ -273,20 +303,20 @@ macro_rules! shapes {
             }
 
             impl $crate::wire::private::Shape for $name {
-                #[allow(unused_mut, unused_variables, reason = "one structure has no members")]
+                #[allow(unused_mut, unused_variables, reason = "some structures have no members")]
                 fn read(mut node: $crate::wire::Node) -> Option<Self> {
                     if !matches!(node, $crate::wire::Node::Structure(_)) {
                         return None;
                     }
-                    Some(Self { $($field: $crate::wire::Field::read(node.take($wire))?,)* })
+                    Some(Self { $($field: $crate::wire::shapes!(@ read [$($mark)?] node.take($wire)),)* })
                 }
 
-                #[allow(unused_mut, unused_variables, unused_assignments, reason = "one structure has no members")]
+                #[allow(unused_mut, unused_variables, unused_assignments, reason = "some structures have no members")]
                 fn write(&self, out: &mut $crate::wire::WipedBuffer) {
                     let mut first = true;
                     out.extend_from_slice(b"{");
                     $(
-                        let always = false $(|| $crate::wire::shapes!(@ $always))?;
+                        let always = false $(|| $crate::wire::shapes!(@ always $mark))?;
                         if always || !$crate::wire::Field::is_absent(&self.$field) {
                             if !std::mem::take(&mut first) {
                                 out.extend_from_slice(b",");
@@ -323,10 +353,27 @@ macro_rules! shapes {
             }
         )*
 
-        /// Each structure's name and members, to be compared with the model.
+        /// Every structure here.
         #[cfg(test)]
-        pub(crate) const STRUCTURES: &[(&str, &[&str])] = &[$((stringify!($name), &[$($wire),*])),*];
+        pub(crate) const $list: &[$crate::wire::Declared] = &[$($crate::wire::Declared {
+            name: stringify!($name),
+            members: &[$($wire),*],
+            again: |node| {
+                let value: $name = $crate::wire::private::Shape::read(node)?;
+                let mut out = $crate::wire::WipedBuffer::new();
+                $crate::wire::private::Shape::write(&value, &mut out);
+                Some(out)
+            },
+        }),*];
     };
-    (@ always) => { true };
+    (@ read [or_default] $node:expr) => {
+        match $node {
+            $crate::wire::Node::Null => Default::default(),
+            node => $crate::wire::Field::read(node)?,
+        }
+    };
+    (@ read [$(always)?] $node:expr) => { $crate::wire::Field::read($node)? };
+    (@ always always) => { true };
+    (@ always or_default) => { false };
 }
 pub(crate) use shapes;

@@ -1,6 +1,7 @@
 //! A request or answer as a tree.
 
-use crate::secret::SecretBytes;
+use crate::model::{Kind, Shape};
+use crate::secret::{SecretBytes, SecretText};
 use crate::timestamp::Timestamp;
 use std::collections::BTreeMap;
 
@@ -14,12 +15,14 @@ pub enum Node {
     Integer(i64),
     /// A date.
     Timestamp(Timestamp),
-    /// Text, also of enums.
+    /// Text that is not sensitive, also of enums.
     Text(String),
     /// Bytes that are not sensitive.
     Blob(Vec<u8>),
     /// Bytes that are.
     Secret(SecretBytes),
+    /// Text that is.
+    SecretText(SecretText),
     /// A list.
     List(Vec<Node>),
     /// A map.
@@ -40,6 +43,26 @@ impl Node {
         match members.iter_mut().find(|(member, _)| *member == name) {
             Some((_, node)) => std::mem::replace(node, Self::Null),
             None => Self::Null,
+        }
+    }
+
+    /// Leaves out the values of enums that the model doesn't have, which a newer service may say: from lists, and
+    /// members of which they are the whole. Gives back whether this itself is known.
+    pub(crate) fn forget_unknown(&mut self, shape: &'static Shape) -> bool {
+        match (self, &shape.kind) {
+            (Self::Text(text), _) => shape.values.is_empty() || shape.values.contains(&text.as_str()),
+            (Self::List(nodes), Kind::List(of)) => {
+                nodes.retain_mut(|node| node.forget_unknown(of));
+                true
+            }
+            (Self::Structure(present), Kind::Structure(members)) => {
+                present.retain_mut(|(name, node)| {
+                    let member = members.iter().find(|member| member.name == *name);
+                    member.is_none_or(|member| node.forget_unknown(member.shape))
+                });
+                true
+            }
+            _ => true,
         }
     }
 }

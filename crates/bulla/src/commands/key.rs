@@ -121,7 +121,8 @@ async fn collect(kms: &dyn Kms) -> Result<Vec<(KeyMetadata, Vec<String>)>, KmsEr
     let mut keys = Vec::new();
     let mut marker = None;
     loop {
-        let page = kms.list_keys(api::ListKeysInput { limit: Some(PAGE), marker }).await?;
+        let input = api::ListKeysInput { limit: Some(PAGE), marker, ..api::ListKeysInput::default() };
+        let page = kms.list_keys(input).await?;
         for key in page.keys {
             match describe(kms, &key.key_id).await {
                 Ok(metadata) => keys.push((metadata, aliases.remove(&key.key_id).unwrap_or_default())),

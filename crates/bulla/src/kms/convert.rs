@@ -114,6 +114,7 @@ pub(super) fn metadata(found: Option<sdk::KeyMetadata>) -> Converted<api::KeyMet
         encryption_algorithms: values(found.encryption_algorithms),
         signing_algorithms: values(found.signing_algorithms),
         key_agreement_algorithms: values(found.key_agreement_algorithms),
+        encapsulation_algorithms: values(found.encapsulation_algorithms),
         multi_region: found.multi_region.unwrap_or_default(),
         multi_region_configuration: found.multi_region_configuration.map(multi_region),
         pending_deletion_window_in_days: found

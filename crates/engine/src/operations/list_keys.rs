@@ -1,13 +1,13 @@
 //! ListKeys.
 
-use super::Executes;
+use super::{Executes, unsupported};
 use crate::authorize::{Authorized, Names};
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::keys::key_arn;
 use crate::marker::Listing;
 use crate::pipeline::Executed;
-use bulla_api::{KeyListEntry, ListKeys, ListKeysInput, ListKeysOutput};
+use bulla_api::{KeyListEntry, ListKeys, ListKeysInput, ListKeysOutput, ResourceOwnerType};
 use bulla_audit::Parameters;
 use std::sync::Arc;
 
@@ -15,6 +15,14 @@ use std::sync::Arc;
 const LIMIT_DEFAULT: u32 = 100;
 
 impl Executes for ListKeys {
+    fn check(input: &ListKeysInput) -> Result<(), Fault> {
+        // Nothing is shared through AWS RAM here.
+        match input.resource_owners.contains(&ResourceOwnerType::OtherAccountsViaRam) {
+            true => Err(unsupported("ResourceOwners OTHER_ACCOUNTS_VIA_RAM")),
+            false => Ok(()),
+        }
+    }
+
     fn names(_input: &ListKeysInput) -> Names<'_> {
         Names::default()
     }

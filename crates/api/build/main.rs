@@ -10,6 +10,9 @@
     clippy::panic,
     reason = "a broken model must stop the build"
 )]
+#![allow(clippy::print_stdout, reason = "so a build script speaks to cargo")]
+
+mod pattern;
 
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -79,7 +82,7 @@ fn write_shape(service: &str, name: &str, shape: &Value, observed: &Value, out: 
         shape["sensitive"].as_bool().unwrap_or_default(),
         shape["min"].as_i64(),
         shape["max"].as_i64(),
-        pattern.map_or_else(|| "None".to_owned(), |text| format!("Some({})", pattern_of(text))),
+        pattern.map_or_else(|| "None".to_owned(), |text| format!("Some({})", pattern::compiled(text))),
         strings(&shape["enum"]),
         match strings(&observed["enums_shown"][name]) {
             shown if shown.is_empty() => strings(&shape["enum"]),
@@ -117,77 +120,6 @@ fn write_errors(service: &str, model: &Value, out: &mut String) {
         }
     }
     writeln!(out, "];").unwrap();
-}
-
-/// A pattern as ranges of UTF-16 code units, where it is one class of characters, repeated; the few
-/// others in the model belong to operations that this version doesn't have.
-fn pattern_of(text: &str) -> String {
-    let ranges = if text == r"^\p{ASCII}+$" {
-        Some((vec![(0, 0x7f)], true))
-    } else {
-        let inner = text.strip_prefix('^').and_then(|rest| rest.strip_suffix('$')).unwrap_or(text);
-        let (class, some) = match (inner.strip_suffix("]+"), inner.strip_suffix("]*")) {
-            (Some(class), _) => (class, true),
-            (_, Some(class)) => (class, false),
-            _ => ("", false),
-        };
-        class.strip_prefix('[').and_then(class_ranges).map(|ranges| (ranges, some))
-    };
-    match ranges {
-        Some((ranges, some)) => {
-            format!("Pattern {{ text: {text:?}, class: Some(&{ranges:?}), some: {some} }}")
-        }
-        None => format!("Pattern {{ text: {text:?}, class: None, some: false }}"),
-    }
-}
-
-/// The inside of a class. `None` for one that has parts unknown here.
-fn class_ranges(class: &str) -> Option<Vec<(u16, u16)>> {
-    let mut units: Vec<(u16, bool)> = Vec::new(); // (character, whether it is a range's dash)
-    let mut ranges = Vec::new();
-    let mut rest = class;
-    while let Some(first) = rest.chars().next() {
-        rest = &rest[first.len_utf8()..];
-        match first {
-            '\\' => {
-                let kind = rest.chars().next()?;
-                rest = &rest[kind.len_utf8()..];
-                match kind {
-                    'u' => {
-                        units.push((u16::from_str_radix(rest.get(..4)?, 16).ok()?, false));
-                        rest = &rest[4..];
-                    }
-                    'w' => ranges.extend([(b'0', b'9'), (b'A', b'Z'), (b'a', b'z'), (b'_', b'_')].map(wide)),
-                    's' => ranges.extend([(b'\t', b'\r'), (b' ', b' ')].map(wide)),
-                    'd' => ranges.push(wide((b'0', b'9'))),
-                    '/' | '-' | '.' => units.push((kind as u16, false)),
-                    _ => return None,
-                }
-            }
-            '[' | ']' | '&' | '^' => return None,
-            _ => units.push((u16::try_from(u32::from(first)).ok()?, first == '-')),
-        }
-    }
-    let mut at = 0;
-    while at < units.len() {
-        let (first, _) = units[at];
-        match (units.get(at + 1), units.get(at + 2)) {
-            // A dash after a range, or at the end, is a dash.
-            (Some((_, true)), Some((last, false))) if first <= *last && !units[at].1 => {
-                ranges.push((first, *last));
-                at += 3;
-            }
-            _ => {
-                ranges.push((first, first));
-                at += 1;
-            }
-        }
-    }
-    Some(ranges)
-}
-
-fn wide((first, last): (u8, u8)) -> (u16, u16) {
-    (first.into(), last.into())
 }
 
 /// `keySpec` of `KeySpec`.
