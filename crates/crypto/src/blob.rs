@@ -82,9 +82,14 @@ impl fmt::Debug for BackingKeyId {
 /// The id of `material` as material of the key `key_id`.
 #[must_use]
 pub fn derive_material_id(key_id: &KeyId, material: &LockedKey<32>) -> KeyMaterialId {
+    material_id(LABEL_MATERIAL_ID, key_id, material.expose())
+}
+
+/// The id of material of any kind, each with a label of its own.
+pub(crate) fn material_id(label: &[u8], key_id: &KeyId, material: &[u8]) -> KeyMaterialId {
     let mut id = [0; 32];
     let kind = [u8::from(key_id.is_multi_region())];
-    derived(kbkdf_hmac_sha256(material.expose(), LABEL_MATERIAL_ID, &[&kind, key_id.as_bytes()], &mut id));
+    derived(kbkdf_hmac_sha256(material, label, &[&kind, key_id.as_bytes()], &mut id));
     KeyMaterialId(id)
 }
 

@@ -9,11 +9,12 @@
 //! | [`digest`], [`hmac`], [`kdf`], [`hkdf`], [`passphrase`] | hashes and derivation |
 //! | [`ecdsa`], [`rsa_wrap`] | what AWS Encryption SDK messages need of public keys |
 //! | [`blob`] | the ciphertext of symmetric KMS keys |
+//! | [`key_material`] | key pairs and HMAC keys: made, sealed, used |
 //! | [`barrier`] | root key, barrier keys, sealed records and tokens |
 //! | [`recovery`] | the root key on paper's other road: sealed to a public key or a passphrase |
 //!
 //! Nothing here does I/O or knows an operation. Every function takes its randomness from an [`Rng`] it is given,
-//! except where aws-lc draws its own (ECDSA nonces, RSA padding), which the function's page says.
+//! except where aws-lc draws its own (RSA and EC keys, ECDSA nonces, RSA padding), which the function's page says.
 
 pub mod aead;
 pub mod barrier;
@@ -25,6 +26,7 @@ mod ffi;
 pub mod hkdf;
 pub mod hmac;
 pub mod kdf;
+pub mod key_material;
 mod locked;
 pub mod passphrase;
 mod pem;

@@ -19,11 +19,11 @@ use crate::{WrongLength, kbkdf_hmac_sha256, kdf};
 use zeroize::Zeroizing;
 
 /// Bytes of the nonce that each derivation starts from.
-const NONCE_BYTES: usize = 16;
+pub(crate) const NONCE_BYTES: usize = 16;
 
 /// Derives the key and the IV of one message from a key that is used for many, and hands them to `then`, so that the key
 /// stays in one place and is wiped there. `labels` name the use, `parts` the message; each part goes in with its length.
-fn with_message_key<T>(
+pub(crate) fn with_message_key<T>(
     key: &[u8; 32],
     labels: &Labels,
     parts: &[&[u8]],
@@ -37,9 +37,9 @@ fn with_message_key<T>(
 }
 
 /// One use's labels.
-struct Labels {
-    key: &'static [u8],
-    iv: &'static [u8],
+pub(crate) struct Labels {
+    pub(crate) key: &'static [u8],
+    pub(crate) iv: &'static [u8],
 }
 
 fn derive(key: &[u8; 32], label: &[u8], parts: &[&[u8]], out: &mut [u8]) -> Result<(), WrongLength> {

@@ -6,6 +6,7 @@
 //!   only their last place.
 //! - HKDF whose pseudorandom key never moves, for the same reason, and one extract for two expands.
 //! - scrypt.
+//! - Asymmetric keys of every kind ([`pkey`]).
 //!
 //! aws-lc wipes what it frees (`OPENSSL_free`) and its own stack intermediates.
 #![allow(
@@ -18,6 +19,8 @@ use crate::{NotAuthentic, WrongLength};
 use aws_lc_sys as lc;
 use std::ffi::c_int;
 use std::ptr::{self, NonNull};
+
+pub(crate) mod pkey;
 
 /// aws-lc answered "no" where, with the arguments given, it only can when the process is broken (out of memory inside a
 /// primitive). There is no right answer to give, and a wrong one would be a key.
@@ -75,15 +78,66 @@ impl Drop for HmacState {
     }
 }
 
-fn message_digest(hash: Hash) -> *const lc::EVP_MD {
-    // SAFETY: these take nothing and give static tables.
-    unsafe {
-        match hash {
-            Hash::Sha256 => lc::EVP_sha256(),
-            Hash::Sha384 => lc::EVP_sha384(),
-            Hash::Sha512 => lc::EVP_sha512(),
+/// A hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Md {
+    Sha224,
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+impl Md {
+    pub(crate) const fn digest_bytes(self) -> usize {
+        match self {
+            Self::Sha224 => 28,
+            Self::Sha256 => 32,
+            Self::Sha384 => 48,
+            Self::Sha512 => 64,
         }
     }
+
+    fn table(self) -> *const lc::EVP_MD {
+        // SAFETY: these take nothing and give static tables.
+        unsafe {
+            match self {
+                Self::Sha224 => lc::EVP_sha224(),
+                Self::Sha256 => lc::EVP_sha256(),
+                Self::Sha384 => lc::EVP_sha384(),
+                Self::Sha512 => lc::EVP_sha512(),
+            }
+        }
+    }
+}
+
+impl From<Hash> for Md {
+    fn from(hash: Hash) -> Self {
+        match hash {
+            Hash::Sha256 => Self::Sha256,
+            Hash::Sha384 => Self::Sha384,
+            Hash::Sha512 => Self::Sha512,
+        }
+    }
+}
+
+/// HMAC of one message under a key that is used once.
+pub(crate) fn hmac(md: Md, key: &[u8], message: &[u8]) -> Vec<u8> {
+    let mut tag = vec![0; md.digest_bytes()];
+    // SAFETY: `tag` has the bytes that the hash gives; key and message are valid for their lengths, and a Rust slice's
+    // pointer is never null; a null length pointer is allowed. The state stays on aws-lc's stack, which it wipes.
+    let answer = unsafe {
+        lc::HMAC(
+            md.table(),
+            key.as_ptr().cast(),
+            key.len(),
+            message.as_ptr(),
+            message.len(),
+            tag.as_mut_ptr(),
+            ptr::null_mut(),
+        )
+    };
+    must(c_int::from(!answer.is_null()));
+    tag
 }
 
 /// HKDF-Extract; the pseudorandom key fills the first `hash.digest_bytes()` bytes of `prk`.
@@ -95,7 +149,7 @@ pub(crate) fn hkdf_extract(hash: Hash, salt: &[u8], ikm: &[u8], prk: &mut [u8; 6
         lc::HKDF_extract(
             prk.as_mut_ptr(),
             &mut written,
-            message_digest(hash),
+            Md::from(hash).table(),
             ikm.as_ptr(),
             ikm.len(),
             salt.as_ptr(),
@@ -112,7 +166,7 @@ pub(crate) fn hkdf_expand(hash: Hash, prk: &[u8], info: &[u8], out: &mut [u8]) -
         lc::HKDF_expand(
             out.as_mut_ptr(),
             out.len(),
-            message_digest(hash),
+            Md::from(hash).table(),
             prk.as_ptr(),
             prk.len(),
             info.as_ptr(),
