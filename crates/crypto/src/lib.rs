@@ -10,6 +10,7 @@
 //! | [`ecdsa`], [`rsa_wrap`] | what AWS Encryption SDK messages need of public keys |
 //! | [`blob`] | the ciphertext of symmetric KMS keys |
 //! | [`key_material`] | key pairs and HMAC keys: made, sealed, used |
+//! | [`attestation`] | documents of Nitro enclaves and NitroTPM, and answers for their keys |
 //! | [`barrier`] | root key, barrier keys, sealed records and tokens |
 //! | [`recovery`] | the root key on paper's other road: sealed to a public key or a passphrase |
 //!
@@ -17,6 +18,7 @@
 //! except where aws-lc draws its own (RSA and EC keys, ECDSA nonces, RSA padding), which the function's page says.
 
 pub mod aead;
+pub mod attestation;
 pub mod barrier;
 pub mod blob;
 pub mod digest;

@@ -109,8 +109,9 @@ pub(crate) fn rsa_spki(pkcs1: &[u8]) -> Zeroizing<Vec<u8>> {
     tagged(0x30, &[&RSA_ALGORITHM, &bits])
 }
 
-/// DER: a tag, the length, and the parts. The parts come from a bounded PEM, so three length bytes are enough.
-fn tagged(tag: u8, parts: &[&[u8]]) -> Zeroizing<Vec<u8>> {
+/// DER: a tag, the length, and the parts. The parts come from a bounded PEM, or hold one answer, so three length bytes are
+/// enough.
+pub(crate) fn tagged(tag: u8, parts: &[&[u8]]) -> Zeroizing<Vec<u8>> {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     let [.., b2, b1, b0] = length.to_be_bytes();
     let mut out = Zeroizing::new(Vec::with_capacity(length + 5));

@@ -83,6 +83,16 @@ impl PublicKey {
         Self::from_block(&pem::first_key(text)?)
     }
 
+    /// From DER SubjectPublicKeyInfo (RFC 5280), in its one encoding and with nothing behind it.
+    ///
+    /// # Errors
+    /// [`RsaKeyError::Unusable`].
+    pub fn from_spki(der: &[u8]) -> Result<Self, RsaKeyError> {
+        let key = PublicEncryptingKey::from_der(der).map_err(|_| RsaKeyError::Unusable)?;
+        let again = AsDer::as_der(&key).map_err(|_| RsaKeyError::Unusable)?;
+        if again.as_ref() == der { Ok(Self(key)) } else { Err(RsaKeyError::Unusable) }
+    }
+
     pub(crate) fn from_block(block: &pem::Block) -> Result<Self, RsaKeyError> {
         let key = match block.label {
             Label::Public => PublicEncryptingKey::from_der(&block.der),
