@@ -10,7 +10,12 @@
 //! commitment binds all of these, no AES-GCM key seals a second message, and a blob opens under one backing key only. The
 //! associated data is the whole header and that SHA-256.
 //!
-//! Frozen: `tests/golden/blob-v1.hex` must keep opening.
+//! Suite 2 is for keys in external key stores, whose blobs are sealed a second time by an external key manager: see
+//! [`double`].
+//!
+//! Frozen: `tests/golden/blob-v1.hex` and `tests/golden/blob-v1-suite2.hex` must keep opening.
+
+pub mod double;
 
 use crate::aead::{AesGcm, TAG_BYTES};
 use crate::{LockedKey, NotAuthentic, Rng, WrongLength, constant_time_eq, kbkdf_hmac_sha256, kdf};
@@ -25,12 +30,15 @@ pub const BLOB_MAX_BYTES: usize = 6144;
 
 const VERSION: u8 = 1;
 /// AES-256-GCM, derivation by SP 800-108 with HMAC-SHA-256.
-const SUITE: u8 = 1;
+const SUITE_SINGLE: u8 = 1;
+/// The same, and its ciphertext and tag sealed once more by an external key manager.
+const SUITE_DOUBLE: u8 = 2;
 /// The key is a multi-Region key: the region is empty and the id's text begins with `mrk-`.
 const FLAG_MULTI_REGION: u8 = 0b0000_0001;
 const REGION_MAX_BYTES: usize = 32;
 const NONCE_BYTES: usize = 16;
 const COMMITMENT_BYTES: usize = 32;
+const HEADER_MAX_BYTES: usize = 10 + REGION_MAX_BYTES + 32 + NONCE_BYTES + COMMITMENT_BYTES;
 
 const LABEL_KEY: &[u8] = b"bulla/blob/v1/key";
 const LABEL_IV: &[u8] = b"bulla/blob/v1/iv";
@@ -143,11 +151,11 @@ impl BlobHeader {
     }
 
     /// The header up to and with the nonce.
-    fn encode(&self, nonce: &[u8; NONCE_BYTES], out: &mut Vec<u8>) {
+    fn encode(&self, suite: u8, nonce: &[u8; NONCE_BYTES], out: &mut Vec<u8>) {
         let [_, _, account @ ..] = self.account.number().to_be_bytes();
         let region = self.region.as_ref().map_or("", Region::as_str);
         let flags = if self.key_id.is_multi_region() { FLAG_MULTI_REGION } else { 0 };
-        out.extend_from_slice(&[VERSION, SUITE, flags]);
+        out.extend_from_slice(&[VERSION, suite, flags]);
         out.extend_from_slice(&account);
         // A region has at most 32 bytes by its type.
         out.push(region.len() as u8);
@@ -175,8 +183,14 @@ pub struct ParsedBlob<'b> {
     /// The header with the commitment.
     whole_header: &'b [u8],
     commitment: &'b [u8; COMMITMENT_BYTES],
-    ciphertext: &'b [u8],
-    tag: &'b [u8; TAG_BYTES],
+    body: Body<'b>,
+}
+
+/// What follows the header.
+#[derive(Debug, Clone, Copy)]
+enum Body<'b> {
+    Single { ciphertext: &'b [u8], tag: &'b [u8; TAG_BYTES] },
+    Double(double::Outer<'b>),
 }
 
 impl ParsedBlob<'_> {
@@ -184,6 +198,12 @@ impl ParsedBlob<'_> {
     #[must_use]
     pub const fn header(&self) -> &BlobHeader {
         &self.header
+    }
+
+    /// Whether an external key manager sealed it too: then [`double::begin_open`] opens it, else [`open`].
+    #[must_use]
+    pub const fn is_double(&self) -> bool {
+        matches!(self.body, Body::Double(_))
     }
 }
 
@@ -201,13 +221,16 @@ pub fn parse(blob: &[u8]) -> Result<ParsedBlob<'_>, MalformedBlob> {
     if version != VERSION {
         return fail("unknown version");
     }
-    if suite != SUITE {
+    if suite != SUITE_SINGLE && suite != SUITE_DOUBLE {
         return fail("unknown suite");
     }
     if flags & !FLAG_MULTI_REGION != 0 {
         return fail("unknown flags");
     }
     let multi_region = flags & FLAG_MULTI_REGION != 0;
+    if multi_region && suite == SUITE_DOUBLE {
+        return fail("a multi-Region key in an external key store");
+    }
     let (&[a, b, c, d, e, f], rest) = rest.split_first_chunk().ok_or(cut)?;
     let account = AccountId::from_number(u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
         .ok_or(MalformedBlob { reason: "no account id" })?;
@@ -232,10 +255,16 @@ pub fn parse(blob: &[u8]) -> Result<ParsedBlob<'_>, MalformedBlob> {
     let derivation_header = blob.get(..blob.len() - rest.len()).ok_or(cut)?;
     let (commitment, rest) = rest.split_first_chunk::<COMMITMENT_BYTES>().ok_or(cut)?;
     let whole_header = blob.get(..blob.len() - rest.len()).ok_or(cut)?;
-    let (ciphertext, tag) = rest.split_last_chunk::<TAG_BYTES>().ok_or(cut)?;
-    if ciphertext.len() > PLAINTEXT_MAX_BYTES {
-        return fail("ciphertext too long");
-    }
+    let body = match suite {
+        SUITE_DOUBLE => Body::Double(double::Outer::parse(rest)?),
+        _ => {
+            let (ciphertext, tag) = rest.split_last_chunk::<TAG_BYTES>().ok_or(cut)?;
+            if ciphertext.len() > PLAINTEXT_MAX_BYTES {
+                return fail("ciphertext too long");
+            }
+            Body::Single { ciphertext, tag }
+        }
+    };
     Ok(ParsedBlob {
         header: BlobHeader {
             account,
@@ -246,8 +275,7 @@ pub fn parse(blob: &[u8]) -> Result<ParsedBlob<'_>, MalformedBlob> {
         derivation_header,
         whole_header,
         commitment,
-        ciphertext,
-        tag,
+        body,
     })
 }
 
@@ -263,50 +291,97 @@ pub fn seal(
     plaintext: &[u8],
     rng: &dyn Rng,
 ) -> Result<Vec<u8>, WrongLength> {
-    if plaintext.len() > PLAINTEXT_MAX_BYTES {
-        return Err(WrongLength { what: "the plaintext" });
-    }
-    let mut nonce = [0; NONCE_BYTES];
-    rng.fill(&mut nonce);
-    let mut blob = Vec::with_capacity(
-        10 + REGION_MAX_BYTES + 32 + NONCE_BYTES + COMMITMENT_BYTES + plaintext.len() + TAG_BYTES,
-    );
-    header.encode(&nonce, &mut blob);
-    let context_digest = crate::sha256(&[&context.canonical()]);
-    let derivation = Derivation { backing, partition, header: &blob, context_digest: &context_digest };
-    let commitment = derivation.commitment()?;
-    let (cipher, iv) = derivation.cipher()?;
-    blob.extend_from_slice(&commitment);
-    let aad = [blob.as_slice(), &context_digest].concat();
-    let start = blob.len();
-    blob.resize(start + plaintext.len(), 0);
-    let tag = cipher.seal_from(&iv, &aad, plaintext, blob.get_mut(start..).unwrap_or_default())?;
-    blob.extend_from_slice(&tag);
-    Ok(blob)
+    Ok(Layer::seal(SUITE_SINGLE, backing, partition, header, context, plaintext, rng)?.sealed)
 }
 
-/// Opens a blob. A commitment that differs and a tag that differs are one error.
+/// Opens a blob of one layer. A commitment that differs and a tag that differs are one error.
 ///
 /// # Errors
-/// [`NotAuthentic`] for another backing key, partition or context, and for any change.
+/// [`NotAuthentic`] for another backing key, partition or context, for any change, and for a blob of two layers.
 pub fn open(
     backing: &LockedKey<32>,
     partition: &str,
     blob: &ParsedBlob<'_>,
     context: &EncryptionContext,
 ) -> Result<SecretBytes, NotAuthentic> {
-    let context_digest = crate::sha256(&[&context.canonical()]);
-    let derivation =
-        Derivation { backing, partition, header: blob.derivation_header, context_digest: &context_digest };
-    let commitment = derivation.commitment().map_err(|_| NotAuthentic)?;
-    if !constant_time_eq(&commitment, blob.commitment) {
-        return Err(NotAuthentic);
+    let Body::Single { ciphertext, tag } = blob.body else { return Err(NotAuthentic) };
+    Opener::begin(backing, partition, blob, context)?.open(ciphertext, tag)
+}
+
+/// What sealing under a backing key makes: the whole blob of suite 1, the inner layer of suite 2.
+struct Layer {
+    /// Header with commitment, ciphertext, tag.
+    sealed: Vec<u8>,
+    header_bytes: usize,
+    aad: Vec<u8>,
+}
+
+impl Layer {
+    fn seal(
+        suite: u8,
+        backing: &LockedKey<32>,
+        partition: &str,
+        header: &BlobHeader,
+        context: &EncryptionContext,
+        plaintext: &[u8],
+        rng: &dyn Rng,
+    ) -> Result<Self, WrongLength> {
+        if plaintext.len() > PLAINTEXT_MAX_BYTES {
+            return Err(WrongLength { what: "the plaintext" });
+        }
+        let mut nonce = [0; NONCE_BYTES];
+        rng.fill(&mut nonce);
+        let mut sealed = Vec::with_capacity(HEADER_MAX_BYTES + plaintext.len() + TAG_BYTES);
+        header.encode(suite, &nonce, &mut sealed);
+        let context_digest = crate::sha256(&[&context.canonical()]);
+        let derivation = Derivation { backing, partition, header: &sealed, context_digest: &context_digest };
+        let commitment = derivation.commitment()?;
+        let (cipher, iv) = derivation.cipher()?;
+        sealed.extend_from_slice(&commitment);
+        let aad = [sealed.as_slice(), &context_digest].concat();
+        let header_bytes = sealed.len();
+        sealed.resize(header_bytes + plaintext.len(), 0);
+        let tag =
+            cipher.seal_from(&iv, &aad, plaintext, sealed.get_mut(header_bytes..).unwrap_or_default())?;
+        sealed.extend_from_slice(&tag);
+        Ok(Self { sealed, header_bytes, aad })
     }
-    let (cipher, iv) = derivation.cipher().map_err(|_| NotAuthentic)?;
-    let aad = [blob.whole_header, &context_digest].concat();
-    let mut plaintext = SecretBytes::zeroed(blob.ciphertext.len());
-    cipher.open_from(&iv, &aad, blob.ciphertext, blob.tag, plaintext.expose_mut())?;
-    Ok(plaintext)
+}
+
+/// A blob whose commitment holds: its header and the context are those that were sealed.
+struct Opener {
+    cipher: AesGcm,
+    iv: [u8; 12],
+    aad: Vec<u8>,
+}
+
+impl Opener {
+    fn begin(
+        backing: &LockedKey<32>,
+        partition: &str,
+        blob: &ParsedBlob<'_>,
+        context: &EncryptionContext,
+    ) -> Result<Self, NotAuthentic> {
+        let context_digest = crate::sha256(&[&context.canonical()]);
+        let derivation = Derivation {
+            backing,
+            partition,
+            header: blob.derivation_header,
+            context_digest: &context_digest,
+        };
+        let commitment = derivation.commitment().map_err(|_| NotAuthentic)?;
+        if !constant_time_eq(&commitment, blob.commitment) {
+            return Err(NotAuthentic);
+        }
+        let (cipher, iv) = derivation.cipher().map_err(|_| NotAuthentic)?;
+        Ok(Self { cipher, iv, aad: [blob.whole_header, &context_digest].concat() })
+    }
+
+    fn open(self, ciphertext: &[u8], tag: &[u8; TAG_BYTES]) -> Result<SecretBytes, NotAuthentic> {
+        let mut plaintext = SecretBytes::zeroed(ciphertext.len());
+        self.cipher.open_from(&self.iv, &self.aad, ciphertext, tag, plaintext.expose_mut())?;
+        Ok(plaintext)
+    }
 }
 
 /// What the keys of one blob follow from.
