@@ -44,6 +44,7 @@ mod references;
 mod request;
 mod trail;
 mod view;
+mod xks;
 
 pub use accounts::{Account, NewAccount, random_id as random_account_id};
 pub use authenticate::{AuthFailure, Authenticated, Principal, Via};
@@ -56,3 +57,6 @@ pub use embedded::EmbeddedKms;
 pub use engine::{Engine, EngineOptions, EngineParts, NewStore, OpenError, Status};
 pub use references::{Finding, check_references};
 pub use request::{Answer, Protocol, RequestId, RequestMeta};
+pub use xks::{
+    XksCiphertext, XksClient, XksError, XksFuture, XksHealth, XksKeyMetadata, XksOrigin, XksProxy,
+};

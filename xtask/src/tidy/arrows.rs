@@ -19,6 +19,7 @@ const ARROWS: &[Arrows] = &[
     Arrows { room: "store", may: &["crypto", "api"], tests_too: &[] },
     Arrows { room: "audit", may: &["api", "crypto"], tests_too: &[] },
     Arrows { room: "engine", may: &["api", "crypto", "policy", "sigv4", "store", "audit"], tests_too: &[] },
+    Arrows { room: "xks", may: &["api", "crypto", "sigv4", "engine"], tests_too: &[] },
     Arrows {
         room: "server",
         may: &["api", "engine", "sigv4", "audit"],
@@ -27,7 +28,7 @@ const ARROWS: &[Arrows] = &[
     Arrows { room: "envelope", may: &["api", "crypto"], tests_too: &[] },
     Arrows {
         room: "bulla",
-        may: &["api", "crypto", "sigv4", "policy", "store", "audit", "engine", "server", "envelope"],
+        may: &["api", "crypto", "sigv4", "policy", "store", "audit", "engine", "xks", "server", "envelope"],
         tests_too: &[],
     },
 ];
