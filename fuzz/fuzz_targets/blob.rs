@@ -5,6 +5,7 @@
 use std::sync::LazyLock;
 
 use bulla_api::EncryptionContext;
+use bulla_crypto::blob::double::{self, METADATA_MAX_BYTES, Outer};
 use bulla_crypto::{LockedKey, SeededRng, blob};
 use libfuzzer_sys::fuzz_target;
 
@@ -15,6 +16,8 @@ fuzz_target!(|data: &[u8]| {
     let Ok(parsed) = blob::parse(data) else { return };
     let header = parsed.header().clone();
     assert!(blob::open(&KEY, "aws", &parsed, &EncryptionContext::new()).is_err(), "a forged blob opened");
+    let began = double::begin_open(&KEY, "aws", &parsed, &EncryptionContext::new());
+    assert!(began.is_err(), "a forged blob would have gone to an external key manager");
 
     // What is sealed for the claimed header parses to that header and opens, and no longer once a byte is changed.
     let rng = SeededRng::new(data.len() as u64);
@@ -36,4 +39,18 @@ fuzz_target!(|data: &[u8]| {
             "byte {at} is not authentic"
         );
     }
+
+    // And so it is with two layers: whatever the outer one is, it comes back, and the inner one opens.
+    let Ok(sealing) = double::begin_seal(&KEY, "aws", &header, &EncryptionContext::new(), plaintext, &rng)
+    else {
+        return;
+    };
+    let inner = sealing.inner().to_vec();
+    let (iv, metadata) = (&[1; 12], &data[..data.len().min(METADATA_MAX_BYTES)]);
+    let outer = Outer::new(&inner, iv, &[2; 16], metadata).expect("its lengths are right");
+    let twice = sealing.finish(&outer).expect("the same length");
+    let parsed = blob::parse(&twice).expect("our own blob");
+    let opening = double::begin_open(&KEY, "aws", &parsed, &EncryptionContext::new()).expect("our own blob");
+    assert_eq!(opening.outer(), &outer);
+    assert_eq!(opening.finish(&inner).expect("our own blob").expose(), plaintext);
 });

@@ -182,7 +182,7 @@ async fn a_slow_host_keeps_only_its_own_callers_waiting() {
     let slow = Proxy::start(|_| vec![WaitForEver]).await;
     let quick = Proxy::named("quick.example.test", |_| answer("200 OK", HEALTHY)).await;
     let mut settings = slow.settings();
-    settings.timeout = Duration::from_secs(3);
+    settings.timeout = Duration::from_millis(1500);
     settings.authorities.push(quick.pem.clone());
     settings.routes.push(format!("quick.example.test={}", quick.address).parse().unwrap());
     let client = Arc::new(client(settings));
