@@ -69,6 +69,12 @@ impl Region {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The name, to be kept without a copy.
+    #[must_use]
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
 }
 
 impl FromStr for Region {

@@ -9,6 +9,7 @@
 
 mod chain;
 mod file;
+mod json;
 mod log_file;
 mod memory;
 mod record;

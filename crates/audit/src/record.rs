@@ -1,7 +1,8 @@
 //! What is recorded of a request.
 
-use serde::Serialize;
-use serde::ser::{SerializeMap, Serializer};
+use crate::json::Object;
+use std::borrow::Cow;
+use std::sync::Arc;
 
 /// The version of CloudTrail's record format that [`Record`] follows.
 const EVENT_VERSION: &str = "1.11";
@@ -13,8 +14,7 @@ const ENTRY_BYTES_MAX: usize = 96 * 1024;
 const TEXT_BYTES_MAX: usize = 1024;
 
 /// One event, with the members of a CloudTrail record. Source: AWS CloudTrail user guide, "Record contents".
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone)]
 pub struct Record {
     /// Who asked.
     pub user_identity: UserIdentity,
@@ -23,89 +23,69 @@ pub struct Record {
     /// `kms.amazonaws.com`.
     pub event_source: &'static str,
     /// The operation's name.
-    pub event_name: String,
+    pub event_name: Cow<'static, str>,
     /// The region asked.
-    pub aws_region: String,
+    pub aws_region: Arc<str>,
     /// The caller's address, or `admin-socket` or `embedded`.
-    #[serde(rename = "sourceIPAddress")]
     pub source_ip_address: String,
     /// What the client says it is.
     pub user_agent: String,
     /// The error's code, when it failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub error_code: Option<&'static str>,
     /// The error's text, when it failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
     /// What was asked: key, encryption context, spec; nothing secret.
     pub request_parameters: Option<Parameters>,
     /// What was changed; nothing secret.
     pub response_elements: Option<Parameters>,
     /// What CloudTrail has no place for.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub additional_event_data: Option<Parameters>,
     /// As the caller got it in `x-amzn-RequestId`.
-    #[serde(rename = "requestID")]
     pub request_id: String,
     /// This record's own id, a UUID.
-    #[serde(rename = "eventID")]
     pub event_id: String,
     /// Whether the operation changes nothing.
     pub read_only: bool,
     /// The keys that the request touched.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<Resource>,
     /// `AwsApiCall`, or `AwsServiceEvent` for what the service did by itself.
     pub event_type: &'static str,
     /// Whose trail it belongs to; none before the caller is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub recipient_account_id: Option<String>,
+    pub recipient_account_id: Option<Arc<str>>,
     /// How the connection was protected.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_details: Option<TlsDetails>,
 }
 
 /// Who asked.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone)]
 pub struct UserIdentity {
     /// `Root`, `IAMUser`, `AssumedRole`, `AWSService`, `Unknown`.
-    #[serde(rename = "type")]
     pub kind: &'static str,
     /// The principal's unique id; the account id for its root.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub principal_id: Option<String>,
+    pub principal_id: Option<Arc<str>>,
     /// The principal's ARN.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub arn: Option<String>,
+    pub arn: Option<Arc<str>>,
     /// The principal's account.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub account_id: Option<String>,
+    pub account_id: Option<Arc<str>>,
     /// The access key that signed. Before authentication: what the request claims.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub access_key_id: Option<String>,
+    pub access_key_id: Option<Arc<str>>,
     /// The service, for what it does by itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub invoked_by: Option<&'static str>,
 }
 
 /// A key that a request touched.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resource {
     /// The owner.
-    pub account_id: String,
+    pub account_id: Arc<str>,
     /// `AWS::KMS::Key`.
-    #[serde(rename = "type")]
     pub kind: &'static str,
     /// Its ARN.
-    #[serde(rename = "ARN")]
     pub arn: String,
 }
 
 /// How the connection was protected.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsDetails {
     /// `TLSv1.3`.
     pub tls_version: String,
@@ -178,24 +158,20 @@ impl Parameters {
     }
 }
 
-impl Serialize for Parameters {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+impl Parameters {
+    fn write(&self, object: &mut Object<'_>) {
         for (name, value) in &self.0 {
-            map.serialize_entry(name, value)?;
-        }
-        map.end()
-    }
-}
-
-impl Serialize for Parameter {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Text(text) => serializer.serialize_str(text),
-            Self::Number(number) => serializer.serialize_i64(*number),
-            Self::Bool(truth) => serializer.serialize_bool(*truth),
-            Self::Pairs(pairs) => serializer.collect_map(pairs.iter().map(|(name, value)| (name, value))),
-            Self::List(items) => serializer.collect_seq(items),
+            match value {
+                Parameter::Text(text) => object.text(name, text),
+                Parameter::Number(number) => object.number(name, *number),
+                Parameter::Bool(truth) => object.truth(name, *truth),
+                Parameter::Pairs(pairs) => object.object(name, |object| {
+                    pairs.iter().for_each(|(name, value)| object.text_at(name, value));
+                }),
+                Parameter::List(items) => {
+                    object.list(name, items, |item, object| item.write(object));
+                }
+            }
         }
     }
 }
@@ -253,24 +229,62 @@ impl Record {
     }
 
     fn write(&self) -> Entry {
-        let mut bytes = Vec::with_capacity(1536);
-        bytes.extend_from_slice(b"{\"eventVersion\":\"");
-        bytes.extend_from_slice(EVENT_VERSION.as_bytes());
-        bytes.extend_from_slice(b"\",\"eventCategory\":\"Management\",\"managementEvent\":true,");
-        let head = bytes.len();
-        // Nothing here can fail to serialise: names are texts, and writing to memory has no error. Were it otherwise,
-        // an object that says so keeps the record.
-        match serde_json::to_writer(&mut bytes, self) {
-            Ok(()) => {
-                // The object's own opening brace, for which the one above stands.
-                bytes.remove(head);
-            }
-            Err(_) => {
-                bytes.truncate(head);
-                bytes.extend_from_slice(b"\"unencodable\":true}");
+        let mut bytes = Vec::with_capacity(2048);
+        let mut object = Object::begin(&mut bytes);
+        object.text("eventVersion", EVENT_VERSION);
+        object.text("eventCategory", "Management");
+        object.truth("managementEvent", true);
+        object.object("userIdentity", |object| self.user_identity.write(object));
+        object.text("eventTime", &self.event_time);
+        object.text("eventSource", self.event_source);
+        object.text("eventName", &self.event_name);
+        object.text("awsRegion", &self.aws_region);
+        object.text("sourceIPAddress", &self.source_ip_address);
+        object.text("userAgent", &self.user_agent);
+        object.maybe_text("errorCode", self.error_code);
+        object.maybe_text("errorMessage", self.error_message.as_deref());
+        for (name, parameters) in
+            [("requestParameters", &self.request_parameters), ("responseElements", &self.response_elements)]
+        {
+            match parameters {
+                Some(parameters) => object.object(name, |object| parameters.write(object)),
+                None => object.null(name),
             }
         }
+        if let Some(data) = &self.additional_event_data {
+            object.object("additionalEventData", |object| data.write(object));
+        }
+        object.text("requestID", &self.request_id);
+        object.text("eventID", &self.event_id);
+        object.truth("readOnly", self.read_only);
+        if !self.resources.is_empty() {
+            object.list("resources", &self.resources, |resource, object| {
+                object.text("accountId", &resource.account_id);
+                object.text("type", resource.kind);
+                object.text("ARN", &resource.arn);
+            });
+        }
+        object.text("eventType", self.event_type);
+        object.maybe_text("recipientAccountId", self.recipient_account_id.as_deref());
+        if let Some(tls) = &self.tls_details {
+            object.object("tlsDetails", |object| {
+                object.text("tlsVersion", &tls.tls_version);
+                object.text("cipherSuite", &tls.cipher_suite);
+            });
+        }
+        object.end();
         Entry(bytes)
+    }
+}
+
+impl UserIdentity {
+    fn write(&self, object: &mut Object<'_>) {
+        object.text("type", self.kind);
+        object.maybe_text("principalId", self.principal_id.as_deref());
+        object.maybe_text("arn", self.arn.as_deref());
+        object.maybe_text("accountId", self.account_id.as_deref());
+        object.maybe_text("accessKeyId", self.access_key_id.as_deref());
+        object.maybe_text("invokedBy", self.invoked_by);
     }
 }
 

@@ -18,6 +18,7 @@
 pub mod double;
 
 use crate::aead::{AesGcm, TAG_BYTES};
+use crate::kdf::DerivationKey;
 use crate::{LockedKey, NotAuthentic, Rng, WrongLength, constant_time_eq, kbkdf_hmac_sha256, kdf};
 use bulla_api::{AccountId, EncryptionContext, KeyId, Region, SecretBytes};
 use std::fmt;
@@ -334,7 +335,12 @@ impl Layer {
         let mut sealed = Vec::with_capacity(HEADER_MAX_BYTES + plaintext.len() + TAG_BYTES);
         header.encode(suite, &nonce, &mut sealed);
         let context_digest = crate::sha256(&[&context.canonical()]);
-        let derivation = Derivation { backing, partition, header: &sealed, context_digest: &context_digest };
+        let derivation = Derivation {
+            backing: DerivationKey::new(backing.expose())?,
+            partition,
+            header: &sealed,
+            context_digest: &context_digest,
+        };
         let commitment = derivation.commitment()?;
         let (cipher, iv) = derivation.cipher()?;
         sealed.extend_from_slice(&commitment);
@@ -364,7 +370,7 @@ impl Opener {
     ) -> Result<Self, NotAuthentic> {
         let context_digest = crate::sha256(&[&context.canonical()]);
         let derivation = Derivation {
-            backing,
+            backing: DerivationKey::new(backing.expose()).map_err(|_| NotAuthentic)?,
             partition,
             header: blob.derivation_header,
             context_digest: &context_digest,
@@ -386,7 +392,7 @@ impl Opener {
 
 /// What the keys of one blob follow from.
 struct Derivation<'d> {
-    backing: &'d LockedKey<32>,
+    backing: DerivationKey,
     partition: &'d str,
     header: &'d [u8],
     context_digest: &'d [u8; 32],
@@ -395,8 +401,7 @@ struct Derivation<'d> {
 impl Derivation<'_> {
     fn derive(&self, label: &[u8], out: &mut [u8]) -> Result<(), WrongLength> {
         let partition = self.partition.as_bytes();
-        kbkdf_hmac_sha256(
-            self.backing.expose(),
+        self.backing.derive(
             label,
             &[
                 &kdf::prefixed(partition)?,

@@ -1,13 +1,60 @@
 //! SP 800-108 key derivation in counter mode.
 
-use crate::WrongLength;
-use aws_lc_rs::kdf::{KbkdfCtrHmacAlgorithmId, get_kbkdf_ctr_hmac_algorithm, kbkdf_ctr_hmac};
+use crate::{HmacSha256Key, WrongLength};
+use zeroize::Zeroizing;
 
-/// Derives `out` from `key` by NIST SP 800-108r1, section 4.1: counter mode, HMAC-SHA-256, a 32-bit counter first.
+/// A key to derive from more than once: its HMAC states are made once.
 ///
-/// The fixed input is `label`, a zero byte, the `context` parts one after the other, and the output's length in bits as
-/// 32 bits, as the publication lays it out. The parts are joined with nothing between: a caller gives them a fixed
-/// length or a length prefix ([`prefixed`]), so that two different contexts never join to the same bytes.
+/// NIST SP 800-108r1, section 4.1: counter mode, HMAC-SHA-256, a 32-bit counter first.
+pub struct DerivationKey(HmacSha256Key);
+
+impl DerivationKey {
+    /// From a key of any length.
+    ///
+    /// # Errors
+    /// [`WrongLength`] for an empty one.
+    pub fn new(key: &[u8]) -> Result<Self, WrongLength> {
+        if key.is_empty() { Err(REFUSED) } else { Ok(Self(HmacSha256Key::new(key))) }
+    }
+
+    /// Derives `out`. The fixed input is `label`, a zero byte, the `context` parts one after the other, and the output's
+    /// length in bits as 32 bits, as the publication lays it out. The parts are joined with nothing between: a caller gives
+    /// them a fixed length or a length prefix ([`prefixed`]), so that two different contexts never join to the same bytes.
+    ///
+    /// # Errors
+    /// [`WrongLength`] for an empty output, or one of 512 MiB and more.
+    pub fn derive(&self, label: &[u8], context: &[&[u8]], out: &mut [u8]) -> Result<(), WrongLength> {
+        let bits = u32::try_from(out.len()).ok().and_then(|bytes| bytes.checked_mul(8)).ok_or(REFUSED)?;
+        let bits = bits.to_be_bytes();
+        let mut fixed = Vec::with_capacity(context.len() + 3);
+        fixed.extend_from_slice(&[label, &[0]]);
+        fixed.extend_from_slice(context);
+        fixed.push(&bits);
+        self.counter_mode(&fixed, out)
+    }
+
+    /// Counter mode over a fixed input that is given whole, in parts.
+    fn counter_mode(&self, fixed_input: &[&[u8]], out: &mut [u8]) -> Result<(), WrongLength> {
+        if out.is_empty() {
+            return Err(REFUSED);
+        }
+        let mut block = Zeroizing::new([0; 32]);
+        for (place, counter) in out.chunks_mut(32).zip(1_u32..) {
+            let counter = counter.to_be_bytes();
+            let mut parts: Vec<&[u8]> = Vec::with_capacity(fixed_input.len() + 1);
+            parts.push(&counter);
+            parts.extend_from_slice(fixed_input);
+            self.0.sign_into(&parts, &mut block);
+            // The last block may be cut.
+            for (to, from) in place.iter_mut().zip(block.iter()) {
+                *to = *from;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Derives `out` from a key that is used once: see [`DerivationKey::derive`].
 ///
 /// # Errors
 /// [`WrongLength`] for an empty key, an empty output, or one of 512 MiB and more.
@@ -17,25 +64,10 @@ pub fn kbkdf_hmac_sha256(
     context: &[&[u8]],
     out: &mut [u8],
 ) -> Result<(), WrongLength> {
-    let refused = WrongLength { what: "the derived key" };
-    let bits = u32::try_from(out.len()).ok().and_then(|bytes| bytes.checked_mul(8)).ok_or(refused)?;
-    let mut fixed =
-        Vec::with_capacity(label.len() + 5 + context.iter().map(|part| part.len()).sum::<usize>());
-    fixed.extend_from_slice(label);
-    fixed.push(0);
-    for part in context {
-        fixed.extend_from_slice(part);
-    }
-    fixed.extend_from_slice(&bits.to_be_bytes());
-    counter_mode(key, &fixed, out)
+    DerivationKey::new(key)?.derive(label, context, out)
 }
 
-/// Counter mode over a fixed input that is given whole.
-fn counter_mode(key: &[u8], fixed_input: &[u8], out: &mut [u8]) -> Result<(), WrongLength> {
-    let refused = WrongLength { what: "the derived key" };
-    let algorithm = get_kbkdf_ctr_hmac_algorithm(KbkdfCtrHmacAlgorithmId::Sha256).ok_or(refused)?;
-    kbkdf_ctr_hmac(algorithm, key, fixed_input, out).map_err(|_| refused)
-}
+const REFUSED: WrongLength = WrongLength { what: "the derived key" };
 
 /// The length of `bytes` as a 32-bit prefix.
 ///
@@ -82,7 +114,8 @@ mod tests {
         ] {
             let expected = bytes(out);
             let mut derived = vec![0; expected.len()];
-            counter_mode(&bytes(key), &bytes(fixed), &mut derived).unwrap();
+            let key = DerivationKey::new(&bytes(key)).unwrap();
+            key.counter_mode(&[&bytes(fixed)], &mut derived).unwrap();
             assert_eq!(derived, expected);
         }
     }

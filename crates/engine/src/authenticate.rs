@@ -4,6 +4,7 @@ use crate::core::Core;
 use crate::credentials::Credential;
 use crate::fault::Fault;
 use bulla_api::{AccountId, ApiError, ErrorCode, PARTITION, Region, Service};
+use bulla_audit::UserIdentity;
 use bulla_sigv4 as sigv4;
 use std::sync::Arc;
 
@@ -49,10 +50,11 @@ impl Authenticated {
 }
 
 /// An identity that can call. In this version, the root of an account.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Principal {
     account: AccountId,
-    access_key_id: Option<String>,
+    /// As records of the audit carry it: made once, told in each.
+    identity: UserIdentity,
 }
 
 impl Principal {
@@ -64,20 +66,25 @@ impl Principal {
 
     /// Its unique id: for the root, the account id.
     #[must_use]
-    pub fn unique_id(&self) -> String {
-        self.account.to_string()
+    pub fn unique_id(&self) -> &str {
+        self.identity.principal_id.as_deref().unwrap_or_default()
     }
 
     /// `arn:aws:iam::ACCOUNT:root`.
     #[must_use]
-    pub fn arn(&self) -> String {
-        format!("arn:{PARTITION}:iam::{}:root", self.account)
+    pub fn arn(&self) -> &str {
+        self.identity.arn.as_deref().unwrap_or_default()
     }
 
     /// The access key that it used, over the network.
     #[must_use]
     pub fn access_key_id(&self) -> Option<&str> {
-        self.access_key_id.as_deref()
+        self.identity.access_key_id.as_deref()
+    }
+
+    /// As records of the audit tell of it.
+    pub(crate) const fn identity(&self) -> &UserIdentity {
+        &self.identity
     }
 
     /// Whether it is the root of `account`.
@@ -191,7 +198,7 @@ impl Core {
             Some(account) => account,
             None => accounts.first().copied().ok_or_else(ApiError::internal)?,
         };
-        let principal = Arc::new(Principal { account, access_key_id: None });
+        let principal = Arc::new(Principal::root_of(account, None));
         Ok(Authenticated { principal, region, service: None, via })
     }
 }
@@ -225,7 +232,20 @@ impl Authenticated {
 impl Principal {
     /// Only from a credential record that was read authentic.
     pub(crate) fn root(account: AccountId, access_key_id: &str) -> Self {
-        Self { account, access_key_id: Some(access_key_id.to_owned()) }
+        Self::root_of(account, Some(access_key_id.into()))
+    }
+
+    fn root_of(account: AccountId, access_key_id: Option<Arc<str>>) -> Self {
+        let id: Arc<str> = account.to_string().into();
+        let identity = UserIdentity {
+            kind: "Root",
+            principal_id: Some(Arc::clone(&id)),
+            arn: Some(format!("arn:{PARTITION}:iam::{account}:root").into()),
+            account_id: Some(id),
+            access_key_id,
+            invoked_by: None,
+        };
+        Self { account, identity }
     }
 }
 

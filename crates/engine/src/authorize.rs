@@ -265,7 +265,7 @@ fn require(
 fn touch(resources: &mut Vec<Resource>, key: &Key) {
     if resources.iter().all(|resource| resource.arn != key.arn) {
         resources.push(Resource {
-            account_id: key.place.account.to_string(),
+            account_id: Arc::clone(&key.account_text),
             kind: "AWS::KMS::Key",
             arn: key.arn.clone(),
         });

@@ -3,8 +3,9 @@
 //! A change evicts what it wrote before it is acknowledged. A reader that was on its way to the store meanwhile must not
 //! put the old record back: it notes the epoch before it reads, and what it read is kept only while the epoch is the same.
 
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher, Hash};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
@@ -12,7 +13,7 @@ const SHARDS: usize = 16;
 
 /// A bounded map from ids to records, shared by all requests.
 pub(crate) struct Cache<K, V> {
-    shards: [RwLock<HashMap<K, V>>; SHARDS],
+    shards: [RwLock<HashMap<K, V, RandomState>>; SHARDS],
     hasher: RandomState,
     shard_max: usize,
 }
@@ -22,7 +23,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
     pub(crate) fn new(max: usize) -> Self {
         Self {
             shards: std::array::from_fn(|_| RwLock::default()),
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
             shard_max: max.div_ceil(SHARDS).max(1),
         }
     }
@@ -67,7 +68,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
         self.shards.iter().map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner).len()).sum()
     }
 
-    fn shard(&self, key: &K) -> &RwLock<HashMap<K, V>> {
+    fn shard(&self, key: &K) -> &RwLock<HashMap<K, V, RandomState>> {
         #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
         let index = self.hasher.hash_one(key) as usize % SHARDS;
         &self.shards[index]

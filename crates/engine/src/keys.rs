@@ -17,6 +17,8 @@ pub(crate) struct Key {
     pub(crate) place: Place,
     pub(crate) id: KeyId,
     pub(crate) arn: String,
+    /// The account's id, as records of the audit carry it.
+    pub(crate) account_text: Arc<str>,
     /// Of the material in use, 64 hex digits.
     pub(crate) current_material_id: Option<String>,
     pub(crate) record: KeyRecord,
@@ -34,7 +36,8 @@ impl Key {
     fn new(place: Place, id: KeyId, record: KeyRecord, generation: Generation) -> Self {
         let current_material_id = record.current.map(|current| current.to_string());
         let arn = key_arn(&place, id);
-        Self { place, id, arn, current_material_id, record, generation }
+        let account_text = place.account.to_string().into();
+        Self { place, id, arn, account_text, current_material_id, record, generation }
     }
 
     /// What DescribeKey tells.

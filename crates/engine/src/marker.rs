@@ -26,7 +26,7 @@ impl Listing<'_> {
         let parts = [
             self.place.account.to_string(),
             self.place.region.to_string(),
-            self.caller.principal().arn(),
+            self.caller.principal().arn().to_owned(),
             self.operation.to_owned(),
             self.filter.to_owned(),
         ];

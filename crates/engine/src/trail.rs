@@ -6,18 +6,20 @@ use crate::core::Core;
 use crate::fault::Fault;
 use crate::pipeline::Recorded;
 use crate::request::RequestMeta;
-use bulla_api::{Effect, Row, Service};
+use bulla_api::{Effect, Region, Row, Service};
 use bulla_audit::{Entry, Parameters, Record, Resource, UserIdentity};
+use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Gathers what the audit record of a request will say.
 pub(crate) struct Trail<'m> {
     meta: &'m RequestMeta,
     event_source: &'static str,
-    event_name: String,
+    event_name: Cow<'static, str>,
     read_only: bool,
     identity: UserIdentity,
-    account: Option<String>,
-    region: String,
+    account: Option<Arc<str>>,
+    region: Arc<str>,
     source: String,
     additional: Option<Parameters>,
     parameters: Option<Parameters>,
@@ -32,15 +34,8 @@ impl<'m> Trail<'m> {
     /// Of a request whose caller is known.
     pub(crate) fn new(meta: &'m RequestMeta, caller: &Authenticated, event: Event<'_>) -> Self {
         let principal = caller.principal();
-        let account = caller.account().to_string();
-        let identity = UserIdentity {
-            kind: "Root",
-            principal_id: Some(principal.unique_id()),
-            arn: Some(principal.arn()),
-            account_id: Some(account.clone()),
-            access_key_id: principal.access_key_id().map(ToOwned::to_owned),
-            invoked_by: None,
-        };
+        let identity = principal.identity().clone();
+        let account = identity.account_id.clone();
         let (source, additional) = match caller.via() {
             Via::Network => (meta.source_ip.map_or_else(|| "unknown".to_owned(), |ip| ip.to_string()), None),
             Via::AdminSocket { uid } => {
@@ -49,8 +44,8 @@ impl<'m> Trail<'m> {
             }
             Via::Embedded => ("embedded".to_owned(), None),
         };
-        let region = caller.region().to_string();
-        Self::of(meta, event, identity, Some(account), region, source, additional)
+        let region = caller.region().shared();
+        Self::of(meta, event, identity, account, region, source, additional)
     }
 
     /// Of a request whose caller is not known.
@@ -61,10 +56,10 @@ impl<'m> Trail<'m> {
             principal_id: None,
             arn: None,
             account_id: None,
-            access_key_id: claimed.map(|id| id.chars().take(EVENT_NAME_MAX).collect()),
+            access_key_id: claimed.map(|id| id.chars().take(EVENT_NAME_MAX).collect::<String>().into()),
             invoked_by: None,
         };
-        let region = failure.claimed_region.as_ref().map(ToString::to_string).unwrap_or_default();
+        let region = failure.claimed_region.as_ref().map_or_else(|| "".into(), Region::shared);
         let source = meta.source_ip.map_or_else(|| "unknown".to_owned(), |ip| ip.to_string());
         Self::of(meta, event, identity, None, region, source, None)
     }
@@ -73,18 +68,19 @@ impl<'m> Trail<'m> {
         meta: &'m RequestMeta,
         event: Event<'_>,
         identity: UserIdentity,
-        account: Option<String>,
-        region: String,
+        account: Option<Arc<str>>,
+        region: Arc<str>,
         source: String,
         additional: Option<Parameters>,
     ) -> Self {
         let (event_source, event_name, read_only) = match event {
             Event::Operation(row) => {
-                (row.service.event_source(), row.name.to_owned(), row.effect == Effect::Reads)
+                (row.service.event_source(), Cow::Borrowed(row.name), row.effect == Effect::Reads)
             }
-            Event::Admin { name, changes } => (ADMIN_SOURCE, name.to_owned(), !changes),
+            Event::Admin { name, changes } => (ADMIN_SOURCE, Cow::Owned(name.to_owned()), !changes),
             Event::Unknown { service, name } => {
-                (service.event_source(), name.chars().take(EVENT_NAME_MAX).collect(), true)
+                let name: String = name.chars().take(EVENT_NAME_MAX).collect();
+                (service.event_source(), Cow::Owned(name), true)
             }
         };
         Self {
@@ -217,19 +213,20 @@ pub(crate) const ADMIN_SOURCE: &str = "admin.bulla";
 /// What the service did by itself to a key, or to the log.
 pub(crate) fn service_record(core: &Core, event: ServiceEvent) -> ChangeRecord {
     let event_id = core.ids.next().text();
+    let account: Option<Arc<str>> = event.account.map(Into::into);
     let record = Record {
         user_identity: UserIdentity {
             kind: "AWSService",
             principal_id: None,
             arn: None,
-            account_id: event.account.clone(),
+            account_id: account.clone(),
             access_key_id: None,
             invoked_by: Some("kms.amazonaws.com"),
         },
         event_time: time_text(core.clock.wall_ms()),
         event_source: event.source,
-        event_name: event.name.to_owned(),
-        aws_region: event.region,
+        event_name: Cow::Borrowed(event.name),
+        aws_region: event.region.into(),
         source_ip_address: "kms.amazonaws.com".to_owned(),
         user_agent: "kms.amazonaws.com".to_owned(),
         error_code: None,
@@ -242,12 +239,12 @@ pub(crate) fn service_record(core: &Core, event: ServiceEvent) -> ChangeRecord {
         read_only: false,
         resources: event
             .key_arn
-            .zip(event.account.clone())
+            .zip(account.clone())
             .map(|(arn, account_id)| Resource { account_id, kind: "AWS::KMS::Key", arn })
             .into_iter()
             .collect(),
         event_type: "AwsServiceEvent",
-        recipient_account_id: event.account,
+        recipient_account_id: account,
         tls_details: None,
     };
     ChangeRecord { event_id, entry: record.encode() }

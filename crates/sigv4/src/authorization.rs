@@ -25,8 +25,8 @@ pub struct Presented {
     pub access_key_id: String,
     /// The credential's scope.
     pub scope: Scope,
-    /// Names of the signed headers, lower-case, sorted, without repeats.
-    pub signed_headers: Vec<String>,
+    /// Names of the signed headers, lower-case, sorted, without repeats, joined by `;`.
+    pub signed_headers: String,
     /// The signature.
     pub signature: [u8; 32],
     /// The session token, for temporary credentials.
@@ -59,11 +59,7 @@ const SINGLE: [&str; 4] = ["authorization", "host", "date", "content-type"];
 /// # Errors
 /// Anything that is wrong with it whatever the access key, the service and the time are.
 pub fn parse_authorization(request: &Request<'_>) -> Result<Presented, SigV4Error> {
-    let in_query = names_in_query(request.path_and_query).any(|name| {
-        ["X-Amz-Algorithm", "X-Amz-Signature", "X-Amz-Credential"]
-            .iter()
-            .any(|parameter| parameter.eq_ignore_ascii_case(&name))
-    });
+    let in_query = request.path_and_query.contains('?') && is_signed_in_query(request.path_and_query);
     let authorization = match (request.values("authorization").next(), in_query) {
         (Some(_), true) => return Err(SigV4Error::HeaderAndQuery),
         (None, true) => return Err(SigV4Error::Presigned),
@@ -95,12 +91,12 @@ pub fn parse_authorization(request: &Request<'_>) -> Result<Presented, SigV4Erro
     let date = String::from_utf8_lossy(date);
     let signed = Instant::parse(date.trim()).ok_or_else(|| SigV4Error::DateFormat(Shown::new(&date)))?;
     let signed_headers = read_signed_headers(signed_headers)?;
-    demand_signed(request, &signed_headers, date_name)?;
+    demand_signed(request, signed_headers, date_name)?;
     let (access_key_id, scope) = read_credential(credential, signed)?;
     Ok(Presented {
         access_key_id,
         scope,
-        signed_headers,
+        signed_headers: signed_headers.to_owned(),
         signature: read_signature(signature)?,
         session_token: session_token(request)?,
         signed,
@@ -117,26 +113,25 @@ struct Parameters<'a> {
 impl<'a> Parameters<'a> {
     /// A parameter that is repeated, or empty, counts as missing.
     fn read(text: &'a str, authorization: &[u8]) -> Result<Self, SigV4Error> {
-        let mut pairs = Vec::new();
+        let mut found = [("Credential", None), ("Signature", None), ("SignedHeaders", None)];
+        let mut repeated = [false; 3];
         for pair in text.split([',', ' ', '\t']).filter(|pair| !pair.is_empty()) {
             let Some((name, value)) = pair.split_once('=') else {
                 return Err(SigV4Error::NotKeyValue { authorization_hash: hash(authorization) });
             };
-            pairs.push((name, value));
-        }
-        let find = |name: &str| {
-            let mut values =
-                pairs.iter().filter(|(parameter, _)| *parameter == name).map(|(_, value)| *value);
-            match (values.next(), values.next()) {
-                (Some(value), None) if !value.is_empty() => Some(value),
-                _ => None,
+            for ((wanted, found), repeated) in found.iter_mut().zip(&mut repeated) {
+                if *wanted == name {
+                    *repeated |= found.is_some();
+                    *found = Some(value);
+                }
             }
-        };
-        Ok(Self {
-            credential: find("Credential"),
-            signature: find("Signature"),
-            signed_headers: find("SignedHeaders"),
-        })
+        }
+        let mut once = found
+            .iter()
+            .zip(repeated)
+            .map(|((_, found), repeated)| found.filter(|value: &&str| !value.is_empty() && !repeated));
+        let mut next = || once.next().flatten();
+        Ok(Self { credential: next(), signature: next(), signed_headers: next() })
     }
 }
 
@@ -160,22 +155,25 @@ fn refuse_duplicates(request: &Request<'_>) -> Result<(), SigV4Error> {
     Ok(())
 }
 
-fn read_signed_headers(text: &str) -> Result<Vec<String>, SigV4Error> {
-    let names: Vec<String> = text.split(';').map(str::to_owned).collect();
+fn read_signed_headers(text: &str) -> Result<&str, SigV4Error> {
     let token = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&b);
-    let proper = |name: &String| !name.is_empty() && name.bytes().all(token);
+    let proper = |name: &str| !name.is_empty() && name.bytes().all(token);
     // Lower-case, sorted, without repeats, as every signer writes it: a list has one spelling, so what is
     // verified is what was signed.
-    let ordered = names.is_sorted_by(|a, b| a < b);
-    if names.len() > SIGNED_HEADERS_MAX || !ordered || !names.iter().all(proper) {
-        return Err(SigV4Error::Component("SignedHeaders"));
+    let (mut count, mut before) = (0, "");
+    for name in text.split(';') {
+        count += 1;
+        if count > SIGNED_HEADERS_MAX || !proper(name) || name <= before {
+            return Err(SigV4Error::Component("SignedHeaders"));
+        }
+        before = name;
     }
-    Ok(names)
+    Ok(text)
 }
 
 /// Refuses a request that leaves unsigned what decides its meaning.
-fn demand_signed(request: &Request<'_>, signed: &[String], date_name: &str) -> Result<(), SigV4Error> {
-    let is_signed = |name: &str| signed.iter().any(|signed| signed.eq_ignore_ascii_case(name));
+fn demand_signed(request: &Request<'_>, signed: &str, date_name: &str) -> Result<(), SigV4Error> {
+    let is_signed = |name: &str| signed.split(';').any(|signed| signed.eq_ignore_ascii_case(name));
     if !is_signed("host") {
         return Err(SigV4Error::HostNotSigned);
     }
@@ -190,26 +188,28 @@ fn demand_signed(request: &Request<'_>, signed: &[String], date_name: &str) -> R
 }
 
 fn read_credential(text: &str, signed: Instant) -> Result<(String, Scope), SigV4Error> {
-    let parts: Vec<&str> = text.split('/').collect();
-    let [access_key_id, date, region, service, terminator] = parts.as_slice() else {
+    let mut parts = text.split('/');
+    let mut next = || parts.next();
+    let (Some(access_key_id), Some(date), Some(region), Some(service), Some(terminator), None) =
+        (next(), next(), next(), next(), next(), next())
+    else {
         return Err(SigV4Error::CredentialParts(Shown::new(text)));
     };
     if access_key_id.is_empty() {
         return Err(SigV4Error::CredentialParts(Shown::new(text)));
     }
     let mut faults = Vec::new();
-    if *terminator != "aws4_request" {
+    if terminator != "aws4_request" {
         faults.push(ScopeFault::Terminator(Shown::new(terminator)));
     }
-    if *date != signed.day() {
+    if !signed.is_on(date) {
         faults.push(ScopeFault::Date { scope: Shown::new(date), day: signed.day(), signed });
     }
     if !faults.is_empty() {
         return Err(SigV4Error::Scope(faults));
     }
-    let scope =
-        Scope { date: (*date).to_owned(), region: (*region).to_owned(), service: (*service).to_owned() };
-    Ok(((*access_key_id).to_owned(), scope))
+    let scope = Scope { date: date.to_owned(), region: region.to_owned(), service: service.to_owned() };
+    Ok((access_key_id.to_owned(), scope))
 }
 
 /// 64 hex digits, lower-case as all signers write them: one signature has one spelling.
@@ -246,12 +246,15 @@ fn session_token(request: &Request<'_>) -> Result<Option<String>, SigV4Error> {
     }
 }
 
-/// Names of the query's parameters, percent-decoded as far as names of this protocol need it.
-fn names_in_query(path_and_query: &str) -> impl Iterator<Item = String> {
+/// Whether the query has a parameter of a presigned request, its name percent-decoded as far as these names need it.
+fn is_signed_in_query(path_and_query: &str) -> bool {
     let query = path_and_query.split_once('?').map_or("", |(_, query)| query);
-    query.split('&').map(|pair| {
+    query.split('&').any(|pair| {
         let name = pair.split_once('=').map_or(pair, |(name, _)| name);
-        name.replace("%2D", "-").replace("%2d", "-")
+        let name = name.replace("%2D", "-").replace("%2d", "-");
+        ["X-Amz-Algorithm", "X-Amz-Signature", "X-Amz-Credential"]
+            .iter()
+            .any(|parameter| parameter.eq_ignore_ascii_case(&name))
     })
 }
 

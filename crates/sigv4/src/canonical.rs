@@ -19,21 +19,21 @@ pub(crate) enum PathRule {
     AsIs,
 }
 
-/// The canonical request. `signed_headers` are lower-case and sorted; each must be in the request.
+/// The canonical request. `signed_headers` are lower-case, sorted and joined by `;`; each must be in the request.
 pub(crate) fn canonical_request(
     request: &Request<'_>,
-    signed_headers: &[String],
+    signed_headers: &str,
     path_rule: PathRule,
 ) -> Result<Vec<u8>, SigV4Error> {
     let (path, query) = request.path_and_query.split_once('?').unwrap_or((request.path_and_query, ""));
-    let mut out = Vec::with_capacity(512);
+    let mut out = Vec::with_capacity(1024);
     out.extend_from_slice(request.method.as_bytes());
     out.push(b'\n');
     push_path(path, path_rule, &mut out);
     out.push(b'\n');
     push_query(query, &mut out);
     out.push(b'\n');
-    for name in signed_headers {
+    for name in signed_headers.split(';') {
         let mut values = request.values(name);
         let first = values.next().ok_or_else(|| SigV4Error::SignedHeaderAbsent(crate::Shown::new(name)))?;
         out.extend_from_slice(name.as_bytes());
@@ -46,7 +46,7 @@ pub(crate) fn canonical_request(
         out.push(b'\n');
     }
     out.push(b'\n');
-    out.extend_from_slice(signed_headers.join(";").as_bytes());
+    out.extend_from_slice(signed_headers.as_bytes());
     out.push(b'\n');
     push_hex(&sha256(&[request.body]), &mut out);
     Ok(out)
@@ -55,9 +55,18 @@ pub(crate) fn canonical_request(
 /// The string to sign.
 pub(crate) fn string_to_sign(canonical_request: &[u8], signed: Instant, scope: &Scope) -> Vec<u8> {
     let Scope { date, region, service } = scope;
-    let mut out = format!("{ALGORITHM}\n{signed}\n{date}/{region}/{service}/aws4_request\n").into_bytes();
+    let mut out = Vec::with_capacity(256);
+    write_scope(&mut out, signed, [date, region, service]);
     push_hex(&sha256(&[canonical_request]), &mut out);
     out
+}
+
+/// Appends all of the string to sign but the hash.
+fn write_scope(out: &mut Vec<u8>, signed: Instant, [date, region, service]: [&str; 3]) {
+    let signed = signed.to_string();
+    for part in [ALGORITHM, "\n", &signed, "\n", date, "/", region, "/", service, "/aws4_request\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
 }
 
 /// Appends the path, each segment encoded once more than it came.

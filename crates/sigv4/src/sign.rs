@@ -54,6 +54,7 @@ pub(crate) fn sign_with(
     let mut names: Vec<String> = headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
     names.sort();
     names.dedup();
+    let names = names.join(";");
     let canonical = canonical_request(&Request { headers: &headers, ..*request }, &names, path_rule)?;
     let Scope { date, region, service } = scope;
     let key = SigningKey::derive(credentials.secret_access_key.as_bytes(), date, region, service);
@@ -62,7 +63,7 @@ pub(crate) fn sign_with(
     let authorization = format!(
         "{ALGORITHM} Credential={}/{date}/{region}/{service}/aws4_request, SignedHeaders={}, Signature={}",
         credentials.access_key_id,
-        names.join(";"),
+        names,
         String::from_utf8_lossy(&signature),
     );
     added.push(("authorization", authorization));

@@ -22,7 +22,39 @@ impl Instant {
     /// The day, as it stands in a credential's scope: `20150830`.
     #[must_use]
     pub fn day(self) -> String {
-        self.to_string().chars().take(8).collect()
+        self.text().chars().take(8).collect()
+    }
+
+    /// Whether `day` is this instant's day, as it stands in a credential's scope.
+    pub(crate) fn is_on(self, day: &str) -> bool {
+        self.text().get(..8) == Some(day)
+    }
+
+    /// The 16 characters, without a formatter between: a server writes some for each request.
+    fn text(self) -> Text {
+        let mut out = *b"00000000T000000Z";
+        // Further from now than any clock can be: the zeros stay.
+        if let Ok(timestamp) = jiff::Timestamp::from_second(self.0) {
+            let date = jiff::tz::TimeZone::UTC.to_datetime(timestamp);
+            let year = date.year().unsigned_abs();
+            let pairs = [
+                (0, year / 100),
+                (2, year % 100),
+                (4, u16::from(date.month().unsigned_abs())),
+                (6, u16::from(date.day().unsigned_abs())),
+                (9, u16::from(date.hour().unsigned_abs())),
+                (11, u16::from(date.minute().unsigned_abs())),
+                (13, u16::from(date.second().unsigned_abs())),
+            ];
+            for (at, value) in pairs {
+                if let Some([tens, ones]) = out.get_mut(at..at + 2) {
+                    // Below 100, each.
+                    *tens = b'0' + (value / 10 % 10) as u8;
+                    *ones = b'0' + (value % 10) as u8;
+                }
+            }
+        }
+        Text(out)
     }
 
     /// Strictly `YYYYMMDDTHHMMSSZ`, and a date that exists; no leap seconds.
@@ -51,25 +83,20 @@ impl Instant {
     }
 }
 
+/// An instant's 16 characters.
+struct Text([u8; 16]);
+
+impl std::ops::Deref for Text {
+    type Target = str;
+    fn deref(&self) -> &str {
+        // ASCII, as it was made.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
 impl fmt::Display for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match jiff::Timestamp::from_second(self.0) {
-            Ok(timestamp) => {
-                let date = jiff::tz::TimeZone::UTC.to_datetime(timestamp);
-                write!(
-                    f,
-                    "{:04}{:02}{:02}T{:02}{:02}{:02}Z",
-                    date.year(),
-                    date.month(),
-                    date.day(),
-                    date.hour(),
-                    date.minute(),
-                    date.second()
-                )
-            }
-            // Further from now than any clock can be.
-            Err(_) => f.write_str("00000000T000000Z"),
-        }
+        f.write_str(&self.text())
     }
 }
 

@@ -21,9 +21,9 @@ impl Executes for GetCallerIdentity {
     async fn execute(_core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
         let principal = request.caller().principal();
         let output = GetCallerIdentityOutput {
-            user_id: principal.unique_id(),
+            user_id: principal.unique_id().to_owned(),
             account: principal.account().to_string(),
-            arn: principal.arn(),
+            arn: principal.arn().to_owned(),
         };
         Ok(request.done(output))
     }
