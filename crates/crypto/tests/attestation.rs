@@ -453,7 +453,7 @@ fn an_answer_is_laid_out_as_that_of_the_real_service() {
 
 /// Reads the answer by position, as that layout has it, and opens it.
 fn open(answer: &[u8], recipient: &RecipientKey) -> Option<Vec<u8>> {
-    let at_key = 34 + 32 + 62 + 4;
+    let at_key = 33 + 32 + 62 + 4;
     let key = PrivateKey::from_pem(recipient.private_pem().as_bytes()).unwrap();
     let key = key.decrypt(RsaPadding::OaepSha256, &answer[at_key..at_key + 256]).ok()?;
     let at_iv = at_key + 256 + 28;
