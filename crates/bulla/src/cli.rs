@@ -157,6 +157,9 @@ pub(crate) struct Serve {
     /// When audit records reach the disk: within a second, or before each answer [default: second]
     #[arg(long, value_name = "WHEN")]
     pub(crate) audit_sync: Option<AuditSync>,
+    /// Answer enclaves and instances that prove themselves with attestation documents of these authorities, PEM
+    #[arg(long, value_name = "FILE")]
+    pub(crate) attestation_root: Option<PathBuf>,
     /// Refuse to start when memory can't be locked
     #[arg(long)]
     pub(crate) require_locked_memory: bool,

@@ -11,6 +11,7 @@ use crate::material::Material;
 use crate::operations::Executes;
 use crate::parse::Parsed;
 use crate::pipeline::Executed;
+use crate::recipient::Recipient;
 use crate::record::Place;
 use bulla_api::{
     AccountId, AliasName, Demand, EncryptionContext, ErrorCode, KeyRef, PARTITION, Role, SecretBytes, When,
@@ -310,6 +311,11 @@ impl<'p, O: Executes> Authorized<'p, O> {
 
     pub(crate) fn caller(&self) -> &'p Authenticated {
         self.parsed.caller()
+    }
+
+    /// Whom the answer's plaintext is for.
+    pub(crate) fn recipient(&self) -> &'p Recipient {
+        self.parsed.recipient()
     }
 
     /// The caller's account and region.

@@ -27,7 +27,7 @@ impl EmbeddedKms {
         let request_id = self.core.ids.next();
         let meta = RequestMeta::local(request_id, concat!("bulla/", env!("CARGO_PKG_VERSION")));
         let trail = Trail::new(&meta, &self.caller, Event::Operation(O::ROW));
-        let parsed = Parsed::<O>::from_typed(self.caller.clone(), &input);
+        let parsed = Parsed::<O>::from_typed(&self.core, self.caller.clone(), &input);
         drop(input);
         let outcome = self.core.run_parsed(parsed, trail).await.into_outcome();
         outcome.map_err(|fault| self.error(&fault))

@@ -11,6 +11,7 @@ use crate::fault::Fault;
 use crate::request::{Answer, RequestId, RequestMeta};
 use bulla_api::{AccountId, ApiError, KmsError, LocalFailure, Region};
 use bulla_audit::AuditSink;
+use bulla_crypto::attestation::Root;
 use bulla_crypto::{Rng, RootKey};
 use bulla_sigv4 as sigv4;
 use bulla_store::{PassphraseParams, Store};
@@ -48,12 +49,21 @@ pub struct EngineOptions {
     pub cached_records_max: usize,
     /// Most backing keys kept in locked memory. The arena's capacity bounds it too.
     pub cached_materials_max: usize,
+    /// Whose attestation documents are believed when a request names a recipient. Empty: nobody's, and such a request is
+    /// refused.
+    pub attestation_roots: Vec<Root>,
 }
 
 impl Default for EngineOptions {
     /// For a server that has its store to itself.
     fn default() -> Self {
-        Self { regions: Vec::new(), shared: false, cached_records_max: 100_000, cached_materials_max: 30_000 }
+        Self {
+            regions: Vec::new(),
+            shared: false,
+            cached_records_max: 100_000,
+            cached_materials_max: 30_000,
+            attestation_roots: Vec::new(),
+        }
     }
 }
 

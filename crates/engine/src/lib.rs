@@ -39,6 +39,7 @@ mod parse;
 mod pipeline;
 mod preauth;
 mod query;
+mod recipient;
 mod record;
 mod references;
 mod request;

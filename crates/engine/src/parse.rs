@@ -1,20 +1,23 @@
 //! From bytes to a typed request: the second step of the pipeline.
 
 use crate::authenticate::Authenticated;
+use crate::core::Core;
 use crate::fault::Fault;
 use crate::operations::Executes;
+use crate::recipient::Recipient;
 use bulla_api::{ErrorCode, wire};
 
 /// A request whose caller is known and whose input keeps every constraint: of the API model, and those that the service
-/// states in words. Nothing but parsing makes one.
+/// states in words; and whose recipient, if it names one, has been attested. Nothing but parsing makes one.
 pub(crate) struct Parsed<O: Executes> {
     caller: Authenticated,
     input: O::Input,
+    recipient: Recipient,
 }
 
 impl<O: Executes> Parsed<O> {
     /// From the body's JSON.
-    pub(crate) fn from_json(caller: Authenticated, body: &mut [u8]) -> Result<Self, Fault> {
+    pub(crate) fn from_json(core: &Core, caller: Authenticated, body: &mut [u8]) -> Result<Self, Fault> {
         let input = wire::decode_input::<O>(body)?;
         O::check(&input)?;
         let tokens = O::names(&input).grant_tokens;
@@ -22,12 +25,13 @@ impl<O: Executes> Parsed<O> {
             // There are no grants yet, so no token is ours.
             return Err(Fault::answer(ErrorCode::InvalidGrantTokenException, ""));
         }
-        Ok(Self { caller, input })
+        let recipient = Recipient::of(core, O::recipient(&input))?;
+        Ok(Self { caller, input, recipient })
     }
 
     /// From an input that was made in this process: it goes the way of every other, so that the same constraints hold.
-    pub(crate) fn from_typed(caller: Authenticated, input: &O::Input) -> Result<Self, Fault> {
-        Self::from_json(caller, &mut wire::encode_input::<O>(input))
+    pub(crate) fn from_typed(core: &Core, caller: Authenticated, input: &O::Input) -> Result<Self, Fault> {
+        Self::from_json(core, caller, &mut wire::encode_input::<O>(input))
     }
 
     pub(crate) fn caller(&self) -> &Authenticated {
@@ -36,5 +40,9 @@ impl<O: Executes> Parsed<O> {
 
     pub(crate) fn input(&self) -> &O::Input {
         &self.input
+    }
+
+    pub(crate) fn recipient(&self) -> &Recipient {
+        &self.recipient
     }
 }

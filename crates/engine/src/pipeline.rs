@@ -87,7 +87,7 @@ impl Core {
         trail: Trail<'_>,
         body: &mut [u8],
     ) -> Recorded<O::Output> {
-        let parsed = Parsed::<O>::from_json(caller, body);
+        let parsed = Parsed::<O>::from_json(self, caller, body);
         self.run_parsed(parsed, trail).await
     }
 
@@ -102,6 +102,7 @@ impl Core {
             Err(fault) => return trail.record(self, Err(fault)).await,
         };
         trail.parameters(O::describe(parsed.input()));
+        trail.recipient(parsed.recipient().describe());
         if self.options.shared
             && let Err(fault) = self.refresh().await
         {

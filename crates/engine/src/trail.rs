@@ -7,7 +7,7 @@ use crate::fault::Fault;
 use crate::pipeline::Recorded;
 use crate::request::RequestMeta;
 use bulla_api::{Effect, Region, Row, Service};
-use bulla_audit::{Entry, Parameters, Record, Resource, UserIdentity};
+use bulla_audit::{Entry, Parameter, Parameters, Record, Resource, UserIdentity};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -101,6 +101,14 @@ impl<'m> Trail<'m> {
 
     pub(crate) fn parameters(&mut self, parameters: Parameters) {
         self.parameters = (!parameters.is_empty()).then_some(parameters);
+    }
+
+    /// Whom the answer is encrypted for, when it is not for the caller.
+    pub(crate) fn recipient(&mut self, recipient: Option<Parameter>) {
+        if let Some(recipient) = recipient {
+            let others = self.additional.take().unwrap_or_default();
+            self.additional = Some(others.with("recipient", recipient));
+        }
     }
 
     pub(crate) fn response(&mut self, response: Option<Parameters>) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bulla_api::{LocalFailureKind, Region};
 use bulla_audit::SyncPolicy;
+use bulla_crypto::attestation;
 use bulla_crypto::{RootKey, SystemRng, arena};
 use bulla_engine::{Engine, EngineOptions};
 use bulla_server::{
@@ -18,6 +19,7 @@ use crate::exit::{Exit, Failure};
 use crate::kms::local::DEFAULT_REGION;
 use crate::opening;
 use crate::place::Place;
+use crate::small_file;
 
 /// Serves until a signal ends it, or checks what it would serve with.
 pub(crate) fn run(app: &App, command: &cli::Serve) -> Result<(), Failure> {
@@ -26,6 +28,7 @@ pub(crate) fn run(app: &App, command: &cli::Serve) -> Result<(), Failure> {
     let regions = regions(app.common.region.as_deref())?;
     refuse_other_stores(command.store.as_deref(), &place.directory)?;
     let mut config = server_config(command, &place)?;
+    let attestation_roots = attestation_roots(command.attestation_root.as_deref())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -44,7 +47,9 @@ pub(crate) fn run(app: &App, command: &cli::Serve) -> Result<(), Failure> {
     };
     config.admin_socket = Some(directory.bind_admin_socket(&lock).map_err(directory_failure)?);
     let served = runtime.block_on(async {
-        let engine = open(app, &place, &directory, &lock, &regions, sync).await?;
+        let options =
+            EngineOptions { regions: regions.clone(), attestation_roots, ..EngineOptions::default() };
+        let engine = open(app, &place, &directory, &lock, options, sync).await?;
         write_credentials(&directory, &engine).await?;
         config.default_region = engine.regions().first().map(ToString::to_string).unwrap_or_default();
         if !arena::status().locked {
@@ -89,9 +94,10 @@ async fn open(
     place: &Place,
     directory: &DataDir,
     _held: &ServeLock,
-    regions: &[Region],
+    options: EngineOptions,
     sync: SyncPolicy,
 ) -> Result<Engine, Failure> {
+    let regions = options.regions.as_slice();
     let root = if directory.has_store() {
         opening::obtain_root(&place.root, directory).await?
     } else {
@@ -105,7 +111,6 @@ async fn open(
         root.key
     };
     fits_store(place, directory, &root, regions).await?;
-    let options = EngineOptions { regions: regions.to_vec(), ..EngineOptions::default() };
     Ok(opening::open_engine(directory, root, options, sync).await?)
 }
 
@@ -206,6 +211,20 @@ fn regions(text: Option<&str>) -> Result<Vec<Region>, Failure> {
         regions.push(region);
     }
     Ok(regions)
+}
+
+/// Longest file of attestation roots.
+const ATTESTATION_ROOTS_MAX_BYTES: usize = 64 * 1024;
+
+/// Whose attestation documents are believed; nobody's when no file is named.
+fn attestation_roots(path: Option<&Path>) -> Result<Vec<attestation::Root>, Failure> {
+    let Some(path) = path else { return Ok(Vec::new()) };
+    let shown = path.display();
+    let text = small_file::read(path, ATTESTATION_ROOTS_MAX_BYTES)
+        .map_err(|error| Failure::io("cannot read attestation roots", &shown, &error))?;
+    attestation::Root::from_pem(text.expose()).map_err(|error| {
+        Failure::new(Exit::Failed, format!("cannot use attestation roots `{shown}`: {error}"))
+    })
 }
 
 /// One engine keeps records in this version, and it keeps them in the data directory.

@@ -206,6 +206,7 @@ impl LocalKms {
             shared: false,
             cached_records_max: CACHED_MAX,
             cached_materials_max: CACHED_MAX,
+            attestation_roots: Vec::new(),
         };
         let engine = opening::open_engine(&directory, root, options, SyncPolicy::WithinASecond)
             .await

@@ -1,22 +1,21 @@
 //! Decrypt.
 
 use super::{
-    Executes, one_invalid, refuse_modifiers, refuse_recipient, require_symmetric, stop_dry_run, with_context,
-    with_dry_run,
+    Executes, one_invalid, refuse_modifiers, require_symmetric, stop_dry_run, with_context, with_dry_run,
 };
 use crate::authorize::{Authorized, Ciphertext, Names};
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::pipeline::Executed;
 use bulla_api::{
-    Decrypt, DecryptInput, DecryptOutput, EncryptionAlgorithmSpec, KeyUsageType, Operation as _, Role,
+    Decrypt, DecryptInput, DecryptOutput, EncryptionAlgorithmSpec, KeyUsageType, Operation as _,
+    RecipientInfo, Role,
 };
 use bulla_audit::Parameters;
 use std::sync::Arc;
 
 impl Executes for Decrypt {
     fn check(input: &DecryptInput) -> Result<(), Fault> {
-        refuse_recipient(input.recipient.as_ref())?;
         refuse_modifiers(&input.dry_run_modifiers)?;
         require_ciphertext(&input.ciphertext_blob)
     }
@@ -24,6 +23,10 @@ impl Executes for Decrypt {
     fn names(input: &DecryptInput) -> Names<'_> {
         let ciphertext = Ciphertext { blob: &input.ciphertext_blob, stated_key: input.key_id.as_deref() };
         Names { ciphertext: Some(ciphertext), grant_tokens: &input.grant_tokens, ..Names::default() }
+    }
+
+    fn recipient(input: &DecryptInput) -> Option<&RecipientInfo> {
+        input.recipient.as_ref()
     }
 
     fn describe(input: &DecryptInput) -> Parameters {
@@ -42,11 +45,12 @@ impl Executes for Decrypt {
         let (plaintext, material_id) =
             key.open(core, &input.encryption_context, &input.ciphertext_blob).await?;
         stop_dry_run(input.dry_run)?;
+        let answered = request.recipient().answer(core, plaintext)?;
         let output = DecryptOutput {
             key_id: key.arn.clone(),
-            plaintext,
+            plaintext: answered.plaintext,
             encryption_algorithm: EncryptionAlgorithmSpec::SymmetricDefault,
-            ciphertext_for_recipient: None,
+            ciphertext_for_recipient: answered.ciphertext_for_recipient,
             key_material_id: Some(material_id),
         };
         Ok(request.done(output))

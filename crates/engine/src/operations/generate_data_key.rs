@@ -1,20 +1,19 @@
 //! GenerateDataKey.
 
-use super::{Executes, invalid, refuse_recipient, stop_dry_run, with_context, with_dry_run};
+use super::{Executes, invalid, stop_dry_run, with_context, with_dry_run};
 use crate::authorize::{Authorized, KeyName, Names};
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::pipeline::Executed;
 use bulla_api::{
     DataKeySpec, GenerateDataKey, GenerateDataKeyInput, GenerateDataKeyOutput, KeyUsageType, Operation as _,
-    Role, SecretBytes,
+    RecipientInfo, Role, SecretBytes,
 };
 use bulla_audit::Parameters;
 use std::sync::Arc;
 
 impl Executes for GenerateDataKey {
     fn check(input: &GenerateDataKeyInput) -> Result<(), Fault> {
-        refuse_recipient(input.recipient.as_ref())?;
         data_key_bytes(input.key_spec, input.number_of_bytes).map(|_| ())
     }
 
@@ -24,6 +23,10 @@ impl Executes for GenerateDataKey {
             grant_tokens: &input.grant_tokens,
             ..Names::default()
         }
+    }
+
+    fn recipient(input: &GenerateDataKeyInput) -> Option<&RecipientInfo> {
+        input.recipient.as_ref()
     }
 
     fn describe(input: &GenerateDataKeyInput) -> Parameters {
@@ -42,11 +45,12 @@ impl Executes for GenerateDataKey {
         let mut plaintext = SecretBytes::zeroed(data_key_bytes(input.key_spec, input.number_of_bytes)?);
         core.rng().fill(plaintext.expose_mut());
         let ciphertext_blob = key.seal(core, &input.encryption_context, plaintext.expose()).await?;
+        let answered = request.recipient().answer(core, plaintext)?;
         let output = GenerateDataKeyOutput {
             ciphertext_blob,
-            plaintext,
+            plaintext: answered.plaintext,
             key_id: key.arn.clone(),
-            ciphertext_for_recipient: None,
+            ciphertext_for_recipient: answered.ciphertext_for_recipient,
             key_material_id: key.current_material_id.clone(),
         };
         Ok(request.done(output))

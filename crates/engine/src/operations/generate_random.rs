@@ -1,17 +1,16 @@
 //! GenerateRandom.
 
-use super::{Executes, invalid, refuse_recipient, unsupported};
+use super::{Executes, invalid, unsupported};
 use crate::authorize::{Authorized, Names};
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::pipeline::Executed;
-use bulla_api::{GenerateRandom, GenerateRandomInput, GenerateRandomOutput, SecretBytes};
+use bulla_api::{GenerateRandom, GenerateRandomInput, GenerateRandomOutput, RecipientInfo, SecretBytes};
 use bulla_audit::Parameters;
 use std::sync::Arc;
 
 impl Executes for GenerateRandom {
     fn check(input: &GenerateRandomInput) -> Result<(), Fault> {
-        refuse_recipient(input.recipient.as_ref())?;
         if input.custom_key_store_id.is_some() {
             return Err(unsupported("CustomKeyStoreId"));
         }
@@ -22,6 +21,10 @@ impl Executes for GenerateRandom {
         Names::default()
     }
 
+    fn recipient(input: &GenerateRandomInput) -> Option<&RecipientInfo> {
+        input.recipient.as_ref()
+    }
+
     fn describe(input: &GenerateRandomInput) -> Parameters {
         Parameters::new().maybe_number("numberOfBytes", input.number_of_bytes)
     }
@@ -29,7 +32,12 @@ impl Executes for GenerateRandom {
     async fn execute(core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
         let mut plaintext = SecretBytes::zeroed(byte_count(request.input())?);
         core.rng().fill(plaintext.expose_mut());
-        Ok(request.done(GenerateRandomOutput { plaintext, ciphertext_for_recipient: None }))
+        let answered = request.recipient().answer(core, plaintext)?;
+        let output = GenerateRandomOutput {
+            plaintext: answered.plaintext,
+            ciphertext_for_recipient: answered.ciphertext_for_recipient,
+        };
+        Ok(request.done(output))
     }
 }
 

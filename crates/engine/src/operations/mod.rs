@@ -42,6 +42,11 @@ pub(crate) trait Executes: Operation + Sized {
     /// Which members name what the row's roles speak of.
     fn names(input: &Self::Input) -> Names<'_>;
 
+    /// Whom the answer's plaintext is for, of an operation that has the member.
+    fn recipient(_input: &Self::Input) -> Option<&RecipientInfo> {
+        None
+    }
+
     /// What the audit record tells of the input. Nothing secret.
     fn describe(input: &Self::Input) -> Parameters;
 
@@ -51,14 +56,6 @@ pub(crate) trait Executes: Operation + Sized {
         core: &Arc<Core>,
         request: Authorized<'_, Self>,
     ) -> impl Future<Output = Result<Executed<Self>, Fault>> + Send;
-}
-
-/// Answers for enclaves are not built yet.
-fn refuse_recipient(recipient: Option<&RecipientInfo>) -> Result<(), Fault> {
-    match recipient {
-        Some(_) => Err(unsupported("Recipient")),
-        None => Ok(()),
-    }
 }
 
 /// Dry runs that leave the ciphertext out are not built yet.
@@ -73,12 +70,12 @@ fn unsupported(member: &str) -> Fault {
     )
 }
 
-fn invalid(text: impl Into<String>) -> Fault {
+pub(crate) fn invalid(text: impl Into<String>) -> Fault {
     Fault::answer(ErrorCode::ValidationException, text)
 }
 
 /// One constraint that the API model doesn't state, in the model's words.
-fn one_invalid(value: &str, member: &str, constraint: &str) -> Fault {
+pub(crate) fn one_invalid(value: &str, member: &str, constraint: &str) -> Fault {
     invalid(format!(
         "1 validation error detected: Value {value} at '{member}' failed to satisfy constraint: {constraint}"
     ))
