@@ -203,6 +203,21 @@ operations! {
         ["kms:Decrypt" CiphertextKey Always];
     ReEncrypt, re_encrypt, ReEncryptInput, ReEncryptOutput, Kms, Reads,
         ["kms:ReEncryptFrom" CiphertextKey Always, "kms:ReEncryptTo" DestinationKey Always];
+    GenerateDataKeyPair, generate_data_key_pair, GenerateDataKeyPairInput, GenerateDataKeyPairOutput, Kms, Reads,
+        ["kms:GenerateDataKeyPair" Key Always];
+    GenerateDataKeyPairWithoutPlaintext, generate_data_key_pair_without_plaintext,
+        GenerateDataKeyPairWithoutPlaintextInput, GenerateDataKeyPairWithoutPlaintextOutput, Kms, Reads,
+        ["kms:GenerateDataKeyPairWithoutPlaintext" Key Always];
+    GetPublicKey, get_public_key, GetPublicKeyInput, GetPublicKeyOutput, Kms, Reads,
+        ["kms:GetPublicKey" Key Always];
+    Sign, sign, SignInput, SignOutput, Kms, Reads,
+        ["kms:Sign" Key Always];
+    Verify, verify, VerifyInput, VerifyOutput, Kms, Reads,
+        ["kms:Verify" Key Always];
+    GenerateMac, generate_mac, GenerateMacInput, GenerateMacOutput, Kms, Reads,
+        ["kms:GenerateMac" Key Always];
+    VerifyMac, verify_mac, VerifyMacInput, VerifyMacOutput, Kms, Reads,
+        ["kms:VerifyMac" Key Always];
     GenerateRandom, generate_random, GenerateRandomInput, GenerateRandomOutput, Kms, Reads,
         ["kms:GenerateRandom" Account Always];
     GetCallerIdentity, get_caller_identity, GetCallerIdentityInput, GetCallerIdentityOutput, Sts, Reads,

@@ -18,6 +18,7 @@ use bulla_api::{
 };
 use bulla_audit::Resource;
 use bulla_crypto::blob::{self, BackingKeyId, BlobHeader, ParsedBlob};
+use bulla_crypto::key_material::{KeyPair, MacKey, PairSpec, PublicKey};
 use std::sync::Arc;
 
 /// Which members of an input name what the row's roles speak of.
@@ -395,6 +396,35 @@ impl KeyHandle {
         let current = self.key.record.current.ok_or_else(|| self.key.wrong_state())?;
         let material = core.material(&self.key, current.backing_key_id()).await?;
         material.ok_or_else(|| self.material_missing())
+    }
+
+    /// The key pair, open for this request.
+    pub(crate) async fn pair(&self, core: &Core) -> Result<KeyPair, Fault> {
+        let material = self.current_material(core).await?;
+        let spec = self.pair_spec()?;
+        KeyPair::open(&material.key, &self.key.id, spec, &material.sealed).map_err(|_| self.damaged())
+    }
+
+    /// The public half of the key pair.
+    pub(crate) async fn public_key(&self, core: &Core) -> Result<PublicKey, Fault> {
+        let material = self.current_material(core).await?;
+        PublicKey::from_spki_der(self.pair_spec()?, &material.public).map_err(|_| self.damaged())
+    }
+
+    /// The HMAC key, open for this request.
+    pub(crate) async fn mac_key(&self, core: &Core) -> Result<MacKey, Fault> {
+        let material = self.current_material(core).await?;
+        let spec = self.key.record.spec.try_into().map_err(|_| Fault::bug("not a spec of an HMAC key"))?;
+        MacKey::open(&material.key, &self.key.id, spec, &material.sealed).map_err(|_| self.damaged())
+    }
+
+    fn pair_spec(&self) -> Result<PairSpec, Fault> {
+        self.key.record.spec.try_into().map_err(|_| Fault::bug("not a spec of a key pair"))
+    }
+
+    /// Authentic by its seal, and yet not the key that it should be.
+    fn damaged(&self) -> Fault {
+        Fault::Incomplete("key material")
     }
 
     /// Of a material that is not there: what a blob names that was never the key's does not open; what was, is missing.

@@ -14,12 +14,13 @@ use crate::material::{Material, MaterialKey};
 use crate::outbox::OutboxHead;
 use crate::preauth::PreAuth;
 use crate::request::IdSource;
+use crate::slow::SLOW_MAX;
 use bulla_api::{AccountId, AliasName, KeyId, LocalFailure, LocalFailureKind, PARTITION, Region};
 use bulla_crypto::Rng;
 use bulla_store::{Feed, StoreParams, Vault};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, Notify, Semaphore};
 
 /// The engine's inside.
 pub(crate) struct Core {
@@ -45,6 +46,8 @@ pub(crate) struct Core {
     pub(crate) relaying: Mutex<()>,
     /// Deleted material may still stand in the store's files.
     pub(crate) purge_wanted: AtomicBool,
+    /// Places for work that takes long.
+    pub(crate) slow: Semaphore,
     seen_revision: AtomicU64,
 }
 
@@ -102,6 +105,7 @@ impl Core {
             outbox_filled: Notify::new(),
             relaying: Mutex::default(),
             purge_wanted: AtomicBool::new(false),
+            slow: Semaphore::new(SLOW_MAX),
             seen_revision: AtomicU64::new(revision),
             vault,
             options,

@@ -43,6 +43,7 @@ mod recipient;
 mod record;
 mod references;
 mod request;
+mod slow;
 mod trail;
 mod view;
 mod xks;

@@ -5,8 +5,9 @@ use crate::core::Core;
 use crate::fault::Fault;
 use crate::keys::Key;
 use crate::record::{KeyRecord, MaterialEntry, MaterialFields, Place};
-use bulla_api::{AccountId, KeyId, Region};
+use bulla_api::{AccountId, KeyId, KeySpec, Region};
 use bulla_crypto::blob::{BackingKeyId, KeyMaterialId, derive_material_id};
+use bulla_crypto::key_material::{KeyPair, MacKey, MaterialSpec};
 use bulla_crypto::{LockedKey, LockedMemoryFull, Rng};
 use bulla_store::VaultError;
 use std::sync::Arc;
@@ -18,7 +19,12 @@ pub(crate) type MaterialKey = (AccountId, Region, KeyId, BackingKeyId);
 /// One of a key's materials.
 pub(crate) struct Material {
     pub(crate) id: KeyMaterialId,
+    /// Of a symmetric key, the key. Of any other kind, what `sealed` is sealed under.
     pub(crate) key: LockedKey<32>,
+    /// The private key or the HMAC key, sealed; empty for a symmetric key.
+    pub(crate) sealed: Vec<u8>,
+    /// The public key, DER of a SubjectPublicKeyInfo; empty where there is none.
+    pub(crate) public: Vec<u8>,
 }
 
 /// A material that a key is to get.
@@ -33,6 +39,37 @@ impl NewMaterial {
     /// Of a symmetric key.
     pub(crate) fn symmetric(id: KeyId, key: LockedKey<32>) -> Self {
         Self { id: derive_material_id(&id, &key), key, sealed: Vec::new(), public: Vec::new() }
+    }
+}
+
+impl Core {
+    /// Fresh material for a key of this spec.
+    pub(crate) async fn make_material(&self, id: KeyId, spec: KeySpec) -> Result<NewMaterial, Fault> {
+        let key = self.new_material()?;
+        let Ok(spec) = MaterialSpec::try_from(spec) else { return Ok(NewMaterial::symmetric(id, key)) };
+        let rng = Arc::clone(&self.rng);
+        let not_made = |_| Fault::bug("the cryptographic library made no key");
+        self.apart(move || match spec {
+            MaterialSpec::Pair(spec) => {
+                let pair = KeyPair::generate(spec, &*rng).map_err(not_made)?;
+                Ok(NewMaterial {
+                    id: pair.material_id(&id).map_err(not_made)?,
+                    sealed: pair.seal(&key, &id, &*rng).map_err(not_made)?,
+                    public: pair.public_key_spki_der().map_err(not_made)?,
+                    key,
+                })
+            }
+            MaterialSpec::Mac(spec) => {
+                let mac = MacKey::generate(spec, &*rng);
+                Ok(NewMaterial {
+                    id: mac.material_id(&id),
+                    sealed: mac.seal(&key, &id, &*rng)?,
+                    public: Vec::new(),
+                    key,
+                })
+            }
+        })
+        .await?
     }
 }
 
@@ -87,8 +124,8 @@ impl Core {
             }
         };
         let Some(stored) = stored else { return Ok(None) };
-        let MaterialFields { material_id, .. } = MaterialFields::of(&stored.fields)?;
-        let material = Arc::new(Material { id: material_id, key: stored.key });
+        let MaterialFields { material_id, sealed, public, .. } = MaterialFields::of(&stored.fields)?;
+        let material = Arc::new(Material { id: material_id, key: stored.key, sealed, public });
         self.materials.keep(&self.epoch, epoch, cache_key, Arc::clone(&material));
         Ok(Some(material))
     }

@@ -73,6 +73,23 @@ pub(super) fn value<T: FromStr>(text: Option<&str>, member: &'static str) -> Con
     text.and_then(|text| text.parse().ok()).ok_or(Incomplete(member))
 }
 
+#[expect(deprecated, reason = "a member of the API still")]
+pub(super) fn public_key(
+    answer: aws_sdk_kms::operation::get_public_key::GetPublicKeyOutput,
+) -> Converted<api::GetPublicKeyOutput> {
+    Ok(api::GetPublicKeyOutput {
+        key_id: text(answer.key_id, "KeyId")?,
+        public_key: bytes(answer.public_key, "PublicKey")?,
+        customer_master_key_spec: answer.customer_master_key_spec.and_then(|name| name.as_str().parse().ok()),
+        key_spec: value(answer.key_spec.as_ref().map(|name| name.as_str()), "KeySpec")?,
+        key_usage: value(answer.key_usage.as_ref().map(|name| name.as_str()), "KeyUsage")?,
+        encryption_algorithms: values(answer.encryption_algorithms),
+        signing_algorithms: values(answer.signing_algorithms),
+        key_agreement_algorithms: values(answer.key_agreement_algorithms),
+        encapsulation_algorithms: values(answer.encapsulation_algorithms),
+    })
+}
+
 /// The values of a list that this version knows.
 fn values<T: FromStr, S: AsRef<str>>(all: Option<Vec<S>>) -> Vec<T> {
     all.unwrap_or_default().iter().filter_map(|one| one.as_ref().parse().ok()).collect()

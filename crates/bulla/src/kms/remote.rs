@@ -454,6 +454,134 @@ impl Kms for RemoteKms {
         })
     }
 
+    fn generate_data_key_pair<'a>(
+        &'a self,
+        input: api::GenerateDataKeyPairInput,
+    ) -> CallFuture<'a, api::GenerateDataKeyPairOutput> {
+        call!(self, {
+            self.kms
+                .generate_data_key_pair()
+                .key_id(input.key_id)
+                .key_pair_spec(input.key_pair_spec.as_str().into())
+                .set_encryption_context(convert::context(&input.encryption_context))
+                .set_grant_tokens(convert::list(input.grant_tokens))
+                .set_recipient(convert::recipient(input.recipient))
+                .set_dry_run(input.dry_run)
+        }, answer => api::GenerateDataKeyPairOutput {
+            private_key_plaintext: convert::secret(answer.private_key_plaintext),
+            private_key_ciphertext_blob: convert::bytes(answer.private_key_ciphertext_blob, "PrivateKeyCiphertextBlob")?,
+            public_key: convert::bytes(answer.public_key, "PublicKey")?,
+            key_id: convert::text(answer.key_id, "KeyId")?,
+            key_pair_spec: convert::value(answer.key_pair_spec.as_ref().map(|name| name.as_str()), "KeyPairSpec")?,
+            ciphertext_for_recipient: answer.ciphertext_for_recipient.map(Blob::into_inner),
+            key_material_id: answer.key_material_id,
+        })
+    }
+
+    fn generate_data_key_pair_without_plaintext<'a>(
+        &'a self,
+        input: api::GenerateDataKeyPairWithoutPlaintextInput,
+    ) -> CallFuture<'a, api::GenerateDataKeyPairWithoutPlaintextOutput> {
+        call!(self, {
+            self.kms
+                .generate_data_key_pair_without_plaintext()
+                .key_id(input.key_id)
+                .key_pair_spec(input.key_pair_spec.as_str().into())
+                .set_encryption_context(convert::context(&input.encryption_context))
+                .set_grant_tokens(convert::list(input.grant_tokens))
+                .set_dry_run(input.dry_run)
+        }, answer => api::GenerateDataKeyPairWithoutPlaintextOutput {
+            private_key_ciphertext_blob: convert::bytes(answer.private_key_ciphertext_blob, "PrivateKeyCiphertextBlob")?,
+            public_key: convert::bytes(answer.public_key, "PublicKey")?,
+            key_id: convert::text(answer.key_id, "KeyId")?,
+            key_pair_spec: convert::value(answer.key_pair_spec.as_ref().map(|name| name.as_str()), "KeyPairSpec")?,
+            key_material_id: answer.key_material_id,
+        })
+    }
+
+    fn get_public_key<'a>(
+        &'a self,
+        input: api::GetPublicKeyInput,
+    ) -> CallFuture<'a, api::GetPublicKeyOutput> {
+        call!(self, {
+            self.kms.get_public_key().key_id(input.key_id).set_grant_tokens(convert::list(input.grant_tokens))
+        }, answer => convert::public_key(answer)?)
+    }
+
+    fn sign<'a>(&'a self, input: api::SignInput) -> CallFuture<'a, api::SignOutput> {
+        call!(self, {
+            self.kms
+                .sign()
+                .key_id(input.key_id)
+                .message(Blob::new(input.message.expose()))
+                .set_message_type(input.message_type.map(|name| name.as_str().into()))
+                .signing_algorithm(input.signing_algorithm.as_str().into())
+                .set_grant_tokens(convert::list(input.grant_tokens))
+                .set_dry_run(input.dry_run)
+        }, answer => api::SignOutput {
+            key_id: convert::text(answer.key_id, "KeyId")?,
+            signature: convert::bytes(answer.signature, "Signature")?,
+            signing_algorithm: convert::value(
+                answer.signing_algorithm.as_ref().map(|name| name.as_str()),
+                "SigningAlgorithm",
+            )?,
+        })
+    }
+
+    fn verify<'a>(&'a self, input: api::VerifyInput) -> CallFuture<'a, api::VerifyOutput> {
+        call!(self, {
+            self.kms
+                .verify()
+                .key_id(input.key_id)
+                .message(Blob::new(input.message.expose()))
+                .set_message_type(input.message_type.map(|name| name.as_str().into()))
+                .signature(Blob::new(input.signature))
+                .signing_algorithm(input.signing_algorithm.as_str().into())
+                .set_grant_tokens(convert::list(input.grant_tokens))
+                .set_dry_run(input.dry_run)
+        }, answer => api::VerifyOutput {
+            key_id: convert::text(answer.key_id, "KeyId")?,
+            signature_valid: answer.signature_valid,
+            signing_algorithm: convert::value(
+                answer.signing_algorithm.as_ref().map(|name| name.as_str()),
+                "SigningAlgorithm",
+            )?,
+        })
+    }
+
+    fn generate_mac<'a>(&'a self, input: api::GenerateMacInput) -> CallFuture<'a, api::GenerateMacOutput> {
+        call!(self, {
+            self.kms
+                .generate_mac()
+                .key_id(input.key_id)
+                .message(Blob::new(input.message.expose()))
+                .mac_algorithm(input.mac_algorithm.as_str().into())
+                .set_grant_tokens(convert::list(input.grant_tokens))
+                .set_dry_run(input.dry_run)
+        }, answer => api::GenerateMacOutput {
+            mac: convert::bytes(answer.mac, "Mac")?,
+            mac_algorithm: convert::value(answer.mac_algorithm.as_ref().map(|name| name.as_str()), "MacAlgorithm")?,
+            key_id: convert::text(answer.key_id, "KeyId")?,
+        })
+    }
+
+    fn verify_mac<'a>(&'a self, input: api::VerifyMacInput) -> CallFuture<'a, api::VerifyMacOutput> {
+        call!(self, {
+            self.kms
+                .verify_mac()
+                .key_id(input.key_id)
+                .message(Blob::new(input.message.expose()))
+                .mac_algorithm(input.mac_algorithm.as_str().into())
+                .mac(Blob::new(input.mac))
+                .set_grant_tokens(convert::list(input.grant_tokens))
+                .set_dry_run(input.dry_run)
+        }, answer => api::VerifyMacOutput {
+            key_id: convert::text(answer.key_id, "KeyId")?,
+            mac_valid: answer.mac_valid,
+            mac_algorithm: convert::value(answer.mac_algorithm.as_ref().map(|name| name.as_str()), "MacAlgorithm")?,
+        })
+    }
+
     fn get_caller_identity<'a>(
         &'a self,
         _input: api::GetCallerIdentityInput,

@@ -7,7 +7,6 @@ use crate::core::Core;
 use crate::fault::Fault;
 use crate::keys::metadata;
 use crate::kind;
-use crate::material::NewMaterial;
 use crate::pipeline::Executed;
 use crate::record::{Counts, KeyRecord, Kind, MaterialEntry, policy_fields};
 use bulla_api::{
@@ -83,7 +82,7 @@ impl Executes for CreateKey {
             input.description.clone().unwrap_or_default(),
             &input.tags,
         );
-        let material = NewMaterial::symmetric(id, core.new_material()?);
+        let material = core.make_material(id, record.spec).await?;
         let entry = MaterialEntry::new(material.id, now_ms, None);
         change.add_material(&place, id, &mut record, &entry, material);
         let policy = input.policy.clone().unwrap_or_else(|| default_key_policy(place.account));
@@ -135,7 +134,8 @@ fn check_kind(input: &CreateKeyInput) -> Result<(), Fault> {
     if !kind::usages(spec).contains(&usage) {
         return Err(invalid(format!("KeyUsage {usage} is not compatible with KeySpec {spec}")));
     }
-    if spec != KeySpec::SymmetricDefault {
+    // Which only AWS's regions in China have.
+    if spec == KeySpec::Sm2 {
         return Err(unsupported(&format!("KeySpec {spec}")));
     }
     match input.origin {

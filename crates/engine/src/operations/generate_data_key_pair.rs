@@ -1,0 +1,106 @@
+//! GenerateDataKeyPair.
+
+use super::{Executes, stop_dry_run, unsupported, with_context, with_dry_run};
+use crate::authorize::{Authorized, KeyHandle, KeyName, Names};
+use crate::core::Core;
+use crate::fault::Fault;
+use crate::pipeline::Executed;
+use bulla_api::{
+    DataKeyPairSpec, EncryptionContext, ErrorCode, GenerateDataKeyPair, GenerateDataKeyPairInput,
+    GenerateDataKeyPairOutput, KeySpec, KeyUsageType, Operation as _, RecipientInfo, Role, SecretBytes,
+};
+use bulla_audit::Parameters;
+use bulla_crypto::key_material::{KeyPair, PairSpec};
+use std::sync::Arc;
+
+impl Executes for GenerateDataKeyPair {
+    fn check(input: &GenerateDataKeyPairInput) -> Result<(), Fault> {
+        pair_spec(input.key_pair_spec).map(|_| ())
+    }
+
+    fn names(input: &GenerateDataKeyPairInput) -> Names<'_> {
+        Names {
+            key: Some(KeyName::any(&input.key_id)),
+            grant_tokens: &input.grant_tokens,
+            ..Names::default()
+        }
+    }
+
+    fn recipient(input: &GenerateDataKeyPairInput) -> Option<&RecipientInfo> {
+        input.recipient.as_ref()
+    }
+
+    fn describe(input: &GenerateDataKeyPairInput) -> Parameters {
+        describe(&input.key_id, input.key_pair_spec, &input.encryption_context, input.dry_run)
+    }
+
+    async fn execute(core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
+        let (input, key) = (request.input(), request.key(Role::Key)?);
+        require_symmetric_key(key, Self::ROW.name)?;
+        stop_dry_run(input.dry_run)?;
+        let made = make(core, key, input.key_pair_spec, &input.encryption_context).await?;
+        let answered = request.recipient().answer(core, made.private_key)?;
+        let output = GenerateDataKeyPairOutput {
+            private_key_ciphertext_blob: made.sealed,
+            private_key_plaintext: answered.plaintext,
+            public_key: made.public_key,
+            key_id: key.arn.clone(),
+            key_pair_spec: input.key_pair_spec,
+            ciphertext_for_recipient: answered.ciphertext_for_recipient,
+            key_material_id: key.current_material_id.clone(),
+        };
+        Ok(request.done(output))
+    }
+}
+
+/// A pair, and its private key sealed under the KMS key.
+pub(super) struct Made {
+    pub(super) private_key: SecretBytes,
+    pub(super) public_key: Vec<u8>,
+    pub(super) sealed: Vec<u8>,
+}
+
+pub(super) async fn make(
+    core: &Core,
+    key: &KeyHandle,
+    spec: DataKeyPairSpec,
+    context: &EncryptionContext,
+) -> Result<Made, Fault> {
+    let (spec, rng) = (pair_spec(spec)?, Arc::clone(&core.rng));
+    let made = core.apart(move || {
+        let pair = KeyPair::generate(spec, &*rng)?;
+        Ok::<_, bulla_crypto::key_material::NotMade>((pair.to_pkcs8()?, pair.public_key_spki_der()?))
+    });
+    let not_made = |_| Fault::bug("the cryptographic library made no key");
+    let (private_key, public_key) = made.await?.map_err(not_made)?;
+    let sealed = key.seal(core, context, private_key.expose()).await?;
+    Ok(Made { private_key, public_key, sealed })
+}
+
+/// SM2 pairs are made in AWS's regions in China only.
+pub(super) fn pair_spec(spec: DataKeyPairSpec) -> Result<PairSpec, Fault> {
+    spec.as_str().parse().map_err(|_| unsupported(&format!("KeyPairSpec {spec}")))
+}
+
+/// Private keys are sealed under symmetric keys only.
+pub(super) fn require_symmetric_key(key: &KeyHandle, operation: &str) -> Result<(), Fault> {
+    key.require_enabled()?;
+    key.require_usage(KeyUsageType::EncryptDecrypt, operation)?;
+    if key.record.spec == KeySpec::SymmetricDefault {
+        return Ok(());
+    }
+    Err(Fault::answer(
+        ErrorCode::InvalidKeyUsageException,
+        format!("{} key spec is {} which is not valid for {operation}.", key.arn, key.record.spec),
+    ))
+}
+
+pub(super) fn describe(
+    key_id: &str,
+    spec: DataKeyPairSpec,
+    context: &EncryptionContext,
+    dry_run: Option<bool>,
+) -> Parameters {
+    let parameters = Parameters::new().text("keyId", key_id).text("keyPairSpec", spec.as_str());
+    with_dry_run(with_context(parameters, "encryptionContext", context), dry_run)
+}
