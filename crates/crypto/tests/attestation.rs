@@ -221,6 +221,35 @@ fn certificates_must_be_what_they_are_used_as() {
 }
 
 #[test]
+fn a_bundle_has_one_order_and_no_namesakes() {
+    let of_bundle = |bundle: Vec<Vec<u8>>| {
+        let items: Vec<u8> = bundle.iter().flat_map(|der| cbor_bytes(der)).collect();
+        refusal_of_field("cabundle", [cbor_head(4, bundle.len() as u64), items].concat())
+    };
+    let [root, region, zone] = [0, 1, 2].map(|at| PKI.bundle[at].clone());
+    let unordered = AttestationError::Chain("its certificates are not in their order");
+    for bundle in [
+        vec![zone.clone(), region.clone(), root.clone()],
+        vec![region.clone(), root.clone(), zone.clone()],
+        vec![root.clone(), region.clone()],
+        vec![root.clone(), root.clone(), region.clone(), zone.clone()],
+    ] {
+        assert_eq!(of_bundle(bundle), unordered);
+    }
+    // Authorities that could each have issued all others.
+    let of_one_name = || Pki::with(|_, params| params.distinguished_name = rcgen::DistinguishedName::new());
+    let pki = of_one_name();
+    let namesakes: Vec<u8> = (0..8).flat_map(|_| cbor_bytes(&of_one_name().bundle[1])).collect();
+    let mut document = pki.document(&RECIPIENT);
+    document.set("cabundle", [vec![0x88], namesakes].concat());
+    assert_eq!(refusal(&document.sign(&pki), &PKI), unordered);
+    // The root itself may be left out, for it is known.
+    let mut document = PKI.document(&RECIPIENT);
+    document.set("cabundle", [cbor_head(4, 2), cbor_bytes(&region), cbor_bytes(&zone)].concat());
+    verified(&document.sign(&PKI), &PKI);
+}
+
+#[test]
 fn only_p384_with_sha384_signs() {
     for place in [Place::Root, Place::Region, Place::Zone] {
         let pki = Pki::with_keys(

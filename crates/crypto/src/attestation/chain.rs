@@ -93,6 +93,7 @@ pub(super) fn signing_key(
     let intermediates: Vec<_> = document.cabundle.iter().map(|der| CertificateDer::from(*der)).collect();
     let certificate = CertificateDer::from(document.certificate);
     let leaf = EndEntityCert::try_from(&certificate).map_err(|error| refused(&error))?;
+    check_order(&intermediates, &leaf)?;
     let path = leaf
         .verify_for_usage(
             &[ECDSA_P384_SHA384],
@@ -104,9 +105,28 @@ pub(super) fn signing_key(
             None,
         )
         .map_err(|error| refused(&error))?;
-    let root = roots.iter().find(|root| root.anchor == *path.anchor()).ok_or(AttestationError::Untrusted)?;
+    // Of two certificates for one root, the one that ends last.
+    let ours = roots.iter().filter(|root| root.anchor == *path.anchor());
+    let root = ours.max_by_key(|root| root.valid.to_s).ok_or(AttestationError::Untrusted)?;
     check_path(&path, root, document.timestamp_ms, now_ms)?;
     Ok(leaf.subject_public_key_info())
+}
+
+/// That the bundle is in its order, each certificate issued by the one before, and that no two are of the same name: then
+/// there is one path to try, where a heap of namesakes would give thousands.
+fn check_order(bundle: &[CertificateDer<'_>], leaf: &EndEntityCert<'_>) -> Result<(), AttestationError> {
+    let mut lower_issuer = leaf.issuer().to_vec();
+    let mut subjects = vec![leaf.subject().to_vec()];
+    for der in bundle.iter().rev() {
+        let certificate = EndEntityCert::try_from(der).map_err(|error| refused(&error))?;
+        let subject = certificate.subject().to_vec();
+        if subject != lower_issuer || subjects.contains(&subject) {
+            return Err(AttestationError::Chain("its certificates are not in their order"));
+        }
+        lower_issuer = certificate.issuer().to_vec();
+        subjects.push(subject);
+    }
+    Ok(())
 }
 
 /// What AWS demands of a path that holds.
