@@ -361,6 +361,40 @@ fn outputs_look_as_they_do_at_aws() {
     assert_eq!(text(encode_input::<UpdateKeyDescription>(&update)), r#"{"KeyId":"k","Description":""}"#);
 }
 
+/// A newer service says more, an older or smaller one less.
+#[test]
+fn an_answer_is_read_without_what_this_version_does_not_know() {
+    let metadata = |more: &str| {
+        format!(
+            r#"{{"KeyMetadata":{{"KeyId":"k","Arn":"a","CreationDate":1,"KeyUsage":"SIGN_VERIFY","KeyState":"Enabled",
+                "Origin":"AWS_KMS","KeyManager":"CUSTOMER",{more}}}}}"#
+        )
+    };
+    let more =
+        r#""KeySpec":"SM2","SigningAlgorithms":["NEW","SM2DSA"],"ExpirationModel":"NEW","New":{"a":[1]}"#;
+    let read = decode_output::<DescribeKey>(metadata(more).into_bytes().as_mut_slice()).unwrap().key_metadata;
+    assert_eq!(read.signing_algorithms, [SigningAlgorithmSpec::Sm2dsa]);
+    assert_eq!((read.expiration_model, read.description.as_str(), read.multi_region), (None, "", false));
+    // Without these it says nothing.
+    for more in [r#""KeySpec":"NEW""#, r#""Enabled":true"#] {
+        assert!(decode_output::<DescribeKey>(metadata(more).into_bytes().as_mut_slice()).is_err(), "{more}");
+    }
+    let mut answer = br#"{"CiphertextBlob":"AAAA","KeyId":"k"}"#.to_vec();
+    let read = decode_output::<Encrypt>(&mut answer).unwrap();
+    assert_eq!(read.encryption_algorithm, EncryptionAlgorithmSpec::SymmetricDefault);
+    assert!(decode_output::<Encrypt>(&mut br#"{"CiphertextBlob":"AAAA"}"#.to_vec()).is_err());
+}
+
+#[test]
+fn a_member_s_text_is_found_by_its_name() {
+    use bulla_api::wire::member;
+    let input = DecryptInput { key_id: Some("k".into()), ..DecryptInput::default() };
+    assert_eq!(member::<Decrypt>(&input, "KeyId"), Some("k"));
+    assert_eq!(member::<Decrypt>(&DecryptInput::default(), "KeyId"), None);
+    assert_eq!(member::<Decrypt>(&input, "CiphertextBlob"), None);
+    assert_eq!(member::<GenerateRandom>(&GenerateRandomInput::default(), "KeyId"), None);
+}
+
 #[test]
 fn errors_look_as_they_do_at_aws() {
     let not_found = ApiError::new(ErrorCode::NotFoundException, "Alias x is not found.");

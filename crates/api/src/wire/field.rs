@@ -21,6 +21,10 @@ pub(crate) trait Field: Sized {
     }
     /// What `Debug` shows of it.
     fn shown(&self) -> &dyn fmt::Debug;
+    /// The value where it is text that is not secret.
+    fn text(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// A type that a list can be of. Bytes are not: a vector of them is a blob.
@@ -76,6 +80,9 @@ impl Field for String {
     fn shown(&self) -> &dyn fmt::Debug {
         self
     }
+    fn text(&self) -> Option<&str> {
+        Some(self)
+    }
 }
 impl Element for String {}
 
@@ -83,6 +90,8 @@ impl Field for bool {
     fn read(node: Node) -> Option<Self> {
         match node {
             Node::Bool(value) => Some(value),
+            // Another service may leave out what isn't so, as AWS's own clients know.
+            Node::Null => Some(false),
             _ => None,
         }
     }
@@ -266,6 +275,9 @@ impl<T: Field + fmt::Debug> Field for Option<T> {
     fn shown(&self) -> &dyn fmt::Debug {
         self
     }
+    fn text(&self) -> Option<&str> {
+        self.as_ref().and_then(T::text)
+    }
 }
 
 impl super::private::Shape for Empty {
@@ -273,6 +285,9 @@ impl super::private::Shape for Empty {
         Some(Self)
     }
     fn write(&self, _: &mut WipedBuffer) {}
+    fn member(&self, _: &str) -> Option<&str> {
+        None
+    }
 }
 
 /// A declared structure, to be compared with the model.
@@ -326,6 +341,13 @@ macro_rules! shapes {
                         }
                     )*
                     out.extend_from_slice(b"}");
+                }
+
+                fn member(&self, name: &str) -> Option<&str> {
+                    match name {
+                        $($wire => $crate::wire::Field::text(&self.$field),)*
+                        _ => None,
+                    }
                 }
             }
 

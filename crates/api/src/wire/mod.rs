@@ -10,6 +10,8 @@ mod decode;
 mod errors;
 mod field;
 mod node;
+#[cfg(test)]
+mod tests;
 
 pub use buffer::WipedBuffer;
 #[cfg(test)]
@@ -38,6 +40,8 @@ pub(crate) mod private {
         fn read(node: Node) -> Option<Self>;
         /// Appends the JSON object.
         fn write(&self, out: &mut WipedBuffer);
+        /// The text of a member that has this name on the wire.
+        fn member(&self, name: &str) -> Option<&str>;
     }
 }
 
@@ -77,6 +81,12 @@ pub fn encode_input<O: Operation>(input: &O::Input) -> WipedBuffer {
     let mut out = WipedBuffer::new();
     private::Shape::write(input, &mut out);
     out
+}
+
+/// The text of an input's member, by its name on the wire. `None` for one that is absent, secret, or no text.
+#[must_use]
+pub fn member<'i, O: Operation>(input: &'i O::Input, name: &str) -> Option<&'i str> {
+    private::Shape::member(input, name)
 }
 
 /// Writes an output; an operation without one has an empty body.
