@@ -3,7 +3,6 @@
 //! Each call opens the store and closes it again, under the two locks of [`bulla_store::DataDir`]: so commands run
 //! side by side, notice each other's changes, and hold nothing while a body moves.
 
-use std::any::Any;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use bulla_api::{
@@ -397,35 +396,12 @@ async fn make_alias(kms: &dyn Kms) -> Result<bool, KmsError> {
     }
 }
 
-/// The key ARN that an input names, if it names one.
-fn key_arn(input: &dyn Any) -> Option<api::KeyArn> {
-    macro_rules! named {
-        ($($input:ident),*) => {
-            $(if let Some(input) = input.downcast_ref::<api::$input>() { return arn(&input.key_id); })*
-        };
+/// The key ARN that an input names in `KeyId`, if it names one.
+fn key_arn<O: Operation>(input: &O::Input) -> Option<api::KeyArn> {
+    match api::wire::member::<O>(input, "KeyId")?.parse() {
+        Ok(KeyRef::Arn(arn)) => Some(arn),
+        _ => None,
     }
-    fn arn(text: &str) -> Option<api::KeyArn> {
-        match text.parse() {
-            Ok(KeyRef::Arn(arn)) => Some(arn),
-            _ => None,
-        }
-    }
-    if let Some(input) = input.downcast_ref::<api::DecryptInput>() {
-        return input.key_id.as_deref().and_then(arn);
-    }
-    named!(
-        DescribeKeyInput,
-        EnableKeyInput,
-        DisableKeyInput,
-        UpdateKeyDescriptionInput,
-        ScheduleKeyDeletionInput,
-        CancelKeyDeletionInput,
-        RotateKeyOnDemandInput,
-        GenerateDataKeyInput,
-        GenerateDataKeyWithoutPlaintextInput,
-        EncryptInput
-    );
-    None
 }
 
 macro_rules! forwarded {
@@ -434,7 +410,7 @@ macro_rules! forwarded {
             $(
                 fn $method<'a>(&'a self, input: api::$input) -> CallFuture<'a, api::$output> {
                     Box::pin(async move {
-                        let key = key_arn(&input);
+                        let key = key_arn::<api::$name>(&input);
                         let mut hung_up = 0;
                         let open = loop {
                             let client = match self.access(Absent::Fails).await? {

@@ -2,7 +2,6 @@
 //! across the network; and which of them a command means.
 
 pub(crate) mod choice;
-mod convert;
 pub(crate) mod local;
 pub(crate) mod remote;
 mod socket;

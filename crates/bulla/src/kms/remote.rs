@@ -8,18 +8,21 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_kms::primitives::Blob;
 use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::context::FinalizerInterceptorContextRef;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextMut,
+    FinalizerInterceptorContextRef,
+};
 use aws_smithy_runtime_api::client::interceptors::{Intercept, SharedInterceptor, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
 use bulla_api as api;
-use bulla_api::{ApiError, CallFuture, ErrorCode, Kms, KmsError};
+use bulla_api::{ApiError, CallFuture, ErrorCode, Kms, KmsError, Operation, Service, WipedBuffer, wire};
+use bytes::Bytes;
 
 use super::choice::Remote;
-use super::convert::{self, Converted, Incomplete};
 use super::trust;
 use crate::opening::failed;
 
@@ -59,6 +62,59 @@ impl Intercept for LastFailure {
         if let Some(Err(error)) = context.output_or_error() {
             *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(innermost(error));
         }
+        Ok(())
+    }
+}
+
+/// Puts a request of ours in the place of the SDK's before it is signed, and keeps the answer as it came.
+///
+/// So the operations are those of the table, whatever operations the SDK has, and are read and written by the one reader
+/// and writer of their shapes; while signing, endpoints, credentials, retries and timeouts are the SDK's.
+#[derive(Clone)]
+struct Exchange {
+    target: String,
+    /// Wiped when the last reference to it goes.
+    body: Bytes,
+    answer: Arc<Mutex<WipedBuffer>>,
+}
+
+impl std::fmt::Debug for Exchange {
+    /// Without what is said: it may be secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Exchange").field("target", &self.target).finish_non_exhaustive()
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for Exchange {
+    fn name(&self) -> &'static str {
+        "Exchange"
+    }
+
+    fn modify_before_retry_loop(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let request = context.request_mut();
+        let headers = request.headers_mut();
+        headers.try_insert("content-type", "application/x-amz-json-1.1")?;
+        headers.try_insert("content-length", self.body.len().to_string())?;
+        headers.try_insert("x-amz-target", self.target.clone())?;
+        *request.body_mut() = SdkBody::from(self.body.clone());
+        Ok(())
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        // What the SDK holds is not wiped: that memory is never dumped, and goes with the process.
+        let body = context.response().body().bytes().unwrap_or_default();
+        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = WipedBuffer::from(body.to_vec());
         Ok(())
     }
 }
@@ -146,12 +202,36 @@ impl RemoteKms {
         }
     }
 
-    /// What a request or an answer is made into, or which member it lacks.
-    fn converted<T>(&self, make: impl FnOnce() -> Converted<T>) -> Result<T, KmsError> {
-        make().map_err(|Incomplete(member)| KmsError::Unreachable {
-            cause: format!("the answer has no valid {member}"),
+    async fn call<O: Operation>(&self, input: O::Input) -> Result<O::Output, KmsError> {
+        let mut answer = match O::ROW.service {
+            Service::Kms => self.post(O::ROW.name, wire::encode_input::<O>(&input)).await?,
+            Service::Sts => self.identity().await?,
+        };
+        wire::decode_output::<O>(&mut answer).map_err(|_| KmsError::Unreachable {
+            cause: "the answer is not one of a KMS".to_owned(),
             kms: self.described.clone(),
         })
+    }
+
+    /// Calls an operation of KMS, by way of one of the SDK's whose answers have no content that it would read.
+    async fn post(&self, operation: &str, body: WipedBuffer) -> Result<WipedBuffer, KmsError> {
+        let exchange = Exchange {
+            target: format!("TrentService.{operation}"),
+            body: Bytes::from_owner(body),
+            answer: Arc::default(),
+        };
+        let carrier = self.kms.enable_key().customize().interceptor(exchange.clone());
+        carrier.send().await.map_err(|error| self.failed(error))?;
+        Ok(std::mem::take(&mut *exchange.answer.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// The one operation of STS, which has another protocol: its answer as JSON.
+    async fn identity(&self) -> Result<WipedBuffer, KmsError> {
+        let found = self.sts.get_caller_identity().send().await.map_err(|error| self.failed(error))?;
+        let members = [("UserId", found.user_id), ("Account", found.account), ("Arn", found.arn)];
+        let object: serde_json::Map<_, _> =
+            members.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.into()))).collect();
+        Ok(WipedBuffer::from(serde_json::Value::Object(object).to_string().into_bytes()))
     }
 }
 
@@ -197,403 +277,34 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     text.find(" (os error").and_then(|end| text.get(..end)).unwrap_or(&text).to_lowercase()
 }
 
-/// Makes a call: sends what `$request` builds, and converts what comes back.
-macro_rules! call {
-    ($self:ident, $request:expr, $answer:ident => $output:expr) => {
-        Box::pin(async move {
-            let request = $self.converted(|| Ok($request))?;
-            let $answer = request.send().await.map_err(|error| $self.failed(error))?;
-            $self.converted(|| Ok($output))
-        })
+macro_rules! called {
+    ($($name:ident, $method:ident, $input:ident, $output:ident;)*) => {
+        impl Kms for RemoteKms {
+            $(
+                fn $method<'a>(&'a self, input: api::$input) -> CallFuture<'a, api::$output> {
+                    Box::pin(self.call::<api::$name>(input))
+                }
+            )*
+
+            fn describe(&self) -> String {
+                self.described.clone()
+            }
+        }
     };
 }
 
-impl Kms for RemoteKms {
-    #[expect(deprecated, reason = "a member of the API still, and refused or taken by the service, not here")]
-    fn create_key<'a>(&'a self, input: api::CreateKeyInput) -> CallFuture<'a, api::CreateKeyOutput> {
-        call!(self, {
-            self.kms
-                .create_key()
-                .set_policy(input.policy)
-                .set_description(input.description)
-                .set_key_usage(input.key_usage.map(|name| name.as_str().into()))
-                .set_customer_master_key_spec(input.customer_master_key_spec.map(|name| name.as_str().into()))
-                .set_key_spec(input.key_spec.map(|name| name.as_str().into()))
-                .set_origin(input.origin.map(|name| name.as_str().into()))
-                .set_custom_key_store_id(input.custom_key_store_id)
-                .set_bypass_policy_lockout_safety_check(input.bypass_policy_lockout_safety_check)
-                .set_tags(convert::tags(input.tags)?)
-                .set_multi_region(input.multi_region)
-                .set_xks_key_id(input.xks_key_id)
-        }, answer => api::CreateKeyOutput { key_metadata: convert::metadata(answer.key_metadata)? })
-    }
+api::for_each_operation!(called);
 
-    fn describe_key<'a>(&'a self, input: api::DescribeKeyInput) -> CallFuture<'a, api::DescribeKeyOutput> {
-        call!(self, {
-            self.kms.describe_key().key_id(input.key_id).set_grant_tokens(convert::list(input.grant_tokens))
-        }, answer => api::DescribeKeyOutput { key_metadata: convert::metadata(answer.key_metadata)? })
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    fn list_keys<'a>(&'a self, input: api::ListKeysInput) -> CallFuture<'a, api::ListKeysOutput> {
-        call!(self, {
-            self.kms.list_keys().set_limit(convert::number(input.limit)).set_marker(input.marker)
-        }, answer => api::ListKeysOutput {
-            keys: answer.keys.unwrap_or_default().into_iter().map(convert::key).collect::<Converted<_>>()?,
-            next_marker: answer.next_marker,
-            truncated: answer.truncated,
-        })
-    }
-
-    fn enable_key<'a>(&'a self, input: api::EnableKeyInput) -> CallFuture<'a, api::Empty> {
-        call!(self, self.kms.enable_key().key_id(input.key_id), _answer => api::Empty)
-    }
-
-    fn disable_key<'a>(&'a self, input: api::DisableKeyInput) -> CallFuture<'a, api::Empty> {
-        call!(self, self.kms.disable_key().key_id(input.key_id), _answer => api::Empty)
-    }
-
-    fn update_key_description<'a>(
-        &'a self,
-        input: api::UpdateKeyDescriptionInput,
-    ) -> CallFuture<'a, api::Empty> {
-        call!(self, {
-            self.kms.update_key_description().key_id(input.key_id).description(input.description)
-        }, _answer => api::Empty)
-    }
-
-    fn schedule_key_deletion<'a>(
-        &'a self,
-        input: api::ScheduleKeyDeletionInput,
-    ) -> CallFuture<'a, api::ScheduleKeyDeletionOutput> {
-        call!(self, {
-            self.kms
-                .schedule_key_deletion()
-                .key_id(input.key_id)
-                .set_pending_window_in_days(convert::number(input.pending_window_in_days))
-        }, answer => api::ScheduleKeyDeletionOutput {
-            key_id: convert::text(answer.key_id, "KeyId")?,
-            deletion_date: answer.deletion_date.map(convert::date).transpose()?,
-            key_state: answer.key_state.and_then(|name| name.as_str().parse().ok()),
-            pending_window_in_days: answer.pending_window_in_days.and_then(|days| u32::try_from(days).ok()),
-        })
-    }
-
-    fn cancel_key_deletion<'a>(
-        &'a self,
-        input: api::CancelKeyDeletionInput,
-    ) -> CallFuture<'a, api::CancelKeyDeletionOutput> {
-        call!(self, self.kms.cancel_key_deletion().key_id(input.key_id), answer => api::CancelKeyDeletionOutput {
-            key_id: convert::text(answer.key_id, "KeyId")?,
-        })
-    }
-
-    fn rotate_key_on_demand<'a>(
-        &'a self,
-        input: api::RotateKeyOnDemandInput,
-    ) -> CallFuture<'a, api::RotateKeyOnDemandOutput> {
-        call!(self, self.kms.rotate_key_on_demand().key_id(input.key_id), answer => api::RotateKeyOnDemandOutput {
-            key_id: convert::text(answer.key_id, "KeyId")?,
-        })
-    }
-
-    fn create_alias<'a>(&'a self, input: api::CreateAliasInput) -> CallFuture<'a, api::Empty> {
-        call!(self, {
-            self.kms.create_alias().alias_name(input.alias_name).target_key_id(input.target_key_id)
-        }, _answer => api::Empty)
-    }
-
-    fn update_alias<'a>(&'a self, input: api::UpdateAliasInput) -> CallFuture<'a, api::Empty> {
-        call!(self, {
-            self.kms.update_alias().alias_name(input.alias_name).target_key_id(input.target_key_id)
-        }, _answer => api::Empty)
-    }
-
-    fn delete_alias<'a>(&'a self, input: api::DeleteAliasInput) -> CallFuture<'a, api::Empty> {
-        call!(self, self.kms.delete_alias().alias_name(input.alias_name), _answer => api::Empty)
-    }
-
-    fn list_aliases<'a>(&'a self, input: api::ListAliasesInput) -> CallFuture<'a, api::ListAliasesOutput> {
-        call!(self, {
-            self.kms
-                .list_aliases()
-                .set_key_id(input.key_id)
-                .set_limit(convert::number(input.limit))
-                .set_marker(input.marker)
-        }, answer => api::ListAliasesOutput {
-            aliases: answer.aliases.unwrap_or_default().into_iter().map(convert::alias).collect::<Converted<_>>()?,
-            next_marker: answer.next_marker,
-            truncated: answer.truncated,
-        })
-    }
-
-    fn generate_data_key<'a>(
-        &'a self,
-        input: api::GenerateDataKeyInput,
-    ) -> CallFuture<'a, api::GenerateDataKeyOutput> {
-        call!(self, {
-            self.kms
-                .generate_data_key()
-                .key_id(input.key_id)
-                .set_encryption_context(convert::context(&input.encryption_context))
-                .set_number_of_bytes(convert::number(input.number_of_bytes))
-                .set_key_spec(input.key_spec.map(|name| name.as_str().into()))
-                .set_grant_tokens(convert::list(input.grant_tokens))
-                .set_recipient(convert::recipient(input.recipient))
-                .set_dry_run(input.dry_run)
-        }, answer => api::GenerateDataKeyOutput {
-            plaintext: convert::secret(answer.plaintext),
-            ciphertext_blob: convert::bytes(answer.ciphertext_blob, "CiphertextBlob")?,
-            key_id: convert::text(answer.key_id, "KeyId")?,
-            ciphertext_for_recipient: answer.ciphertext_for_recipient.map(Blob::into_inner),
-            key_material_id: answer.key_material_id,
-        })
-    }
-
-    fn generate_data_key_without_plaintext<'a>(
-        &'a self,
-        input: api::GenerateDataKeyWithoutPlaintextInput,
-    ) -> CallFuture<'a, api::GenerateDataKeyWithoutPlaintextOutput> {
-        call!(self, {
-            self.kms
-                .generate_data_key_without_plaintext()
-                .key_id(input.key_id)
-                .set_encryption_context(convert::context(&input.encryption_context))
-                .set_number_of_bytes(convert::number(input.number_of_bytes))
-                .set_key_spec(input.key_spec.map(|name| name.as_str().into()))
-                .set_grant_tokens(convert::list(input.grant_tokens))
-                .set_dry_run(input.dry_run)
-        }, answer => api::GenerateDataKeyWithoutPlaintextOutput {
-            ciphertext_blob: convert::bytes(answer.ciphertext_blob, "CiphertextBlob")?,
-            key_id: convert::text(answer.key_id, "KeyId")?,
-            key_material_id: answer.key_material_id,
-        })
-    }
-
-    fn encrypt<'a>(&'a self, input: api::EncryptInput) -> CallFuture<'a, api::EncryptOutput> {
-        call!(self, {
-            self.kms
-                .encrypt()
-                .key_id(input.key_id)
-                .plaintext(Blob::new(input.plaintext.expose()))
-                .set_encryption_context(convert::context(&input.encryption_context))
-                .set_grant_tokens(convert::list(input.grant_tokens))
-                .set_encryption_algorithm(input.encryption_algorithm.map(|name| name.as_str().into()))
-                .set_dry_run(input.dry_run)
-        }, answer => api::EncryptOutput {
-            ciphertext_blob: convert::bytes(answer.ciphertext_blob, "CiphertextBlob")?,
-            key_id: convert::text(answer.key_id, "KeyId")?,
-            encryption_algorithm: convert::algorithm(answer.encryption_algorithm)?,
-        })
-    }
-
-    fn decrypt<'a>(&'a self, input: api::DecryptInput) -> CallFuture<'a, api::DecryptOutput> {
-        call!(self, {
-            self.kms
-                .decrypt()
-                .ciphertext_blob(Blob::new(input.ciphertext_blob))
-                .set_encryption_context(convert::context(&input.encryption_context))
-                .set_grant_tokens(convert::list(input.grant_tokens))
-                .set_key_id(input.key_id)
-                .set_encryption_algorithm(input.encryption_algorithm.map(|name| name.as_str().into()))
-                .set_recipient(convert::recipient(input.recipient))
-                .set_dry_run(input.dry_run)
-                .set_dry_run_modifiers(convert::list(
-                    input.dry_run_modifiers.into_iter().map(|name| name.as_str().into()).collect(),
-                ))
-        }, answer => api::DecryptOutput {
-            plaintext: convert::secret(answer.plaintext),
-            key_id: convert::text(answer.key_id, "KeyId")?,
-            encryption_algorithm: convert::algorithm(answer.encryption_algorithm)?,
-            ciphertext_for_recipient: answer.ciphertext_for_recipient.map(Blob::into_inner),
-            key_material_id: answer.key_material_id,
-        })
-    }
-
-    fn re_encrypt<'a>(&'a self, input: api::ReEncryptInput) -> CallFuture<'a, api::ReEncryptOutput> {
-        call!(self, {
-            self.kms
-                .re_encrypt()
-                .ciphertext_blob(Blob::new(input.ciphertext_blob))
-                .set_source_encryption_context(convert::context(&input.source_encryption_context))
-                .set_source_key_id(input.source_key_id)
-                .destination_key_id(input.destination_key_id)
-                .set_destination_encryption_context(convert::context(&input.destination_encryption_context))
-                .set_source_encryption_algorithm(input.source_encryption_algorithm.map(|name| name.as_str().into()))
-                .set_destination_encryption_algorithm(
-                    input.destination_encryption_algorithm.map(|name| name.as_str().into()),
-                )
-                .set_grant_tokens(convert::list(input.grant_tokens))
-                .set_dry_run(input.dry_run)
-                .set_dry_run_modifiers(convert::list(
-                    input.dry_run_modifiers.into_iter().map(|name| name.as_str().into()).collect(),
-                ))
-        }, answer => api::ReEncryptOutput {
-            ciphertext_blob: convert::bytes(answer.ciphertext_blob, "CiphertextBlob")?,
-            source_key_id: convert::text(answer.source_key_id, "SourceKeyId")?,
-            key_id: convert::text(answer.key_id, "KeyId")?,
-            source_encryption_algorithm: convert::algorithm(answer.source_encryption_algorithm)?,
-            destination_encryption_algorithm: convert::algorithm(answer.destination_encryption_algorithm)?,
-            source_key_material_id: answer.source_key_material_id,
-            destination_key_material_id: answer.destination_key_material_id,
-        })
-    }
-
-    fn generate_random<'a>(
-        &'a self,
-        input: api::GenerateRandomInput,
-    ) -> CallFuture<'a, api::GenerateRandomOutput> {
-        call!(self, {
-            self.kms
-                .generate_random()
-                .set_number_of_bytes(convert::number(input.number_of_bytes))
-                .set_custom_key_store_id(input.custom_key_store_id)
-                .set_recipient(convert::recipient(input.recipient))
-        }, answer => api::GenerateRandomOutput {
-            plaintext: convert::secret(answer.plaintext),
-            ciphertext_for_recipient: answer.ciphertext_for_recipient.map(Blob::into_inner),
-        })
-    }
-
-    fn generate_data_key_pair<'a>(
-        &'a self,
-        input: api::GenerateDataKeyPairInput,
-    ) -> CallFuture<'a, api::GenerateDataKeyPairOutput> {
-        call!(self, {
-            self.kms
-                .generate_data_key_pair()
-                .key_id(input.key_id)
-                .key_pair_spec(input.key_pair_spec.as_str().into())
-                .set_encryption_context(convert::context(&input.encryption_context))
-                .set_grant_tokens(convert::list(input.grant_tokens))
-                .set_recipient(convert::recipient(input.recipient))
-                .set_dry_run(input.dry_run)
-        }, answer => api::GenerateDataKeyPairOutput {
-            private_key_plaintext: convert::secret(answer.private_key_plaintext),
-            private_key_ciphertext_blob: convert::bytes(answer.private_key_ciphertext_blob, "PrivateKeyCiphertextBlob")?,
-            public_key: convert::bytes(answer.public_key, "PublicKey")?,
-            key_id: convert::text(answer.key_id, "KeyId")?,
-            key_pair_spec: convert::value(answer.key_pair_spec.as_ref().map(|name| name.as_str()), "KeyPairSpec")?,
-            ciphertext_for_recipient: answer.ciphertext_for_recipient.map(Blob::into_inner),
-            key_material_id: answer.key_material_id,
-        })
-    }
-
-    fn generate_data_key_pair_without_plaintext<'a>(
-        &'a self,
-        input: api::GenerateDataKeyPairWithoutPlaintextInput,
-    ) -> CallFuture<'a, api::GenerateDataKeyPairWithoutPlaintextOutput> {
-        call!(self, {
-            self.kms
-                .generate_data_key_pair_without_plaintext()
-                .key_id(input.key_id)
-                .key_pair_spec(input.key_pair_spec.as_str().into())
-                .set_encryption_context(convert::context(&input.encryption_context))
-                .set_grant_tokens(convert::list(input.grant_tokens))
-                .set_dry_run(input.dry_run)
-        }, answer => api::GenerateDataKeyPairWithoutPlaintextOutput {
-            private_key_ciphertext_blob: convert::bytes(answer.private_key_ciphertext_blob, "PrivateKeyCiphertextBlob")?,
-            public_key: convert::bytes(answer.public_key, "PublicKey")?,
-            key_id: convert::text(answer.key_id, "KeyId")?,
-            key_pair_spec: convert::value(answer.key_pair_spec.as_ref().map(|name| name.as_str()), "KeyPairSpec")?,
-            key_material_id: answer.key_material_id,
-        })
-    }
-
-    fn get_public_key<'a>(
-        &'a self,
-        input: api::GetPublicKeyInput,
-    ) -> CallFuture<'a, api::GetPublicKeyOutput> {
-        call!(self, {
-            self.kms.get_public_key().key_id(input.key_id).set_grant_tokens(convert::list(input.grant_tokens))
-        }, answer => convert::public_key(answer)?)
-    }
-
-    fn sign<'a>(&'a self, input: api::SignInput) -> CallFuture<'a, api::SignOutput> {
-        call!(self, {
-            self.kms
-                .sign()
-                .key_id(input.key_id)
-                .message(Blob::new(input.message.expose()))
-                .set_message_type(input.message_type.map(|name| name.as_str().into()))
-                .signing_algorithm(input.signing_algorithm.as_str().into())
-                .set_grant_tokens(convert::list(input.grant_tokens))
-                .set_dry_run(input.dry_run)
-        }, answer => api::SignOutput {
-            key_id: convert::text(answer.key_id, "KeyId")?,
-            signature: convert::bytes(answer.signature, "Signature")?,
-            signing_algorithm: convert::value(
-                answer.signing_algorithm.as_ref().map(|name| name.as_str()),
-                "SigningAlgorithm",
-            )?,
-        })
-    }
-
-    fn verify<'a>(&'a self, input: api::VerifyInput) -> CallFuture<'a, api::VerifyOutput> {
-        call!(self, {
-            self.kms
-                .verify()
-                .key_id(input.key_id)
-                .message(Blob::new(input.message.expose()))
-                .set_message_type(input.message_type.map(|name| name.as_str().into()))
-                .signature(Blob::new(input.signature))
-                .signing_algorithm(input.signing_algorithm.as_str().into())
-                .set_grant_tokens(convert::list(input.grant_tokens))
-                .set_dry_run(input.dry_run)
-        }, answer => api::VerifyOutput {
-            key_id: convert::text(answer.key_id, "KeyId")?,
-            signature_valid: answer.signature_valid,
-            signing_algorithm: convert::value(
-                answer.signing_algorithm.as_ref().map(|name| name.as_str()),
-                "SigningAlgorithm",
-            )?,
-        })
-    }
-
-    fn generate_mac<'a>(&'a self, input: api::GenerateMacInput) -> CallFuture<'a, api::GenerateMacOutput> {
-        call!(self, {
-            self.kms
-                .generate_mac()
-                .key_id(input.key_id)
-                .message(Blob::new(input.message.expose()))
-                .mac_algorithm(input.mac_algorithm.as_str().into())
-                .set_grant_tokens(convert::list(input.grant_tokens))
-                .set_dry_run(input.dry_run)
-        }, answer => api::GenerateMacOutput {
-            mac: convert::bytes(answer.mac, "Mac")?,
-            mac_algorithm: convert::value(answer.mac_algorithm.as_ref().map(|name| name.as_str()), "MacAlgorithm")?,
-            key_id: convert::text(answer.key_id, "KeyId")?,
-        })
-    }
-
-    fn verify_mac<'a>(&'a self, input: api::VerifyMacInput) -> CallFuture<'a, api::VerifyMacOutput> {
-        call!(self, {
-            self.kms
-                .verify_mac()
-                .key_id(input.key_id)
-                .message(Blob::new(input.message.expose()))
-                .mac_algorithm(input.mac_algorithm.as_str().into())
-                .mac(Blob::new(input.mac))
-                .set_grant_tokens(convert::list(input.grant_tokens))
-                .set_dry_run(input.dry_run)
-        }, answer => api::VerifyMacOutput {
-            key_id: convert::text(answer.key_id, "KeyId")?,
-            mac_valid: answer.mac_valid,
-            mac_algorithm: convert::value(answer.mac_algorithm.as_ref().map(|name| name.as_str()), "MacAlgorithm")?,
-        })
-    }
-
-    fn get_caller_identity<'a>(
-        &'a self,
-        _input: api::GetCallerIdentityInput,
-    ) -> CallFuture<'a, api::GetCallerIdentityOutput> {
-        call!(self, self.sts.get_caller_identity(), answer => api::GetCallerIdentityOutput {
-            user_id: convert::text(answer.user_id, "UserId")?,
-            account: convert::text(answer.account, "Account")?,
-            arn: convert::text(answer.arn, "Arn")?,
-        })
-    }
-
-    fn describe(&self) -> String {
-        self.described.clone()
+    #[test]
+    fn only_get_caller_identity_is_of_sts() {
+        let others = api::TABLE.iter().filter(|row| row.service == Service::Sts);
+        assert!(
+            others.map(|row| row.name).eq(["GetCallerIdentity"]),
+            "`RemoteKms::identity` answers for all of STS"
+        );
     }
 }
