@@ -109,7 +109,7 @@ pub(crate) fn rsa_spki(pkcs1: &[u8]) -> Zeroizing<Vec<u8>> {
     tagged(0x30, &[&RSA_ALGORITHM, &bits])
 }
 
-/// DER: a tag, the length, and the parts. The parts come from a bounded PEM, or hold one answer, so three length bytes are
+/// DER: a tag, the length, and the parts. The parts are keys, or hold one answer, so three length bytes are
 /// enough.
 pub(crate) fn tagged(tag: u8, parts: &[&[u8]]) -> Zeroizing<Vec<u8>> {
     let length: usize = parts.iter().map(|part| part.len()).sum();

@@ -1,7 +1,7 @@
 //! Signatures of every algorithm, for every type of message.
 #![allow(clippy::unwrap_used)]
 
-use bulla_api::SigningAlgorithmSpec as Algorithm;
+use bulla_api::{MessageType, SigningAlgorithmSpec as Algorithm};
 use bulla_crypto::key_material::{
     KeyPair, MESSAGE_MAX_BYTES, Message, MessageRefused, PairSpec, PublicKey, SignError, VerifyError,
 };
@@ -80,6 +80,9 @@ fn each_algorithm_of_each_spec_signs_and_verifies() {
 
 #[test]
 fn what_does_not_fit_the_key_is_named() {
+    assert!(matches!(Message::of(MessageType::Raw, b"m"), Message::Raw(b"m")));
+    assert!(matches!(Message::of(MessageType::Digest, b"m"), Message::Digest(b"m")));
+    assert!(matches!(Message::of(MessageType::ExternalMu, b"m"), Message::ExternalMu(b"m")));
     let (digest, longest) = ([1; 64], [0; MESSAGE_MAX_BYTES + 1]);
     for &spec in PairSpec::ALL {
         if matches!(spec, PairSpec::Rsa3072 | PairSpec::Rsa4096) {

@@ -29,6 +29,10 @@ const SECRETS: &[&str] = &[
     "PrivateKey",
     "AesGcm",
     "HmacSha256Key",
+    "KeyPair",
+    "MacKey",
+    "Pkey",
+    "WrappingKey",
 ];
 
 fn within(path: &str, places: &[&str]) -> bool {

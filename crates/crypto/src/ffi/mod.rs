@@ -6,7 +6,7 @@
 //!   only their last place.
 //! - HKDF whose pseudorandom key never moves, for the same reason, and one extract for two expands.
 //! - scrypt.
-//! - Asymmetric keys of every kind ([`pkey`]).
+//! - Asymmetric keys of every kind ([`pkey`]), and AES key wrap whose key schedule is wiped.
 //!
 //! aws-lc wipes what it frees (`OPENSSL_free`) and its own stack intermediates.
 #![allow(
@@ -20,7 +20,10 @@ use aws_lc_sys as lc;
 use std::ffi::c_int;
 use std::ptr::{self, NonNull};
 
+mod key_wrap;
 pub(crate) mod pkey;
+
+pub(crate) use key_wrap::unwrap_key_padded;
 
 /// aws-lc answered "no" where, with the arguments given, it only can when the process is broken (out of memory inside a
 /// primitive). There is no right answer to give, and a wrong one would be a key.
@@ -81,6 +84,7 @@ impl Drop for HmacState {
 /// A hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Md {
+    Sha1,
     Sha224,
     Sha256,
     Sha384,
@@ -90,6 +94,7 @@ pub(crate) enum Md {
 impl Md {
     pub(crate) const fn digest_bytes(self) -> usize {
         match self {
+            Self::Sha1 => 20,
             Self::Sha224 => 28,
             Self::Sha256 => 32,
             Self::Sha384 => 48,
@@ -101,6 +106,7 @@ impl Md {
         // SAFETY: these take nothing and give static tables.
         unsafe {
             match self {
+                Self::Sha1 => lc::EVP_sha1(),
                 Self::Sha224 => lc::EVP_sha224(),
                 Self::Sha256 => lc::EVP_sha256(),
                 Self::Sha384 => lc::EVP_sha384(),

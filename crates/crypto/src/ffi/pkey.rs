@@ -53,6 +53,15 @@ impl Curve {
             Self::Secp256k1 => lc::NID_secp256k1,
         }
     }
+
+    /// Bytes of a coordinate.
+    pub(crate) const fn field_bytes(self) -> usize {
+        match self {
+            Self::P256 | Self::Secp256k1 => 32,
+            Self::P384 => 48,
+            Self::P521 => 66,
+        }
+    }
 }
 
 pub(crate) const ML_DSA_44: Kind = Kind::MlDsa { nid: lc::NID_MLDSA44 };
@@ -214,6 +223,17 @@ impl Pkey {
         Ok(der)
     }
 
+    /// The private key as its standard has it, for ML-KEM: the expanded decapsulation key (FIPS 203, section 7.1).
+    pub(crate) fn raw_private(&self, bytes: usize) -> Result<SecretBytes, Refused> {
+        let mut raw = SecretBytes::zeroed(bytes);
+        let mut length = bytes;
+        // SAFETY: `raw` is valid for `length` bytes, which aws-lc checks.
+        yes(unsafe {
+            lc::EVP_PKEY_get_raw_private_key(self.0.as_ptr(), raw.expose_mut().as_mut_ptr(), &mut length)
+        })?;
+        if length == bytes { Ok(raw) } else { Err(Refused) }
+    }
+
     /// Its public half as a DER SubjectPublicKeyInfo.
     pub(crate) fn public_der(&self) -> Result<Vec<u8>, Refused> {
         let mut der = vec![0; PUBLIC_DER_MAX_BYTES];
@@ -368,6 +388,113 @@ impl Pkey {
         })
     }
 
+    /// RSAES-OAEP with MGF1 of the same hash and an empty label. The randomness is aws-lc's own.
+    pub(crate) fn encrypt_oaep(&self, md: Md, plaintext: &[u8]) -> Result<Vec<u8>, Refused> {
+        let context = self.context()?;
+        // SAFETY: the context is valid.
+        yes(unsafe { lc::EVP_PKEY_encrypt_init(context.0.as_ptr()) })?;
+        context.set_oaep(md)?;
+        let mut ciphertext = vec![0; self.signature_max_bytes()];
+        let mut length = ciphertext.len();
+        // SAFETY: `ciphertext` is valid for `length` bytes, which aws-lc checks and shortens; `plaintext` for its own.
+        yes(unsafe {
+            lc::EVP_PKEY_encrypt(
+                context.0.as_ptr(),
+                ciphertext.as_mut_ptr(),
+                &mut length,
+                plaintext.as_ptr(),
+                plaintext.len(),
+            )
+        })?;
+        ciphertext.truncate(length);
+        Ok(ciphertext)
+    }
+
+    /// The way back. Whatever is wrong with the padding, aws-lc takes the same time over it.
+    pub(crate) fn decrypt_oaep(&self, md: Md, ciphertext: &[u8]) -> Result<SecretBytes, Refused> {
+        let context = self.context()?;
+        // SAFETY: the context is valid.
+        yes(unsafe { lc::EVP_PKEY_decrypt_init(context.0.as_ptr()) })?;
+        context.set_oaep(md)?;
+        let mut plaintext = SecretBytes::zeroed(self.signature_max_bytes());
+        let mut length = plaintext.len();
+        // SAFETY: as in `encrypt_oaep`; aws-lc writes no more than the modulus has, which `plaintext` is long.
+        yes(unsafe {
+            lc::EVP_PKEY_decrypt(
+                context.0.as_ptr(),
+                plaintext.expose_mut().as_mut_ptr(),
+                &mut length,
+                ciphertext.as_ptr(),
+                ciphertext.len(),
+            )
+        })?;
+        plaintext.truncate(length);
+        Ok(plaintext)
+    }
+
+    /// The x coordinate of the point that this private key and another's public one agree on, `field_bytes` of it: all
+    /// that the curve has. aws-lc refuses a peer on another curve.
+    pub(crate) fn derive(&self, peer: &Self, field_bytes: usize) -> Result<SecretBytes, Refused> {
+        let context = self.context()?;
+        // SAFETY: the context is valid.
+        yes(unsafe { lc::EVP_PKEY_derive_init(context.0.as_ptr()) })?;
+        // SAFETY: the context and the peer are valid; the context counts a reference to the peer and doesn't change it.
+        yes(unsafe { lc::EVP_PKEY_derive_set_peer(context.0.as_ptr(), peer.0.as_ptr()) })?;
+        let mut secret = SecretBytes::zeroed(field_bytes);
+        let mut length = secret.len();
+        // SAFETY: `secret` is valid for `length` bytes; aws-lc writes no more.
+        yes(unsafe {
+            lc::EVP_PKEY_derive(context.0.as_ptr(), secret.expose_mut().as_mut_ptr(), &mut length)
+        })?;
+        if length == field_bytes { Ok(secret) } else { Err(Refused) }
+    }
+
+    /// A fresh secret and its ciphertext under this public key, of the lengths that the parameter set has. The randomness
+    /// is aws-lc's own.
+    pub(crate) fn encapsulate(
+        &self,
+        ciphertext_bytes: usize,
+        secret_bytes: usize,
+    ) -> Result<(Vec<u8>, SecretBytes), Refused> {
+        let context = self.context()?;
+        let mut ciphertext = vec![0; ciphertext_bytes];
+        let mut secret = SecretBytes::zeroed(secret_bytes);
+        let (mut ciphertext_length, mut secret_length) = (ciphertext_bytes, secret_bytes);
+        // SAFETY: both targets are valid for their lengths, which aws-lc checks.
+        yes(unsafe {
+            lc::EVP_PKEY_encapsulate(
+                context.0.as_ptr(),
+                ciphertext.as_mut_ptr(),
+                &mut ciphertext_length,
+                secret.expose_mut().as_mut_ptr(),
+                &mut secret_length,
+            )
+        })?;
+        if (ciphertext_length, secret_length) == (ciphertext_bytes, secret_bytes) {
+            Ok((ciphertext, secret))
+        } else {
+            Err(Refused)
+        }
+    }
+
+    /// The secret of a ciphertext.
+    pub(crate) fn decapsulate(&self, ciphertext: &[u8], secret_bytes: usize) -> Result<SecretBytes, Refused> {
+        let context = self.context()?;
+        let mut secret = SecretBytes::zeroed(secret_bytes);
+        let mut length = secret_bytes;
+        // SAFETY: `secret` is valid for `length` bytes, which aws-lc checks; `ciphertext` for its own.
+        yes(unsafe {
+            lc::EVP_PKEY_decapsulate(
+                context.0.as_ptr(),
+                secret.expose_mut().as_mut_ptr(),
+                &mut length,
+                ciphertext.as_ptr(),
+                ciphertext.len(),
+            )
+        })?;
+        if length == secret_bytes { Ok(secret) } else { Err(Refused) }
+    }
+
     fn ed25519_public(&self) -> Result<[u8; ED25519_PUBLIC_BYTES], Refused> {
         if !self.is(Kind::Ed25519) {
             return Err(Refused);
@@ -420,6 +547,17 @@ struct Context(NonNull<lc::EVP_PKEY_CTX>);
 impl Context {
     fn owned(context: *mut lc::EVP_PKEY_CTX) -> Result<Self, Refused> {
         NonNull::new(context).map(Self).ok_or(Refused)
+    }
+
+    /// OAEP of an RSA key; aws-lc refuses it for any other.
+    fn set_oaep(&self, md: Md) -> Result<(), Refused> {
+        let context = self.0.as_ptr();
+        // SAFETY: the context is valid and initialised for encrypting or decrypting; hashes are static tables.
+        yes(unsafe { lc::EVP_PKEY_CTX_set_rsa_padding(context, lc::RSA_PKCS1_OAEP_PADDING) })?;
+        // SAFETY: likewise.
+        yes(unsafe { lc::EVP_PKEY_CTX_set_rsa_oaep_md(context, md.table()) })?;
+        // SAFETY: likewise.
+        yes(unsafe { lc::EVP_PKEY_CTX_set_rsa_mgf1_md(context, md.table()) })
     }
 
     /// The padding of an RSA key; aws-lc refuses it for any other.

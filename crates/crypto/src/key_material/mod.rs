@@ -6,7 +6,10 @@
 //! | [`seal`], [`open`] | how such material rests: under a key of its own |
 //! | [`KeyPair`], [`PublicKey`] | pairs: made, imported, exported |
 //! | [`Message`] | signing and verifying |
+//! | [`PairSpec::plaintext_max_bytes`], [`PublicKey::encrypt`] | encrypting with RSA |
+//! | [`KeyPair::derive_shared_secret`], [`PublicKey::encapsulate`] | agreeing on secrets |
 //! | [`MacKey`] | HMAC keys |
+//! | [`WrappingKey`] | key material from outside |
 //!
 //! Each such KMS key has a random *material key* of 32 bytes, which rests in locked memory like a symmetric key. The secret
 //! itself (a private key, an HMAC key) is kept sealed under it, in memory too, and is opened for one request into memory
@@ -16,12 +19,23 @@
 //! Every function is synchronous. Making an RSA key takes long (4096 bits: about half a second), every other takes
 //! milliseconds or less.
 
+mod agree;
+mod encrypt;
+mod import;
 mod mac;
 mod pair;
 mod sealed;
 mod sign;
 mod spec;
 
+pub use agree::{
+    AgreementError, DecapsulationError, ENCAPSULATED_SECRET_BYTES, EncapsulationError, OtherUse,
+};
+pub use encrypt::{DecryptError, EncryptError, EncryptionRefused};
+pub use import::{
+    SymmetricRefused, WRAPPED_MAX_BYTES, WrappingAlgorithm, WrappingKey, WrappingKeyError, WrappingRefused,
+    import_symmetric,
+};
 pub use mac::{MacKey, MacRefused, VerifyMacError};
 pub use pair::{KeyPair, KeyRefused, NotMade, PublicKey};
 pub use sealed::{SECRET_MAX_BYTES, open, seal};

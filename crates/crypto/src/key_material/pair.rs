@@ -3,7 +3,8 @@
 use super::{MaterialSpec, PairSpec, sealed};
 use crate::blob::{self, KeyMaterialId};
 use crate::ffi::pkey::{Kind, Pkey, Refused};
-use crate::{LockedKey, NotAuthentic, Rng};
+use crate::pem::tagged;
+use crate::{LockedKey, NotAuthentic, Rng, constant_time_eq};
 use bulla_api::{KeyId, SecretBytes};
 use zeroize::Zeroizing;
 
@@ -48,11 +49,9 @@ impl KeyPair {
             (Kind::Rsa { bits }, _) => Pkey::generate_rsa(bits)?,
             (Kind::Ec(curve), _) => Pkey::generate_ec(curve)?,
             (_, Some((prefix, seed_bytes))) => {
-                let mut pkcs8 = Zeroizing::new(vec![0; prefix.len() + seed_bytes]);
-                let (head, seed) = pkcs8.split_at_mut(prefix.len());
-                head.copy_from_slice(prefix);
-                rng.fill(seed);
-                Pkey::parse_private(&pkcs8)?
+                let mut seed = SecretBytes::zeroed(seed_bytes);
+                rng.fill(seed.expose_mut());
+                from_seed(prefix, seed.expose())?
             }
             (_, None) => return Err(NotMade),
         };
@@ -63,14 +62,16 @@ impl KeyPair {
     ///
     /// It must be of exactly this spec, with nothing after it. RSA: both primes there and fitting, 65537 or a greater exponent
     /// (FIPS 186-5), and a signature made with it must hold. EC: a named curve, and the public point, if it is given, must
-    /// be that of the private key. ML-DSA and ML-KEM: with the seed (RFC 9881, RFC 9935); where the expanded key stands
-    /// beside it, both must agree. The public key is computed, or checked against what is given.
+    /// be that of the private key. ML-DSA and ML-KEM: with the seed (RFC 9881, RFC 9935), as it can't be had from the
+    /// expanded key; where that stands beside it, both must agree. The public key is computed, or checked against what is given.
     ///
     /// # Errors
     /// [`KeyRefused`].
     pub fn import_pkcs8(spec: PairSpec, pkcs8: &[u8]) -> Result<Self, KeyRefused> {
         let refused = |Refused| KeyRefused { spec };
-        let mut key = Pkey::parse_private(pkcs8).map_err(refused)?;
+        let mut key = Pkey::parse_private(pkcs8)
+            .or_else(|Refused| ml_kem_with_both(spec, pkcs8).ok_or(Refused))
+            .map_err(refused)?;
         if !key.is(spec.kind()) {
             return Err(KeyRefused { spec });
         }
@@ -185,6 +186,36 @@ impl PublicKey {
     pub const fn spec(&self) -> PairSpec {
         self.spec
     }
+}
+
+/// A key that follows from its seed.
+fn from_seed(prefix: &[u8], seed: &[u8]) -> Result<Pkey, Refused> {
+    let mut pkcs8 = Zeroizing::new(Vec::with_capacity(prefix.len() + seed.len()));
+    pkcs8.extend_from_slice(prefix);
+    pkcs8.extend_from_slice(seed);
+    Pkey::parse_private(&pkcs8)
+}
+
+/// An ML-KEM key in the form that aws-lc doesn't read and OpenSSL writes: the seed and, after it, the expanded key
+/// (RFC 9935, section 6, `both`). The seed makes the key, and the whole is compared with how that would be written.
+fn ml_kem_with_both(spec: PairSpec, pkcs8: &[u8]) -> Option<Pkey> {
+    let expanded_bytes = match spec {
+        PairSpec::MlKem512 => 1632,
+        PairSpec::MlKem768 => 2400,
+        PairSpec::MlKem1024 => 3168,
+        _ => return None,
+    };
+    let (prefix, seed_bytes) = seed_pkcs8(spec)?;
+    // Of the prefix: version and algorithm, which both forms have.
+    let (_, head) = prefix.split_first_chunk::<2>()?;
+    let (head, _) = head.split_first_chunk::<16>()?;
+    // Before the seed stand four headers, three of them of four bytes, and the head.
+    let seed = pkcs8.get(4 + head.len() + 4 + 4 + 2..)?.get(..seed_bytes)?;
+    let key = from_seed(prefix, seed).ok()?;
+    let expanded = key.raw_private(expanded_bytes).ok()?;
+    let both = tagged(0x30, &[&tagged(0x04, &[seed]), &tagged(0x04, &[expanded.expose()])]);
+    let expected = tagged(0x30, &[head, &tagged(0x04, &[&both])]);
+    constant_time_eq(&expected, pkcs8).then_some(key)
 }
 
 /// For keys that follow from a seed: what stands before the seed in PKCS#8, and how long the seed is. Sources: RFC 8410,

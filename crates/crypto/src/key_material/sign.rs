@@ -13,7 +13,7 @@
 use super::{KeyPair, PairSpec, PublicKey};
 use crate::ffi::Md;
 use crate::ffi::pkey::{Pkey, Refused, Scheme};
-use bulla_api::SigningAlgorithmSpec;
+use bulla_api::{MessageType, SigningAlgorithmSpec};
 
 /// Most bytes of a raw message (AWS KMS API reference, Sign).
 pub const MESSAGE_MAX_BYTES: usize = 4096;
@@ -27,6 +27,18 @@ pub enum Message<'m> {
     Digest(&'m [u8]),
     /// `EXTERNAL_MU`: ML-DSA's representative of a message, 64 bytes (FIPS 204, section 6.2).
     ExternalMu(&'m [u8]),
+}
+
+impl<'m> Message<'m> {
+    /// What a request's `Message` is by its `MessageType`.
+    #[must_use]
+    pub const fn of(message_type: MessageType, message: &'m [u8]) -> Self {
+        match message_type {
+            MessageType::Raw => Self::Raw(message),
+            MessageType::Digest => Self::Digest(message),
+            MessageType::ExternalMu => Self::ExternalMu(message),
+        }
+    }
 }
 
 /// A message that this key doesn't sign in this way.

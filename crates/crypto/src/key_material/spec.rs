@@ -1,7 +1,7 @@
 //! The specs of key pairs and HMAC keys. Source: AWS KMS developer guide, key spec reference.
 
 use crate::ffi::pkey::{Curve, Kind, ML_DSA_44, ML_DSA_65, ML_DSA_87, ML_KEM_512, ML_KEM_768, ML_KEM_1024};
-use bulla_api::{EncryptionAlgorithmSpec, KeySpec, SigningAlgorithmSpec};
+use bulla_api::{DataKeyPairSpec, EncryptionAlgorithmSpec, KeySpec, SigningAlgorithmSpec, WrappingKeySpec};
 use std::fmt;
 use std::str::FromStr;
 
@@ -78,6 +78,20 @@ specs! {
         Hmac256 = "HMAC_256",
         Hmac384 = "HMAC_384",
         Hmac512 = "HMAC_512",
+    }
+}
+
+impl TryFrom<DataKeyPairSpec> for PairSpec {
+    type Error = OtherSpec;
+    fn try_from(spec: DataKeyPairSpec) -> Result<Self, OtherSpec> {
+        spec.as_str().parse()
+    }
+}
+
+impl TryFrom<WrappingKeySpec> for PairSpec {
+    type Error = OtherSpec;
+    fn try_from(spec: WrappingKeySpec) -> Result<Self, OtherSpec> {
+        spec.as_str().parse()
     }
 }
 
