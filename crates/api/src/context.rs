@@ -10,6 +10,11 @@ use std::collections::BTreeMap;
 pub struct EncryptionContext(BTreeMap<String, String>);
 
 impl EncryptionContext {
+    /// The most bytes of UTF-8 that all names and values may have together in a call of the KMS. AWS bounds them too, but
+    /// publishes no number; this is the one of Alibaba Cloud KMS, whose API is made after it ("EncryptionContext": "up to
+    /// 8,192 characters"). A context that no KMS sees, such as that of a file sealed with raw keys, may be larger.
+    pub const CALL_BYTES_MAX: usize = 8192;
+
     /// No pairs.
     #[must_use]
     pub fn new() -> Self {

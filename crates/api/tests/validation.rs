@@ -219,6 +219,27 @@ fn a_context_value_that_is_null_is_refused() {
 }
 
 #[test]
+fn an_encryption_context_is_bounded_and_not_repeated_when_it_is_too_large() {
+    let body = |context: &str| format!(r#"{{"KeyId":"k","Plaintext":"AAAA","EncryptionContext":{context}}}"#);
+    let of = |bytes: usize| format!(r#"{{"ä":"{}"}}"#, "v".repeat(bytes - 2));
+    assert!(decode_input::<Encrypt>(&mut body(&of(8192)).into_bytes()).is_ok());
+    let too_large = "1 validation error detected: Value at 'encryptionContext' failed to satisfy constraint: Map must \
+                     have total length of keys and values less than or equal to 8192 bytes";
+    invalid::<Encrypt>(&body(&of(8193)), too_large);
+    let many: Vec<String> = (0..30_000).map(|number| format!(r#""{number}":"v""#)).collect();
+    invalid::<Encrypt>(&body(&format!("{{{}}}", many.join(","))), too_large);
+    let with_null = format!(r#"{{"a":null,{}}}"#, many.join(","));
+    assert!(refusal::<Encrypt>(&body(&with_null)).1.len() < 1000);
+    invalid::<ReEncrypt>(
+        &format!(
+            r#"{{"CiphertextBlob":"AAAA","DestinationKeyId":"k","DestinationEncryptionContext":{}}}"#,
+            of(8193)
+        ),
+        &too_large.replace("encryptionContext", "destinationEncryptionContext"),
+    );
+}
+
+#[test]
 fn generate_random_words_its_missing_count_in_its_own_way() {
     invalid::<GenerateRandom>("{}", "NumberOfBytes is required.");
 }

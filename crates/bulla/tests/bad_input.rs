@@ -34,6 +34,23 @@ fn refused(home: &Home, message: &[u8], code: i32, says: &[&str]) {
 }
 
 #[test]
+fn an_encryption_context_that_is_too_large_for_a_kms_serves_raw_keys() {
+    let home = Home::new();
+    home.write("f", "x");
+    home.write("raw", [7; 32]);
+    std::fs::set_permissions(home.file("raw"), PermissionsExt::from_mode(0o600)).unwrap();
+    home.ok(&["key", "create", "alias/k"]);
+    let large = format!("name={}", "v".repeat(60_000));
+    home.fails(
+        &["encrypt", "-k", "alias/k", "-c", &large, "f"],
+        2,
+        &["encryptionContext", "less than or equal to 8192"],
+    );
+    home.ok(&["encrypt", "-k", "raw-aes:a:b:raw", "-c", &large, "f"]);
+    assert_eq!(home.ok(&["decrypt", "-k", "raw-aes:a:b:raw", "-o", "-", "f.sealed"]).out, b"x");
+}
+
+#[test]
 fn malformed_files_are_no_messages() {
     let (home, message) = sealed();
     refused(&home, b"", 3, &["f.sealed"]);

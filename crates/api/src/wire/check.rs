@@ -1,8 +1,10 @@
 //! The model's constraints, answered in AWS's words.
 
 use super::Node;
+use crate::context::EncryptionContext;
 use crate::error::{ApiError, ErrorCode};
 use crate::model::{Demand, Kind, Pattern, Shape};
+use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
 /// The most failures that one answer lists. A request of many tiny faults must not make a huge answer.
@@ -91,13 +93,28 @@ fn walk(node: &Node, shape: &'static Shape, path: &Path<'_>, failures: &mut Vec<
                 fail(node, shape, path, &constraint, failures);
             }
         }
-        // Names and values of the model's maps have no other constraint.
+        // All maps of the model's inputs are encryption contexts. The model doesn't bound them.
+        (Node::Map(pairs), Kind::Map(_)) if map_bytes(pairs) > EncryptionContext::CALL_BYTES_MAX => {
+            if failures.len() < FAILURES_MAX {
+                failures.push(format!(
+                    "Value at '{path}' failed to satisfy constraint: Map must have total length of keys and values \
+                     less than or equal to {} bytes",
+                    EncryptionContext::CALL_BYTES_MAX
+                ));
+            }
+        }
+        // Names and values have no other constraint.
         (Node::Map(pairs), Kind::Map(_)) if pairs.values().any(|value| matches!(value, Node::Null)) => {
             let constraint = "Map value must satisfy constraint: [Member must not be null]";
             fail(node, shape, path, constraint, failures);
         }
         _ => {}
     }
+}
+
+fn map_bytes(pairs: &BTreeMap<String, Node>) -> usize {
+    let text = |node: &Node| if let Node::Text(text) = node { text.len() } else { 0 };
+    pairs.iter().map(|(name, value)| name.len() + text(value)).sum()
 }
 
 /// What a value must be by itself. Displayed as AWS words it.
