@@ -56,6 +56,25 @@ fn commands_beside_serve_go_through_its_socket() {
 }
 
 #[test]
+fn a_server_starts_amid_commands_that_loop_over_its_store() {
+    let home = Home::new();
+    home.ok(&["key", "create", "alias/k"]);
+    let loops: Vec<_> = (0..4)
+        .map(|_| {
+            let forever =
+                "while [ ! -e enough ]; do \"$BULLA\" key describe alias/k >/dev/null || exit; done";
+            home.program("/bin/sh").env("BULLA", common::BULLA).args(["-c", forever]).spawn().unwrap()
+        })
+        .collect();
+    let served: Vec<_> = (0..3).map(|_| Server::start(&home, &[]).stop()).collect();
+    home.write("enough", "");
+    for mut looping in loops {
+        assert!(looping.wait().unwrap().success(), "a command failed beside a server that starts and stops");
+    }
+    assert_eq!(served, [0, 0, 0]);
+}
+
+#[test]
 fn starting_and_stopping_leaves_the_files_that_scripts_wait_for() {
     let home = Home::new();
     let server = Server::start(

@@ -1,4 +1,8 @@
-//! Who holds the store: two kernel locks on files of their own.
+//! Who holds the store: kernel locks on files of their own.
+//!
+//! `serve.lock` says who: a server alone, or commands side by side. `start.lock` says that a server waits for it:
+//! commands that follow one another closely would otherwise keep it shared for ever. `call.lock` has commands call
+//! one at a time.
 //!
 //! They are `flock`s and so belong to the open file: the kernel lets go of them when the process ends, however it
 //! ends. The descriptors are close-on-exec, so a child never inherits one. Never on the database file, whose
@@ -42,14 +46,20 @@ const CALL_TRIES: u32 = 30_000;
 const CALL_TRY_EVERY: Duration = Duration::from_millis(2);
 
 impl DataDir {
-    /// Takes the store for a server. Waits up to 10 s for commands to finish.
+    /// Takes the store for a server. Waits up to 10 s for the commands that hold it to finish; new ones wait
+    /// meanwhile.
     ///
     /// # Errors
     /// [`DataDirError::AlreadyServed`] at once when a server answers; [`DataDirError::Busy`] after the wait.
     pub fn lock_for_serving(&self) -> Result<ServeLock, DataDirError> {
+        let exclusive = FlockOperation::NonBlockingLockExclusive;
+        let start = self.lock_file(names::START_LOCK)?;
         let file = self.lock_file(names::SERVE_LOCK)?;
+        let mut announced = false;
         for _ in 0..TRIES {
-            if self.try_lock(&file, FlockOperation::NonBlockingLockExclusive, names::SERVE_LOCK)? {
+            // Commands hold it for no longer than it takes to look.
+            announced = announced || self.try_lock(&start, exclusive, names::START_LOCK)?;
+            if announced && self.try_lock(&file, exclusive, names::SERVE_LOCK)? {
                 return Ok(ServeLock(file));
             }
             if self.connect_admin().is_ok() {
@@ -109,13 +119,21 @@ impl DataDir {
 }
 
 impl SharedServeLock {
-    /// Takes the lock if no server has it, without waiting.
+    /// Takes the lock if no server has it or waits for it, without waiting.
     ///
     /// # Errors
     /// When the system refuses.
     pub fn try_take(directory: &DataDir) -> Result<Option<Self>, DataDirError> {
+        let shared = FlockOperation::NonBlockingLockShared;
+        let start = directory.lock_file(names::START_LOCK)?;
+        if !directory.try_lock(&start, shared, names::START_LOCK)? {
+            return Ok(None);
+        }
+        // Let go of before the other is taken: a server must find it free again and again. Of the commands that come
+        // through here while it is announced, each holds the store once at most.
+        drop(start);
         let file = directory.lock_file(names::SERVE_LOCK)?;
-        let taken = directory.try_lock(&file, FlockOperation::NonBlockingLockShared, names::SERVE_LOCK)?;
+        let taken = directory.try_lock(&file, shared, names::SERVE_LOCK)?;
         Ok(taken.then_some(Self(file)))
     }
 }
@@ -185,6 +203,52 @@ mod tests {
             matches!(directory.reach().unwrap(), Reach::Store(_)),
             "a stale socket doesn't hold the store"
         );
+    }
+
+    #[test]
+    fn a_server_starts_amid_commands_that_follow_one_another_without_a_pause() {
+        let (_place, directory) = directory();
+        let served = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for number in 0..4 {
+                let (directory, served) = (&directory, &served);
+                scope.spawn(move || {
+                    // Out of step, so that some command always holds the store.
+                    std::thread::sleep(Duration::from_millis(number));
+                    while !served.load(std::sync::atomic::Ordering::SeqCst) {
+                        match directory.reach() {
+                            Ok(Reach::Store(_lock)) => std::thread::sleep(Duration::from_millis(5)),
+                            Ok(Reach::Served(_)) => {}
+                            Err(error) => panic!("a command was kept waiting for good: {error}"),
+                        }
+                    }
+                });
+            }
+            std::thread::sleep(Duration::from_millis(50));
+            for _ in 0..10 {
+                let lock = directory.lock_for_serving();
+                let started = lock.as_ref().map(|_| ()).map_err(ToString::to_string);
+                if started.is_err() {
+                    served.store(true, std::sync::atomic::Ordering::SeqCst);
+                }
+                started.unwrap();
+                drop((directory.bind_admin_socket(lock.as_ref().unwrap()).unwrap(), lock));
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            served.store(true, std::sync::atomic::Ordering::SeqCst);
+        });
+    }
+
+    #[test]
+    fn a_server_that_gives_up_lets_commands_in_again() {
+        let (_place, directory) = directory();
+        let intent = directory.lock_file(names::START_LOCK).unwrap();
+        assert!(
+            directory.try_lock(&intent, FlockOperation::NonBlockingLockExclusive, names::START_LOCK).unwrap()
+        );
+        assert!(SharedServeLock::try_take(&directory).unwrap().is_none(), "a server comes first");
+        drop(intent);
+        assert!(SharedServeLock::try_take(&directory).unwrap().is_some());
     }
 
     #[test]

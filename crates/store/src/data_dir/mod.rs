@@ -38,6 +38,8 @@ pub mod names {
     pub const AUDIT_LOG: &str = "audit.log";
     /// Locked by `serve` for life, and shared by commands.
     pub const SERVE_LOCK: &str = "serve.lock";
+    /// Locked by `serve` while it waits for [`SERVE_LOCK`], so that no further command takes that meanwhile.
+    pub const START_LOCK: &str = "start.lock";
     /// Locked by a command around its KMS call.
     pub const CALL_LOCK: &str = "call.lock";
     /// There while the first store and its root key are being made, so that the key of a run that was interrupted is
