@@ -1,6 +1,7 @@
 """What no client would send: the server answers with an error or hangs up, stays up, and stays small."""
 
 import http.client
+import multiprocessing
 import os
 import socket
 import threading
@@ -58,13 +59,15 @@ def resident_mib(server) -> float:
         b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999999\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
         b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST http://y/ HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"POST / HTTP/1.1\r\nHost: x\r\nX-A: \x01\x02\r\n\r\n",
         b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(5000)) + b"\r\n",
         b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 1_000_000 + b"\r\n\r\n",
     ],
-    ids=range(17),
+    ids=range(19),
 )
 def test_garbage(server, data):
     answer = raw(server, data)
@@ -181,6 +184,77 @@ def test_many_idle_connections_do_not_stop_others(server):
     finally:
         for connection in idle:
             connection.close()
+
+
+def besiege(to: tuple[str, int], sources: list[str]) -> None:
+    """Holds a slow connection from each of these addresses, and opens it anew whenever it is closed, for ever."""
+    slow = [
+        b"",
+        b"POST / HTTP/1.1\r\nHost: x\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{",
+    ]
+
+    def hold(source, data):
+        while True:
+            try:
+                with socket.create_connection(to, source_address=(source, 0)) as connection:
+                    connection.sendall(data)
+                    while connection.recv(4096):
+                        pass
+            except OSError:
+                pass
+            time.sleep(0.05)
+
+    for number, source in enumerate(sources):
+        threading.Thread(target=hold, args=(source, slow[number % len(slow)]), daemon=True).start()
+    threading.Event().wait()
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [["127.0.0.1"] * 300, [f"127.0.1.{number % 150}" for number in range(300)]],
+    ids=["one address", "many addresses"],
+)
+def test_slow_strangers_keep_nobody_waiting(fresh_host, tmp_path, sources):
+    """A server that may have 128 connections, and strangers who hold all that they can get."""
+    with Server(fresh_host, tmp_path / "data", wrap=["prlimit", "--nofile=256:256"]) as server:
+        # In a process of its own, so that what is measured is the server and not this one's threads.
+        besieger = multiprocessing.get_context("spawn").Process(target=besiege, args=(address(server), sources))
+        besieger.start()
+        try:
+            time.sleep(2)
+            host = urlsplit(server.endpoint).netloc
+            body = b'{"NumberOfBytes":8}'
+            for _ in range(10):
+                headers = sign(host, server.credentials, "TrentService.GenerateRandom", body)
+                started = time.monotonic()
+                client = http.client.HTTPConnection(*address(server), timeout=20, source_address=("127.0.0.2", 0))
+                client.request("POST", "/", body, headers)
+                assert client.getresponse().status == 200
+                client.close()
+                assert time.monotonic() - started < 1
+        finally:
+            besieger.kill()
+            besieger.join()
+
+
+def test_hundreds_of_clients_of_one_host_keep_their_connections(server):
+    """None of them is slow, so none makes room, whatever the number of connections that one address may have unknown."""
+    host = urlsplit(server.endpoint).netloc
+    body = b'{"NumberOfBytes":8}'
+    clients = [http.client.HTTPConnection(*address(server), timeout=20) for _ in range(600)]
+    try:
+        for _ in range(2):
+            headers = sign(host, server.credentials, "TrentService.GenerateRandom", body)
+            for client in clients:
+                client.auto_open = client.sock is None
+                client.request("POST", "/", body, headers)
+                answer = client.getresponse()
+                assert answer.status == 200
+                answer.read()
+    finally:
+        for client in clients:
+            client.close()
 
 
 def test_pipelined_requests_are_answered_in_order(server):

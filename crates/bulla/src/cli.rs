@@ -145,6 +145,9 @@ pub(crate) struct Serve {
     /// Serve plain HTTP beyond this machine (behind a proxy that ends TLS)
     #[arg(long)]
     pub(crate) insecure_http: bool,
+    /// Connections from one address (IPv6: one /64) over which nobody known has called yet [default: 1024]
+    #[arg(long, value_name = "N")]
+    pub(crate) connections_per_source: Option<usize>,
     /// Check configuration, files and store, then exit
     #[arg(long)]
     pub(crate) check_config: bool,

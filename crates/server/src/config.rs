@@ -37,13 +37,15 @@ pub struct ServerConfig {
 /// Sizes, counts and times that bound what a peer can cost.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Connections at once, over all listeners. Reached, idle ones are closed to make room, and further ones
-    /// wait in the kernel's queue. At most half of the process's file descriptors.
+    /// Connections at once, over all listeners. Reached, a connection over which nobody known has called yet makes room
+    /// for each further one, where most of these have the same source; then idle ones do. At most half of the process's
+    /// file descriptors.
     pub connections: usize,
+    /// Of these, the ones from one IPv4 address, or one IPv6 /64, over which nobody known has called yet. Reached, the
+    /// first of them makes room. At most half of all.
+    pub connections_per_source: usize,
     /// Bytes of a request's head.
     pub head_bytes: usize,
-    /// Header fields of a request.
-    pub head_fields: usize,
     /// Bytes of a request's body. The largest that the API's model allows is far below.
     pub body_bytes: usize,
     /// Bodies over 16 KiB that are held at once, over all connections.
@@ -70,8 +72,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 8192,
+            // More than any client host opens at once before it calls, and an eighth of all.
+            connections_per_source: 1024,
             head_bytes: 32 * 1024,
-            head_fields: 64,
             body_bytes: 1024 * 1024,
             large_bodies: 64,
             head: Duration::from_secs(10),

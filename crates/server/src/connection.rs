@@ -1,11 +1,14 @@
 //! One connection from its first byte to its last.
 
+use crate::framing::FIELDS_MAX;
+use crate::http_answer::closing;
 use crate::listener::{Peer, Shared};
-use crate::pace::{Pace, Phase, Watch};
-use crate::registry::Place;
+use crate::metrics::Metrics;
+use crate::pace::{Phase, Watch};
+use crate::registry::{Place, Told};
 use crate::stream::{Paced, Stream};
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
@@ -33,8 +36,8 @@ pub(crate) type Answering = Pin<Box<dyn Future<Output = HttpAnswer> + Send>>;
 
 /// What answers the requests of one connection.
 pub(crate) trait Respond: Send + Sync + 'static {
-    /// Answers a request. Enters the phases `Work` and `Answer` by itself.
-    fn respond(self: Arc<Self>, peer: Arc<Peer>, request: Request<Incoming>, pace: Arc<Pace>) -> Answering;
+    /// Answers a request. Enters the phases `Work` and `Answer` by itself, and tells whether the caller is known.
+    fn respond(self: Arc<Self>, peer: Arc<Peer>, request: Request<Incoming>, told: Arc<Told>) -> Answering;
 
     /// Answers what was no readable request; `status` is 400, 414 or 431.
     fn refuse(self: Arc<Self>, peer: Arc<Peer>, status: u16) -> Answering;
@@ -50,14 +53,18 @@ pub(crate) async fn serve<R: Respond>(
 ) {
     let (limits, metrics) = (&shared.limits, &shared.metrics);
     let told = Arc::clone(&place.told);
-    let io = TokioIo::new(Paced::new(stream, Arc::clone(&told.pace)));
-    let service =
-        Service { responder: Arc::clone(&responder), peer: Arc::clone(&peer), pace: Arc::clone(&told.pace) };
+    let io = TokioIo::new(Paced::new(stream, Arc::clone(&told.pace), limits.head_bytes));
+    let service = Service {
+        responder: Arc::clone(&responder),
+        peer: Arc::clone(&peer),
+        told: Arc::clone(&told),
+        metrics: Arc::clone(metrics),
+    };
     let mut connection = http1::Builder::new()
         .title_case_headers(true)
         .writev(true)
         .max_buf_size(limits.head_bytes.max(8192))
-        .max_headers(limits.head_fields)
+        .max_headers(FIELDS_MAX)
         .max_header_size(limits.head_bytes)
         // Work goes on when the peer hangs up, so nothing is gained by reading, into a new buffer, while it lasts.
         .half_close(true)
@@ -70,8 +77,8 @@ pub(crate) async fn serve<R: Respond>(
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut ending = false;
     let result = {
-        let (end, cut) = (told.end.notified(), told.cut.notified());
-        tokio::pin!(end, cut);
+        let (end, leave, cut) = (told.end.notified(), told.leave.notified(), told.cut.notified());
+        tokio::pin!(end, leave, cut);
         loop {
             tokio::select! {
                 biased;
@@ -80,6 +87,15 @@ pub(crate) async fn serve<R: Respond>(
                     ending = true;
                     if told.pace.is_between_requests() {
                         break Ok(());
+                    }
+                    Pin::new(&mut connection).graceful_shutdown();
+                }
+                () = &mut leave, if !ending => {
+                    ending = true;
+                    metrics.connection_displaced();
+                    // A request that came whole meanwhile is answered.
+                    if told.pace.phase() != Phase::Work {
+                        return;
                     }
                     Pin::new(&mut connection).graceful_shutdown();
                 }
@@ -111,6 +127,7 @@ pub(crate) async fn serve<R: Respond>(
     };
     tokio::select! {
         () = told.cut.notified() => {}
+        () = told.leave.notified() => {}
         // An error here is the peer's going away, which is what this is about.
         _ = timeout(limits.answer, closing) => {}
     }
@@ -165,7 +182,8 @@ fn title_case(name: &str) -> String {
 struct Service<R> {
     responder: Arc<R>,
     peer: Arc<Peer>,
-    pace: Arc<Pace>,
+    told: Arc<Told>,
+    metrics: Arc<Metrics>,
 }
 
 impl<R: Respond> hyper::service::Service<Request<Incoming>> for Service<R> {
@@ -174,10 +192,32 @@ impl<R: Respond> hyper::service::Service<Request<Incoming>> for Service<R> {
     type Future = Infallibly;
 
     fn call(&self, request: Request<Incoming>) -> Infallibly {
-        self.pace.enter(Phase::Body);
-        let (responder, peer) = (Arc::clone(&self.responder), Arc::clone(&self.peer));
-        Infallibly(responder.respond(peer, request, Arc::clone(&self.pace)))
+        self.told.pace.enter(Phase::Body);
+        let (responder, peer, told) =
+            (Arc::clone(&self.responder), Arc::clone(&self.peer), Arc::clone(&self.told));
+        if !told.pace.is_next_plain() || !names_one_host(&request) {
+            self.metrics.unreadable();
+            return Infallibly(Box::pin(async move {
+                told.pace.enter(Phase::Work);
+                let answer = responder.refuse(peer, 400).await;
+                told.pace.enter(Phase::Answer);
+                closing(answer)
+            }));
+        }
+        let chunked = request.headers().contains_key(TRANSFER_ENCODING);
+        let answering = responder.respond(peer, request, told);
+        // Requests are not followed beyond chunks, so no other may come after them.
+        Infallibly(if chunked { Box::pin(async move { closing(answering.await) }) } else { answering })
     }
+}
+
+/// Whether a request target that names a host names the one of the `Host` field: one of them is signed, and a proxy may
+/// have gone by the other (RFC 9112, 3.2.2).
+fn names_one_host<B>(request: &Request<B>) -> bool {
+    let Some(authority) = request.uri().authority() else { return true };
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let host = hosts.next().map(HeaderValue::as_bytes).unwrap_or_default();
+    hosts.next().is_none() && authority.as_str().as_bytes().eq_ignore_ascii_case(host)
 }
 
 /// An answering, as hyper wants it.
@@ -192,7 +232,23 @@ impl Future for Infallibly {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_target_with_a_host_must_name_that_of_the_field() {
+        let names_one_host = |target: &str, hosts: &[&str]| {
+            let request =
+                hosts.iter().fold(Request::get(target), |request, host| request.header(HOST, *host));
+            names_one_host(&request.body(()).unwrap())
+        };
+        assert!(names_one_host("/", &["a:80"]) && names_one_host("*", &[]));
+        assert!(names_one_host("http://kms.example.org:4599/", &["KMS.example.org:4599"]));
+        for hosts in [&["b:80"][..], &["a"], &["a:80", "a:80"], &["a:80", "b"], &[""], &[]] {
+            assert!(!names_one_host("http://a:80/", hosts), "{hosts:?}");
+        }
+        assert!(!names_one_host("http://x@a:80/", &["a:80"]));
+    }
 
     #[test]
     fn names_are_cased_as_hyper_cases_them() {

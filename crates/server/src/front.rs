@@ -11,7 +11,8 @@ use crate::completing::Completing;
 use crate::connection::{Answering, HttpAnswer, Respond};
 use crate::http_answer::{answer, closing};
 use crate::listener::{Origin, Peer, Shared};
-use crate::pace::{Pace, Phase};
+use crate::pace::Phase;
+use crate::registry::Told;
 use crate::request_body::{BodyError, Collected, collect};
 use bulla_api::{AccountId, ApiError, ErrorCode, Region};
 use bulla_engine::{
@@ -49,8 +50,8 @@ pub(crate) struct PublicFront(pub(crate) Arc<Front>);
 pub(crate) struct AdminFront(pub(crate) Arc<Front>);
 
 impl Respond for PublicFront {
-    fn respond(self: Arc<Self>, peer: Arc<Peer>, request: Request<Incoming>, pace: Arc<Pace>) -> Answering {
-        Box::pin(Arc::clone(&self.0).respond(Door::Public, peer, request, pace))
+    fn respond(self: Arc<Self>, peer: Arc<Peer>, request: Request<Incoming>, told: Arc<Told>) -> Answering {
+        Box::pin(Arc::clone(&self.0).respond(Door::Public, peer, request, told))
     }
 
     fn refuse(self: Arc<Self>, peer: Arc<Peer>, status: u16) -> Answering {
@@ -59,8 +60,8 @@ impl Respond for PublicFront {
 }
 
 impl Respond for AdminFront {
-    fn respond(self: Arc<Self>, peer: Arc<Peer>, request: Request<Incoming>, pace: Arc<Pace>) -> Answering {
-        Box::pin(Arc::clone(&self.0).respond(Door::Admin, peer, request, pace))
+    fn respond(self: Arc<Self>, peer: Arc<Peer>, request: Request<Incoming>, told: Arc<Told>) -> Answering {
+        Box::pin(Arc::clone(&self.0).respond(Door::Admin, peer, request, told))
     }
 
     fn refuse(self: Arc<Self>, peer: Arc<Peer>, status: u16) -> Answering {
@@ -82,6 +83,7 @@ struct RawRequest {
     id: RequestId,
     door: Door,
     peer: Arc<Peer>,
+    told: Arc<Told>,
     head: Parts,
     body: Collected,
 }
@@ -97,16 +99,16 @@ impl Front {
         door: Door,
         peer: Arc<Peer>,
         request: Request<Incoming>,
-        pace: Arc<Pace>,
+        told: Arc<Told>,
     ) -> HttpAnswer {
         let id = self.engine.new_request_id();
         let span = tracing::info_span!("request", request_id = %id);
         let (head, body) = request.into_parts();
         let collected = collect(body, &self.shared.limits, &self.large_bodies).await;
-        pace.enter(Phase::Work);
+        told.pace.enter(Phase::Work);
         let answer = match collected {
             Ok(body) => {
-                let request = RawRequest { id, door, peer, head, body };
+                let request = RawRequest { id, door, peer, told: Arc::clone(&told), head, body };
                 Completing::new(self.answer(request).instrument(span)).await
             }
             Err(error) => {
@@ -117,13 +119,14 @@ impl Front {
                     .await
             }
         };
-        pace.enter(Phase::Answer);
+        told.pace.enter(Phase::Answer);
         answer
     }
 
     async fn answer(self: Arc<Self>, mut request: RawRequest) -> HttpAnswer {
         let started = self.engine.clock().monotonic();
         let caller = self.caller(&request).await;
+        request.told.called_by(caller.is_ok());
         let meta = meta(request.id, &request.peer, &request.head.headers);
         let answer = match request.call() {
             Call::Json(target) => self.engine.dispatch(caller, meta, &target, &mut request.body.bytes).await,

@@ -5,7 +5,8 @@ use crate::connection::{Answering, HttpAnswer, Respond};
 use crate::http_answer::{answer, closing};
 use crate::listener::Peer;
 use crate::metrics::{Metrics, Reading};
-use crate::pace::{Pace, Phase};
+use crate::pace::Phase;
+use crate::registry::Told;
 use bulla_engine::{ClockState, Engine};
 use bytes::Bytes;
 use http::{Method, Request};
@@ -94,11 +95,11 @@ impl Health {
 }
 
 impl Respond for Health {
-    fn respond(self: Arc<Self>, _: Arc<Peer>, request: Request<Incoming>, pace: Arc<Pace>) -> Answering {
-        pace.enter(Phase::Work);
+    fn respond(self: Arc<Self>, _: Arc<Peer>, request: Request<Incoming>, told: Arc<Told>) -> Answering {
+        told.pace.enter(Phase::Work);
         Box::pin(async move {
             let answer = self.answer(request.method().clone(), request.uri().path().to_owned()).await;
-            pace.enter(Phase::Answer);
+            told.pace.enter(Phase::Answer);
             answer
         })
     }

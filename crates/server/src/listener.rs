@@ -4,6 +4,7 @@ use crate::config::Limits;
 use crate::connection::{Respond, serve};
 use crate::error::ServerError;
 use crate::metrics::Metrics;
+use crate::newcomers::Source;
 use crate::registry::{Place, Registry, Slots};
 use crate::stream::Stream;
 use crate::tls::Tls;
@@ -145,6 +146,10 @@ async fn greet<R: Respond>(
         greeted = handshake => greeted,
         // Nothing is under way before the first request.
         () = told.end.notified() => return,
+        () = told.leave.notified() => {
+            shared.metrics.connection_displaced();
+            return;
+        }
     };
     let stream = match greeted {
         Ok(Ok(stream)) => stream,
@@ -181,38 +186,51 @@ impl TlsFacts {
 }
 
 /// A socket that connections are accepted from.
-trait Source {
+trait Socket {
     type Accepted;
     async fn accept(&self) -> io::Result<Self::Accepted>;
+    /// Where a connection comes from; none where the kernel says who its peer is.
+    fn source(accepted: &Self::Accepted) -> Option<Source>;
 }
 
-impl Source for TcpListener {
+impl Socket for TcpListener {
     type Accepted = (TcpStream, SocketAddr);
     async fn accept(&self) -> io::Result<Self::Accepted> {
         Self::accept(self).await
     }
+    fn source((_, address): &Self::Accepted) -> Option<Source> {
+        Some(Source::of(address.ip()))
+    }
 }
 
-impl Source for UnixListener {
+impl Socket for UnixListener {
     type Accepted = (UnixStream, tokio::net::unix::SocketAddr);
     async fn accept(&self) -> io::Result<Self::Accepted> {
         Self::accept(self).await
     }
+    fn source(_: &Self::Accepted) -> Option<Source> {
+        None
+    }
 }
 
-/// The next connection, when there is room for it; `None` when the server is to stop. A failing accept is
-/// waited out, never fatal: what it lacks comes back as connections end.
-async fn next<S: Source>(
-    source: &S,
+/// The next connection that there is room for; `None` when the server is to stop. A failing accept is waited out,
+/// never fatal: what it lacks comes back as connections end.
+async fn next<S: Socket>(
+    socket: &S,
     shared: &Shared,
     slots: &Slots,
     stop: &mut watch::Receiver<bool>,
 ) -> Option<(S::Accepted, Place)> {
     let next = async {
-        let slot = slots.one().await?;
         loop {
-            match source.accept().await {
-                Ok(accepted) => return Some((accepted, shared.registry.enter(slots, slot))),
+            match socket.accept().await {
+                Ok(accepted) => {
+                    let source = S::source(&accepted);
+                    match slots.admit(source).await {
+                        Some(slot) => return (accepted, shared.registry.enter(slots, slot, source)),
+                        None => shared.metrics.connection_refused(),
+                    }
+                }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     shared.metrics.accept_failed();
@@ -225,7 +243,7 @@ async fn next<S: Source>(
     tokio::select! {
         biased;
         _ = stop.wait_for(|stop| *stop) => None,
-        next = next => next,
+        next = next => Some(next),
     }
 }
 

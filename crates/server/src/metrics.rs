@@ -17,6 +17,8 @@ pub(crate) struct Metrics {
     operations: Vec<OfOperation>,
     connections_open: AtomicI64,
     connections_accepted: AtomicU64,
+    connections_refused: AtomicU64,
+    connections_displaced: AtomicU64,
     accept_errors: AtomicU64,
     handshake_failures: AtomicU64,
     timeouts: AtomicU64,
@@ -57,6 +59,8 @@ impl Metrics {
             operations: (0..=TABLE.len()).map(|_| of_operation()).collect(),
             connections_open: AtomicI64::new(0),
             connections_accepted: AtomicU64::new(0),
+            connections_refused: AtomicU64::new(0),
+            connections_displaced: AtomicU64::new(0),
             accept_errors: AtomicU64::new(0),
             handshake_failures: AtomicU64::new(0),
             timeouts: AtomicU64::new(0),
@@ -102,6 +106,14 @@ impl Metrics {
         self.connections_open.fetch_sub(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn connection_refused(&self) {
+        self.connections_refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn connection_displaced(&self) {
+        self.connections_displaced.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn accept_failed(&self) {
         self.accept_errors.fetch_add(1, Ordering::Relaxed);
     }
@@ -140,6 +152,18 @@ impl Metrics {
                 "counter",
                 "Connections accepted.",
                 count(&self.connections_accepted),
+            ),
+            (
+                "bulla_connections_refused_total",
+                "counter",
+                "Connections closed at once, as their address has too many over which nobody known has called.",
+                count(&self.connections_refused),
+            ),
+            (
+                "bulla_connections_displaced_total",
+                "counter",
+                "Connections over which nobody known had called, closed to make room for another.",
+                count(&self.connections_displaced),
             ),
             (
                 "bulla_accept_errors_total",

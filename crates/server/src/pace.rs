@@ -42,6 +42,10 @@ pub(crate) struct Pace {
     state: AtomicU32,
     /// HTTP status with which hyper wanted to refuse an unreadable head; 0 if none.
     refused: AtomicU16,
+    /// How many heads, from the connection's first one on, say in one way only where their body ends.
+    plain_heads: AtomicU32,
+    /// How many requests have come.
+    requests: AtomicU32,
 }
 
 impl Pace {
@@ -59,6 +63,18 @@ impl Pace {
     /// Whether no request is under way, so that closing takes nothing from anybody.
     pub(crate) fn is_between_requests(&self) -> bool {
         matches!(self.phase(), Phase::Idle | Phase::Head)
+    }
+
+    /// The heads that came so far and leave no doubt about their body's end.
+    pub(crate) fn heads_are_plain(&self, heads: u32) {
+        self.plain_heads.store(heads, Ordering::Relaxed);
+    }
+
+    /// One more request has come: whether its head, and all before it, left no doubt about their body's end.
+    pub(crate) fn is_next_plain(&self) -> bool {
+        let requests = self.requests.load(Ordering::Relaxed).saturating_add(1);
+        self.requests.store(requests, Ordering::Relaxed);
+        requests <= self.plain_heads.load(Ordering::Relaxed)
     }
 
     pub(crate) fn refuse(&self, status: u16) {
@@ -83,7 +99,7 @@ impl Watch {
     }
 
     /// One tick has passed: whether the connection has outstayed its phase. `crowded` says that the
-    /// connection cap is reached, where idle connections make room.
+    /// connection cap is reached by known peers alone, where idle connections make room.
     pub(crate) fn overdue(&mut self, pace: &Pace, limits: &Limits, crowded: bool) -> bool {
         let state = pace.state.load(Ordering::Relaxed);
         if state != self.seen {

@@ -52,8 +52,9 @@ impl Server {
     pub async fn start(mut config: ServerConfig, engine: Arc<Engine>) -> Result<RunningServer, ServerError> {
         config.check()?;
         let metrics = Arc::new(Metrics::new());
-        let slots = Slots::new(connections_max(config.limits.connections));
-        let admin_slots = Slots::new(ADMIN_CONNECTIONS_MAX);
+        let slots =
+            Slots::new(connections_max(config.limits.connections), config.limits.connections_per_source);
+        let admin_slots = Slots::new(ADMIN_CONNECTIONS_MAX, ADMIN_CONNECTIONS_MAX);
         let shared = Arc::new(Shared {
             registry: Arc::new(Registry::new(Arc::clone(&metrics))),
             limits: Arc::new(config.limits.clone()),

@@ -7,6 +7,7 @@
 //! buffer. Under TLS, rustls gathers the pieces into a record and encrypts it in place; it would queue
 //! plaintext only before the handshake is done, and nothing is written then.
 
+use crate::framing::Framing;
 use crate::pace::{Pace, Phase};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -68,18 +69,20 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// A stream that keeps its connection's [`Pace`], and holds back what hyper writes of its own accord.
+/// A stream that keeps its connection's [`Pace`], follows the framing of its requests, and holds back what hyper writes
+/// of its own accord.
 ///
 /// Between requests only hyper's own refusal of an unreadable head can be written. It has neither request id
 /// nor body, so it is swallowed here; the connection's task answers in its stead.
 pub(crate) struct Paced {
     stream: Stream,
     pace: Arc<Pace>,
+    framing: Framing,
 }
 
 impl Paced {
-    pub(crate) const fn new(stream: Stream, pace: Arc<Pace>) -> Self {
-        Self { stream, pace }
+    pub(crate) const fn new(stream: Stream, pace: Arc<Pace>, head_bytes_max: usize) -> Self {
+        Self { stream, pace, framing: Framing::new(head_bytes_max) }
     }
 
     pub(crate) fn into_stream(self) -> Stream {
@@ -101,8 +104,13 @@ impl AsyncRead for Paced {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before && self.pace.phase() == Phase::Idle {
-            self.pace.enter(Phase::Head);
+        let sent = buf.filled().get(before..).unwrap_or_default();
+        if !sent.is_empty() {
+            if self.pace.phase() == Phase::Idle {
+                self.pace.enter(Phase::Head);
+            }
+            self.framing.follow(sent);
+            self.pace.heads_are_plain(self.framing.plain_heads());
         }
         polled
     }

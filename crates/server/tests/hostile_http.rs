@@ -4,9 +4,12 @@
 
 mod common;
 
-use common::{Client, Fixture};
-use std::time::Duration;
+use common::{Client, Fixture, connect_from};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 async fn still_serves(fixture: &Fixture) {
     let request = fixture.signed("GenerateRandom", "{\"NumberOfBytes\":16}");
@@ -117,6 +120,156 @@ async fn a_full_house_sheds_idle_connections_and_lets_new_ones_in() {
     let mut idlers = Vec::new();
     for _ in 0..8 {
         idlers.push(fixture.connect().await);
+    }
+    still_serves(&fixture).await;
+}
+
+/// What a peer sends who wants to hold a connection for as long as can be.
+const SLOW: [&[u8]; 5] = [
+    b"",
+    b"GARBAGE\r\n\r\n",
+    b"POST / HTTP/1.1\r\nhost: x\r\n",
+    b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n{",
+    b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}POST / HTTP/1.1\r\n",
+];
+
+/// Holds as many connections as it can get, and opens each anew that is closed.
+fn besiege(to: SocketAddr, sources: impl Iterator<Item = [u8; 4]>) -> JoinSet<()> {
+    let mut besiegers = JoinSet::new();
+    for (source, slow) in sources.zip(SLOW.into_iter().cycle()) {
+        besiegers.spawn(async move {
+            loop {
+                if let Ok(mut stream) = connect_from(source, to).await
+                    && stream.write_all(slow).await.is_ok()
+                {
+                    let mut sink = [0; 1024];
+                    while stream.read(&mut sink).await.is_ok_and(|read| read > 0) {}
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+    }
+    besiegers
+}
+
+async fn is_answered_within_a_second(fixture: &Fixture, source: [u8; 4]) {
+    let started = Instant::now();
+    let request = fixture.signed("GenerateRandom", "{\"NumberOfBytes\":16}");
+    let reply = fixture.connect_from(source).await.call(&request).await;
+    assert_eq!(reply.status(), 200);
+    assert!(started.elapsed() < Duration::from_secs(1), "{source:?} waited for {:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn an_address_that_holds_all_the_connections_it_can_get_keeps_nobody_waiting() {
+    let fixture = Fixture::with_limits(|limits| limits.connections = 32).await;
+    let mut guest = fixture.connect_from([127, 0, 0, 3]).await;
+    let request = fixture.signed("GenerateRandom", "{\"NumberOfBytes\":16}");
+    assert_eq!(guest.call(&request).await.status(), 200);
+    let _siege = besiege(fixture.address(), std::iter::repeat_n([127, 0, 0, 1], 100));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    for _ in 0..10 {
+        is_answered_within_a_second(&fixture, [127, 0, 0, 2]).await;
+        // Nor those who share its address.
+        is_answered_within_a_second(&fixture, [127, 0, 0, 1]).await;
+    }
+    assert_eq!(guest.call(&request).await.status(), 200, "a connection of somebody known is kept");
+}
+
+#[tokio::test]
+async fn many_addresses_that_hold_all_connections_keep_nobody_waiting() {
+    let fixture = Fixture::with_limits(|limits| limits.connections = 32).await;
+    let mut guest = fixture.connect_from([127, 0, 0, 3]).await;
+    let request = fixture.signed("GenerateRandom", "{\"NumberOfBytes\":16}");
+    assert_eq!(guest.call(&request).await.status(), 200);
+    let _siege = besiege(fixture.address(), (1..=100).map(|host| [127, 0, 1, host]));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    for _ in 0..10 {
+        is_answered_within_a_second(&fixture, [127, 0, 0, 2]).await;
+    }
+    assert_eq!(guest.call(&request).await.status(), 200, "a connection of somebody known is kept");
+}
+
+#[tokio::test]
+async fn an_address_with_too_many_connections_of_nobody_known_gives_up_the_first() {
+    let fixture = Fixture::with_limits(|limits| limits.connections_per_source = 3).await;
+    let request = fixture.signed("GenerateRandom", "{\"NumberOfBytes\":16}");
+    let mut known = Vec::new();
+    for _ in 0..5 {
+        let mut client = fixture.connect().await;
+        assert_eq!(client.call(&request).await.status(), 200);
+        known.push(client);
+    }
+    let mut unknown = Vec::new();
+    for _ in 0..4 {
+        unknown.push(fixture.connect().await);
+    }
+    assert!(unknown.remove(0).closed().await.is_empty());
+    for mut client in unknown.into_iter().chain(known) {
+        assert_eq!(client.call(&request).await.status(), 200);
+    }
+    let stream = TcpStream::connect(fixture.server.admin_address().unwrap()).await.unwrap();
+    let metrics = Client::new(stream).call(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    for line in ["bulla_connections_displaced_total 1", "bulla_connections_refused_total 0"] {
+        assert!(metrics.text().lines().any(|found| found == line), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn two_ways_to_find_the_end_of_a_body_are_refused() {
+    let fixture = Fixture::start().await;
+    let valid = fixture.signed("GenerateRandom", "{\"NumberOfBytes\":16}");
+    let smuggled = String::from_utf8(valid.clone()).unwrap();
+    for fields in [
+        "transfer-encoding: chunked\r\ncontent-length: 6\r\n",
+        "content-length: 6\r\ntransfer-encoding: chunked\r\n",
+        "Content-Length: 6\r\nx-a: b\r\nTransfer-Encoding: chunked\r\n",
+    ] {
+        let request = format!("POST / HTTP/1.1\r\nhost: x\r\n{fields}\r\n0\r\n\r\n{smuggled}");
+        let mut client = fixture.connect().await;
+        // Behind a request that is answered, on the same connection and in the same segment.
+        let reply = client.call(&[valid.as_slice(), request.as_bytes()].concat()).await;
+        assert_eq!(reply.status(), 200);
+        let reply = client.reply().await;
+        assert_eq!((reply.status(), reply.error_type()), (400, "MalformedHttpRequestException"), "{fields}");
+        assert_eq!(reply.header("Connection"), Some("close"));
+        assert!(client.closed().await.is_empty(), "what came after it is not answered");
+    }
+    still_serves(&fixture).await;
+}
+
+#[tokio::test]
+async fn a_chunked_request_is_answered_and_the_last_of_its_connection() {
+    let fixture = Fixture::start().await;
+    let valid = String::from_utf8(fixture.signed("GenerateRandom", "{\"NumberOfBytes\":16}")).unwrap();
+    let (head, body) = valid.split_once("\r\n\r\n").unwrap();
+    let length = format!("content-length: {}", body.len());
+    let head = head.replace(&length, "transfer-encoding: chunked");
+    let chunked = format!("{head}\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    for pieces in [chunked.len(), 7] {
+        let mut client = fixture.connect().await;
+        for piece in chunked.as_bytes().chunks(pieces) {
+            client.send(piece).await;
+        }
+        let reply = client.reply().await;
+        assert_eq!((reply.status(), reply.header("Connection")), (200, Some("close")), "{reply:?}");
+        assert!(client.closed().await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_target_that_names_another_host_than_the_field_is_refused() {
+    let fixture = Fixture::start().await;
+    let valid = String::from_utf8(fixture.signed("GenerateRandom", "{\"NumberOfBytes\":16}")).unwrap();
+    let to =
+        |authority: &str| valid.replacen("POST / ", &format!("POST http://{authority}/ "), 1).into_bytes();
+    let own = fixture.address().to_string();
+    assert_eq!(fixture.connect().await.call(&to(&own)).await.status(), 200);
+    for other in ["kms.example.org", "127.0.0.1", "127.0.0.1:1", &format!("x@{own}")] {
+        let mut client = fixture.connect().await;
+        let reply = client.call(&to(other)).await;
+        assert_eq!((reply.status(), reply.error_type()), (400, "MalformedHttpRequestException"), "{other}");
+        assert!(client.closed().await.is_empty());
     }
     still_serves(&fixture).await;
 }

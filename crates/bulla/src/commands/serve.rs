@@ -190,6 +190,13 @@ fn server_config(command: &cli::Serve, place: &Place) -> Result<ServerConfig, Fa
     config.listen = vec![address(&command.listen, DEFAULT_LISTEN)?];
     config.admin_listen = Some(address(&command.admin_listen, DEFAULT_ADMIN_LISTEN)?);
     config.insecure_http = command.insecure_http;
+    match command.connections_per_source {
+        Some(0) => {
+            return Err(Failure::usage("--connections-per-source 0 would let nobody in; give at least 1"));
+        }
+        Some(connections) => config.limits.connections_per_source = connections,
+        None => {}
+    }
     config.tls = match (&command.tls_cert, &command.tls_key, command.tls_auto.as_slice()) {
         (Some(certificate), Some(key), _) => {
             Some(TlsSource::Files { certificate: certificate.clone(), key: key.clone() })

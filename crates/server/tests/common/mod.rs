@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpSocket, TcpStream, UnixListener, UnixStream};
 use tokio::time::timeout;
 
 /// Longest that any step of a test may take before it counts as hung.
@@ -62,6 +62,11 @@ impl Fixture {
         Client::new(TcpStream::connect(self.address()).await.unwrap())
     }
 
+    /// From another address of this host.
+    pub(crate) async fn connect_from(&self, source: [u8; 4]) -> Client<TcpStream> {
+        Client::new(connect_from(source, self.address()).await.unwrap())
+    }
+
     /// A signed request for `TrentService.OPERATION`, as bytes.
     pub(crate) fn signed(&self, operation: &str, body: &str) -> Vec<u8> {
         let target = format!("TrentService.{operation}");
@@ -103,6 +108,12 @@ impl Fixture {
         bytes.push_str(&format!("content-length: {}\r\n\r\n{}", unsigned.body.len(), unsigned.body));
         bytes.into_bytes()
     }
+}
+
+pub(crate) async fn connect_from(source: [u8; 4], to: SocketAddr) -> std::io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((source, 0).into())?;
+    socket.connect(to).await
 }
 
 /// A request before it is signed.
