@@ -278,9 +278,6 @@ def test_a_multi_region_key_is_a_primary(kms):
 @pytest.mark.parametrize(
     "operation,members",
     [
-        ("create_grant", {"GranteePrincipal": "arn:aws:iam::111122223333:root", "Operations": ["Decrypt"]}),
-        ("put_key_policy", {"Policy": "{}"}),
-        ("tag_resource", {"Tags": []}),
         ("sign", {"Message": b"x", "SigningAlgorithm": "RSASSA_PSS_SHA_256"}),
     ],
 )

@@ -49,6 +49,10 @@ pub enum Role {
     Alias,
     /// The key to which an alias points now (UpdateAlias, DeleteAlias).
     AliasTarget,
+    /// The grant that a token, or a key and an id, name. It decides itself who may retire it.
+    Grant,
+    /// The identity that `RetiringPrincipal` names.
+    RetiringPrincipal,
 }
 
 /// When a demand applies.
@@ -220,6 +224,28 @@ operations! {
         ["kms:VerifyMac" Key Always];
     GenerateRandom, generate_random, GenerateRandomInput, GenerateRandomOutput, Kms, Reads,
         ["kms:GenerateRandom" Account Always];
+    TagResource, tag_resource, TagResourceInput, Empty, Kms, Changes,
+        ["kms:TagResource" Key Always];
+    UntagResource, untag_resource, UntagResourceInput, Empty, Kms, Changes,
+        ["kms:UntagResource" Key Always];
+    ListResourceTags, list_resource_tags, ListResourceTagsInput, ListResourceTagsOutput, Kms, Reads,
+        ["kms:ListResourceTags" Key Always];
+    GetKeyPolicy, get_key_policy, GetKeyPolicyInput, GetKeyPolicyOutput, Kms, Reads,
+        ["kms:GetKeyPolicy" Key Always];
+    PutKeyPolicy, put_key_policy, PutKeyPolicyInput, Empty, Kms, Changes,
+        ["kms:PutKeyPolicy" Key Always];
+    ListKeyPolicies, list_key_policies, ListKeyPoliciesInput, ListKeyPoliciesOutput, Kms, Reads,
+        ["kms:ListKeyPolicies" Key Always];
+    CreateGrant, create_grant, CreateGrantInput, CreateGrantOutput, Kms, Changes,
+        ["kms:CreateGrant" Key Always];
+    ListGrants, list_grants, ListGrantsInput, ListGrantsOutput, Kms, Reads,
+        ["kms:ListGrants" Key Always];
+    ListRetirableGrants, list_retirable_grants, ListRetirableGrantsInput, ListGrantsOutput, Kms, Reads,
+        ["kms:ListRetirableGrants" RetiringPrincipal Always];
+    RetireGrant, retire_grant, RetireGrantInput, Empty, Kms, Changes,
+        ["kms:RetireGrant" Grant Always];
+    RevokeGrant, revoke_grant, RevokeGrantInput, Empty, Kms, Changes,
+        ["kms:RevokeGrant" Key Always];
     GetCallerIdentity, get_caller_identity, GetCallerIdentityInput, GetCallerIdentityOutput, Sts, Reads,
         [];
 }

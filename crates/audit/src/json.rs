@@ -78,6 +78,18 @@ impl<'o> Object<'o> {
         self.out.push(b']');
     }
 
+    pub(crate) fn texts(&mut self, name: &'static str, texts: &[String]) {
+        self.name(name);
+        self.out.push(b'[');
+        for (index, text) in texts.iter().enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            push_text(text, self.out);
+        }
+        self.out.push(b']');
+    }
+
     /// Names of the program's own need no escape.
     fn name(&mut self, name: &'static str) {
         self.separate();
@@ -122,12 +134,14 @@ mod tests {
         object.object("pairs", |object| object.text_at(&odd, "\"\\\n"));
         object.list("none", &[(); 0], |(), _| ());
         object.list("two", &[1, -2], |number, object| object.number("n", *number));
+        object.texts("no texts", &[]);
+        object.texts("texts", &["a".to_owned(), odd.clone()]);
         object.truth("yes", true);
         object.null("nothing");
         object.end();
         let read: Value = serde_json::from_slice(&out).unwrap();
         let expected = json!({"plain": "arn:aws:kms", "odd": odd, "pairs": {odd.as_str(): "\"\\\n"}, "none": [],
-            "two": [{"n": 1}, {"n": -2}], "yes": true, "nothing": null});
+            "two": [{"n": 1}, {"n": -2}], "no texts": [], "texts": ["a", odd.as_str()], "yes": true, "nothing": null});
         assert_eq!(read, expected);
     }
 }

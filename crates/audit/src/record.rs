@@ -104,7 +104,11 @@ pub enum Parameter {
     Bool(bool),
     /// Names and texts, such as an encryption context.
     Pairs(Vec<(String, String)>),
-    /// A list of such.
+    /// A list of texts.
+    Texts(Vec<String>),
+    /// An object.
+    Object(Parameters),
+    /// A list of objects.
     List(Vec<Parameters>),
 }
 
@@ -151,6 +155,13 @@ impl Parameters {
         }
     }
 
+    /// Adds others behind.
+    #[must_use]
+    pub fn and(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -168,6 +179,8 @@ impl Parameters {
                 Parameter::Pairs(pairs) => object.object(name, |object| {
                     pairs.iter().for_each(|(name, value)| object.text_at(name, value));
                 }),
+                Parameter::Texts(texts) => object.texts(name, texts),
+                Parameter::Object(parameters) => object.object(name, |object| parameters.write(object)),
                 Parameter::List(items) => {
                     object.list(name, items, |item, object| item.write(object));
                 }

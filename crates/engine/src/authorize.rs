@@ -6,15 +6,18 @@
 use crate::authenticate::{Authenticated, Principal};
 use crate::core::Core;
 use crate::fault::Fault;
+use crate::grant_token::NamedGrant;
+use crate::grants::{Grant, no_such_grant, parse_grant_id, parse_identity};
 use crate::keys::{Alias, Key, alias_arn, key_arn};
 use crate::material::Material;
 use crate::operations::Executes;
 use crate::parse::Parsed;
 use crate::pipeline::Executed;
 use crate::recipient::Recipient;
-use crate::record::Place;
+use crate::record::{Place, Retiring};
 use bulla_api::{
-    AccountId, AliasName, Demand, EncryptionContext, ErrorCode, KeyRef, PARTITION, Role, SecretBytes, When,
+    AccountId, AliasName, Demand, EncryptionContext, ErrorCode, KeyId, KeyRef, PARTITION, Role, SecretBytes,
+    When,
 };
 use bulla_audit::Resource;
 use bulla_crypto::blob::{self, BackingKeyId, BlobHeader, ParsedBlob};
@@ -36,6 +39,21 @@ pub(crate) struct Names<'i> {
     pub(crate) tagged: bool,
     /// Grants that the caller refers to.
     pub(crate) grant_tokens: &'i [String],
+    /// [`Role::Grant`].
+    pub(crate) grant: Option<GrantName<'i>>,
+    /// [`Role::RetiringPrincipal`].
+    pub(crate) retiring: Option<&'i str>,
+}
+
+/// Members that name a grant.
+#[derive(Clone, Copy)]
+pub(crate) enum GrantName<'i> {
+    Token(&'i str),
+    /// By id, of a key by id or ARN.
+    Id {
+        key: &'i str,
+        id: &'i str,
+    },
 }
 
 /// A member that names a key.
@@ -76,6 +94,8 @@ enum Handle {
     Account,
     Key(KeyHandle),
     Alias(AliasHandle),
+    Grant(Box<Grant>),
+    Retiring,
 }
 
 /// The right to do with one key what one demand asked for. The way to its material.
@@ -110,8 +130,12 @@ impl Core {
                 continue;
             }
             if let Some(handle) = self.handle(caller, &place, &names, demand).await? {
-                if let Handle::Key(KeyHandle { key }) = &handle {
-                    touch(resources, key);
+                match &handle {
+                    Handle::Key(KeyHandle { key }) => touch(resources, &key.account_text, &key.arn),
+                    Handle::Grant(grant) => {
+                        touch(resources, &grant.place.account.to_string().into(), &grant.key_arn());
+                    }
+                    Handle::Account | Handle::Alias(_) | Handle::Retiring => {}
                 }
                 handles.push((demand.role, handle));
             }
@@ -147,6 +171,16 @@ impl Core {
                 require(caller.principal(), key.place.account, demand.action, || key.arn.clone())?;
                 key
             }
+            Role::Grant => {
+                let grant =
+                    self.named_grant(caller, place, names.grant.ok_or(unnamed)?, demand.action).await?;
+                return Ok(Some(Handle::Grant(Box::new(grant))));
+            }
+            Role::RetiringPrincipal => {
+                let Retiring { account, arn } = parse_identity(names.retiring.ok_or(unnamed)?)?;
+                require(caller.principal(), account, demand.action, || arn.to_owned())?;
+                return Ok(Some(Handle::Retiring));
+            }
             Role::Key => self.named_key(caller, place, names.key.ok_or(unnamed)?, demand.action).await?,
             Role::DestinationKey => {
                 self.named_key(caller, place, names.destination.ok_or(unnamed)?, demand.action).await?
@@ -166,8 +200,7 @@ impl Core {
         name: KeyName<'_>,
         action: &'static str,
     ) -> Result<Arc<Key>, Fault> {
-        let not_found = |text: String| Fault::answer(ErrorCode::NotFoundException, text);
-        let invalid = || not_found(format!("Invalid keyId '{}'", name.text));
+        let invalid = || invalid_key_id(name.text);
         let reference: KeyRef = name.text.parse().map_err(|_| invalid())?;
         let stated = match &reference {
             KeyRef::Arn(arn) => Some((&arn.region, arn.account)),
@@ -184,10 +217,7 @@ impl Core {
         let id = match reference {
             KeyRef::Alias(_) if !name.aliases => return Err(invalid()),
             KeyRef::AliasArn(_) if !name.aliases => {
-                return Err(Fault::answer(
-                    ErrorCode::InvalidArnException,
-                    format!("Invalid arn {}", name.text),
-                ));
+                return Err(invalid_arn(name.text));
             }
             KeyRef::Id(id) => id,
             KeyRef::Arn(arn) => arn.key_id,
@@ -197,10 +227,42 @@ impl Core {
                 found.ok_or_else(gone)?.record.target
             }
         };
-        let gone = || not_found(format!("Key '{}' does not exist", key_arn(place, id)));
-        let key = self.key(place, id).await?.ok_or_else(gone)?;
+        let key = self.key(place, id).await?.ok_or_else(|| no_such_key(place, id))?;
         require(caller.principal(), key.place.account, action, || key.arn.clone())?;
         Ok(key)
+    }
+
+    /// The grant that members name, if the caller may retire it. To anybody but the root of the key's account, one that
+    /// isn't there is as one that they may not retire.
+    async fn named_grant(
+        &self,
+        caller: &Authenticated,
+        place: &Place,
+        name: GrantName<'_>,
+        action: &'static str,
+    ) -> Result<Grant, Fault> {
+        let NamedGrant { place: owner, key, id } = match name {
+            GrantName::Token(token) => NamedGrant::of_token(self, token)?,
+            GrantName::Id { key, id } => {
+                let (account, key) = key_by_id_or_arn(place, key)?;
+                let owner = Place { account, region: place.region.clone() };
+                NamedGrant { place: owner, key, id: parse_grant_id(id)? }
+            }
+        };
+        if owner.region != place.region {
+            return Err(Fault::answer(ErrorCode::InvalidGrantTokenException, ""));
+        }
+        let found = self.grant(&owner, key, id).await?;
+        if let Some(grant) = found
+            && grant.may_be_retired_by(caller.principal())
+        {
+            return Ok(grant);
+        }
+        require(caller.principal(), owner.account, action, || key_arn(&owner, key))?;
+        Err(match self.key(&owner, key).await? {
+            Some(_) => no_such_grant(id),
+            None => no_such_key(&owner, key),
+        })
     }
 
     /// The key of a ciphertext, allowed.
@@ -264,14 +326,41 @@ fn require(
     ))
 }
 
-fn touch(resources: &mut Vec<Resource>, key: &Key) {
-    if resources.iter().all(|resource| resource.arn != key.arn) {
+fn touch(resources: &mut Vec<Resource>, account: &Arc<str>, key_arn: &str) {
+    if resources.iter().all(|resource| resource.arn != key_arn) {
         resources.push(Resource {
-            account_id: Arc::clone(&key.account_text),
+            account_id: Arc::clone(account),
             kind: "AWS::KMS::Key",
-            arn: key.arn.clone(),
+            arn: key_arn.to_owned(),
         });
     }
+}
+
+/// A key as a member names it that takes no aliases, and may name one of another account.
+fn key_by_id_or_arn(place: &Place, text: &str) -> Result<(AccountId, KeyId), Fault> {
+    match text.parse() {
+        Ok(KeyRef::Id(id)) => Ok((place.account, id)),
+        Ok(KeyRef::Arn(arn)) if arn.region == place.region => Ok((arn.account, arn.key_id)),
+        Ok(KeyRef::Arn(arn)) => Err(not_found(format!("Invalid arn {}", arn.region))),
+        Ok(KeyRef::AliasArn(_)) => Err(invalid_arn(text)),
+        Ok(KeyRef::Alias(_)) | Err(_) => Err(invalid_key_id(text)),
+    }
+}
+
+fn not_found(text: String) -> Fault {
+    Fault::answer(ErrorCode::NotFoundException, text)
+}
+
+fn invalid_key_id(text: &str) -> Fault {
+    not_found(format!("Invalid keyId '{text}'"))
+}
+
+fn invalid_arn(text: &str) -> Fault {
+    Fault::answer(ErrorCode::InvalidArnException, format!("Invalid arn {text}"))
+}
+
+fn no_such_key(place: &Place, id: KeyId) -> Fault {
+    not_found(format!("Key '{}' does not exist", key_arn(place, id)))
 }
 
 /// An alias as management operations name it.
@@ -345,6 +434,15 @@ impl<'p, O: Executes> Authorized<'p, O> {
             _ => None,
         });
         found.ok_or(Fault::bug("an operation asks for an alias that its row doesn't demand"))
+    }
+
+    /// The grant that was allowed.
+    pub(crate) fn grant(&self) -> Result<&Grant, Fault> {
+        let found = self.handles.iter().find_map(|(_, handle)| match handle {
+            Handle::Grant(grant) => Some(&**grant),
+            _ => None,
+        });
+        found.ok_or(Fault::bug("an operation asks for a grant that its row doesn't demand"))
     }
 
     /// Done, with nothing to change.

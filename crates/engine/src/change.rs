@@ -11,11 +11,14 @@ use bulla_audit::Entry;
 use bulla_crypto::LockedKey;
 use bulla_store::{Fields, Generation, Header, Path, StoreError, Transaction, VaultError};
 use std::sync::Arc;
+use tokio::sync::OwnedMutexGuard;
 
 /// What is to be written, all or nothing, and what it rests on.
 #[derive(Default)]
 pub(crate) struct Change {
     steps: Vec<Step>,
+    /// See [`Change::take_turn`].
+    turn: Option<OwnedMutexGuard<()>>,
 }
 
 enum Step {
@@ -72,6 +75,14 @@ impl Change {
         self
     }
 
+    /// Waits until no other change of this process is between reading a count and committing it, and keeps others waiting
+    /// until this one is: many at once who count the same would all but one conflict, and begin anew.
+    pub(crate) async fn take_turn(&mut self, core: &Core) {
+        if self.turn.is_none() {
+            self.turn = Some(Arc::clone(&core.counting).lock_owned().await);
+        }
+    }
+
     /// The key must be as it was seen.
     pub(crate) fn expect_key(&mut self, key: &Key) -> &mut Self {
         self.expect_at(key.place.key(key.id), key.generation)
@@ -101,7 +112,17 @@ impl Change {
             .put(place.alias_of_key(record.target, name), crate::record::marker_fields())
     }
 
-    fn paths(&self) -> Vec<Path> {
+    /// Where it writes.
+    fn written(&self) -> Vec<Path> {
+        self.paths(|step| !matches!(step, Step::Absent(_) | Step::At(..)))
+    }
+
+    /// What it rests on.
+    fn rests_on(&self) -> Vec<Path> {
+        self.paths(|step| matches!(step, Step::Absent(_) | Step::At(..)))
+    }
+
+    fn paths(&self, wanted: impl Fn(&Step) -> bool) -> Vec<Path> {
         let path = |step: &Step| match step {
             Step::Put(path, _)
             | Step::PutMaterial(path, ..)
@@ -111,7 +132,7 @@ impl Change {
             | Step::At(path, _) => Some(path.clone()),
             Step::Header(..) => None,
         };
-        self.steps.iter().filter_map(path).collect()
+        self.steps.iter().filter(|step| wanted(step)).filter_map(path).collect()
     }
 
     async fn apply(self, transaction: &mut Transaction<'_>) -> Result<(), VaultError> {
@@ -169,7 +190,7 @@ impl Core {
     }
 
     async fn commit_now(self: Arc<Self>, change: Change, record: ChangeRecord) -> Result<Committed, Fault> {
-        let paths = change.paths();
+        let (written, rests_on) = (change.written(), change.rests_on());
         let outcome = self.commit_with_outbox(change, record).await;
         // What stood in memory rests on what was there before; after a conflict it is known to be stale, and after an
         // unknown outcome nothing is known.
@@ -178,14 +199,16 @@ impl Core {
             Err(Fault::Vault(VaultError::Store(StoreError::OutcomeUnknown(_)))) => self.forget_all(),
             Err(Fault::Vault(VaultError::Store(StoreError::Conflict(path)))) => {
                 self.forget(path);
-                paths.iter().for_each(|path| self.forget(path));
+                written.iter().chain(&rests_on).for_each(|path| self.forget(path));
             }
-            _ => paths.iter().for_each(|path| self.forget(path)),
+            // What it only rests on is as it was seen.
+            _ => written.iter().for_each(|path| self.forget(path)),
         }
         outcome.map(|()| Committed(()))
     }
 
-    async fn commit_with_outbox(&self, change: Change, record: ChangeRecord) -> Result<(), Fault> {
+    async fn commit_with_outbox(&self, mut change: Change, record: ChangeRecord) -> Result<(), Fault> {
+        let _turn = change.turn.take();
         // One change at a time: their audit records are numbered by one record of the store.
         let mut head = self.outbox.lock().await;
         let known = self.outbox_head(&mut head).await?;
@@ -243,6 +266,7 @@ impl Core {
 
     /// The counts of an account and region, and the precondition that they stay so.
     pub(crate) async fn counts(&self, place: &Place, change: &mut Change) -> Result<Counts, Fault> {
+        change.take_turn(self).await;
         let path = place.counts();
         match self.vault.read(&path).await? {
             Some(stored) => {

@@ -41,6 +41,8 @@ pub(crate) struct Core {
     pub(crate) clock_watch: ClockWatch,
     /// Held around each commit, so that changes of this process queue up instead of conflicting.
     pub(crate) outbox: Mutex<Option<OutboxHead>>,
+    /// See [`Change::take_turn`](crate::change::Change::take_turn).
+    pub(crate) counting: Arc<Mutex<()>>,
     pub(crate) outbox_pending: AtomicU64,
     pub(crate) outbox_filled: Notify,
     pub(crate) relaying: Mutex<()>,
@@ -101,6 +103,7 @@ impl Core {
             credentials: Cache::new(CREDENTIALS_MAX),
             preauth: PreAuth::default(),
             outbox: Mutex::default(),
+            counting: Arc::default(),
             outbox_pending: AtomicU64::new(0),
             outbox_filled: Notify::new(),
             relaying: Mutex::default(),

@@ -4,6 +4,7 @@ use crate::change::Change;
 use crate::clock_watch::ClockState;
 use crate::core::Core;
 use crate::fault::Fault;
+use crate::grants::Grant;
 use crate::keys::Key;
 use crate::record::{Counts, Place, deletion_path, deletions_path};
 use crate::trail::{ServiceEvent, service_record};
@@ -18,6 +19,12 @@ const PAGE: usize = 100;
 
 /// Aliases removed in one commit: each is two records, with a precondition each.
 const ALIASES_PER_COMMIT: usize = 20;
+
+/// Grants removed in one commit: each is a record, and at most three that lead to it.
+const GRANTS_PER_COMMIT: usize = 25;
+
+/// Commits that remove grants of one key in one round, so that a key with very many keeps nothing else waiting.
+const GRANT_COMMITS_PER_ROUND: usize = 250;
 
 /// Other records of a key that is gone, removed in one commit.
 const RECORDS_PER_COMMIT: usize = 80;
@@ -111,6 +118,9 @@ impl Core {
         }
         self.delete_materials(place, id, shared_materials).await?;
         self.delete_aliases(place, id).await?;
+        if !self.delete_grants(place, id).await? {
+            return Ok(gone);
+        }
         let mut transaction = self.vault.transaction();
         transaction.delete(path.clone());
         transaction.commit().await?;
@@ -176,6 +186,31 @@ impl Core {
         self.epoch.advance();
         self.evict_materials(place.account, id);
         Ok(())
+    }
+
+    /// Grants of a key that is gone, with what leads to them. Gives back whether none are left.
+    async fn delete_grants(&self, place: &Place, id: KeyId) -> Result<bool, Fault> {
+        for _ in 0..GRANT_COMMITS_PER_ROUND {
+            let prefix = place.grants_of_key(id).children();
+            let page = self.vault.scan(prefix, None, GRANTS_PER_COMMIT).await?;
+            let mut transaction = self.vault.transaction();
+            let is_last = !page.more;
+            for (path, stored) in page.records {
+                let grant = Grant::of(place, &path, stored)?;
+                transaction.delete(path);
+                for path in grant.led_to_by() {
+                    transaction.delete(path);
+                }
+            }
+            if is_last {
+                transaction.delete(place.grant_count(id));
+            }
+            transaction.commit().await?;
+            if is_last {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The aliases of a key that is gone.

@@ -29,6 +29,9 @@ pub(crate) enum Fault {
     /// A key is there, its material isn't: records were removed from the store.
     #[error("the store lacks the material of key {0}; restore a backup")]
     MaterialMissing(String),
+    /// A key is there, its policy isn't.
+    #[error("the store lacks the policy of key {0}; restore a backup")]
+    PolicyMissing(String),
     /// A mistake of this program.
     #[error("this can't be: {0}")]
     Bug(&'static str),

@@ -56,6 +56,14 @@ impl Key {
         }
     }
 
+    /// Fails as AWS does when no grant can be made for the key. One whose key store is away can have grants.
+    pub(crate) fn require_grantable(&self) -> Result<(), Fault> {
+        match self.record.state {
+            KeyState::Unavailable | KeyState::Updating => Ok(()),
+            _ => self.require_enabled(),
+        }
+    }
+
     /// Fails as AWS does when the key is pending deletion, or being made.
     pub(crate) fn require_not_pending_deletion(&self) -> Result<(), Fault> {
         match self.record.state {

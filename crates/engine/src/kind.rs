@@ -1,8 +1,8 @@
 //! What keys of a spec and usage can do. Source: AWS KMS developer guide, "Key spec reference".
 
 use bulla_api::{
-    EncapsulationAlgorithmSpec, EncryptionAlgorithmSpec, KeyAgreementAlgorithmSpec, KeySpec, KeyUsageType,
-    MacAlgorithmSpec, SigningAlgorithmSpec,
+    EncapsulationAlgorithmSpec, EncryptionAlgorithmSpec, GrantOperation, KeyAgreementAlgorithmSpec, KeySpec,
+    KeyUsageType, MacAlgorithmSpec, SigningAlgorithmSpec,
 };
 
 /// The usages that a key of this spec can have; the first is the default where there is one.
@@ -70,6 +70,26 @@ pub(crate) fn mac_algorithms(spec: KeySpec) -> Vec<MacAlgorithmSpec> {
         KeySpec::Hmac384 => vec![MacAlgorithmSpec::HmacSha384],
         KeySpec::Hmac512 => vec![MacAlgorithmSpec::HmacSha512],
         _ => Vec::new(),
+    }
+}
+
+/// Whether a grant for a key can allow an operation. Source: AWS KMS developer guide, "Grant operations", "Key type
+/// reference".
+pub(crate) fn allows_grant(spec: KeySpec, usage: KeyUsageType, operation: GrantOperation) -> bool {
+    use GrantOperation as G;
+    let is_symmetric = spec == KeySpec::SymmetricDefault;
+    match operation {
+        G::CreateGrant | G::RetireGrant | G::DescribeKey => true,
+        G::Encrypt | G::Decrypt | G::ReEncryptFrom | G::ReEncryptTo => usage == KeyUsageType::EncryptDecrypt,
+        G::GenerateDataKey
+        | G::GenerateDataKeyWithoutPlaintext
+        | G::GenerateDataKeyPair
+        | G::GenerateDataKeyPairWithoutPlaintext => is_symmetric,
+        G::Sign | G::Verify => usage == KeyUsageType::SignVerify,
+        G::GenerateMac | G::VerifyMac => usage == KeyUsageType::GenerateVerifyMac,
+        G::DeriveSharedSecret => usage == KeyUsageType::KeyAgreement,
+        G::Encapsulate | G::Decapsulate => usage == KeyUsageType::EncapsulateDecapsulate,
+        G::GetPublicKey => !is_symmetric && usage != KeyUsageType::GenerateVerifyMac,
     }
 }
 

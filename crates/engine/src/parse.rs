@@ -3,9 +3,10 @@
 use crate::authenticate::Authenticated;
 use crate::core::Core;
 use crate::fault::Fault;
+use crate::grant_token::NamedGrant;
 use crate::operations::Executes;
 use crate::recipient::Recipient;
-use bulla_api::{ErrorCode, wire};
+use bulla_api::wire;
 
 /// A request whose caller is known and whose input keeps every constraint: of the API model, and those that the service
 /// states in words; and whose recipient, if it names one, has been attested. Nothing but parsing makes one.
@@ -20,10 +21,9 @@ impl<O: Executes> Parsed<O> {
     pub(crate) fn from_json(core: &Core, caller: Authenticated, body: &mut [u8]) -> Result<Self, Fault> {
         let input = wire::decode_input::<O>(body)?;
         O::check(&input)?;
-        let tokens = O::names(&input).grant_tokens;
-        if !tokens.is_empty() {
-            // There are no grants yet, so no token is ours.
-            return Err(Fault::answer(ErrorCode::InvalidGrantTokenException, ""));
+        for token in O::names(&input).grant_tokens {
+            // Which grant it names matters to nobody yet, for no grant is asked who may do what.
+            NamedGrant::of_token(core, token)?;
         }
         let recipient = Recipient::of(core, O::recipient(&input))?;
         Ok(Self { caller, input, recipient })

@@ -18,13 +18,14 @@ pub(crate) struct Executed<O: Executes> {
     output: O::Output,
     change: Option<Change>,
     response: Option<Parameters>,
+    noted: Option<Parameters>,
     touched: Vec<String>,
 }
 
 impl<O: Executes> Executed<O> {
     /// Uses up the authorisation.
     pub(crate) fn of(_authorized: Authorized<'_, O>, output: O::Output) -> Self {
-        Self { output, change: None, response: None, touched: Vec::new() }
+        Self { output, change: None, response: None, noted: None, touched: Vec::new() }
     }
 
     /// What must be committed before the output is given.
@@ -36,6 +37,12 @@ impl<O: Executes> Executed<O> {
     /// What the audit record tells of the response. Nothing secret.
     pub(crate) fn telling(mut self, response: Parameters) -> Self {
         self.response = Some(response);
+        self
+    }
+
+    /// What the audit record notes beside request and response. Nothing secret.
+    pub(crate) fn noting(mut self, noted: Parameters) -> Self {
+        self.noted = Some(noted);
         self
     }
 
@@ -123,6 +130,7 @@ impl Core {
                 trail.touch(arn);
             }
             trail.response(executed.response);
+            trail.note(executed.noted);
             let Some(change) = executed.change else {
                 return trail.record(self, Ok(executed.output)).await;
             };

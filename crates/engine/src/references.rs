@@ -6,14 +6,16 @@
 use crate::accounts::root_access_key_id;
 use crate::credentials::owner;
 use crate::deletion::Scheduled;
+use crate::grants::Grant;
 use crate::keys::key_arn;
 use crate::outbox::next_of;
 use crate::record::{
-    AliasRecord, Counts, KIND_ACCESS_KEY, KIND_ALIAS, KIND_KEY, KIND_MATERIAL, KIND_MATERIAL_ENTRY,
-    KeyRecord, MaterialEntry, Place, access_key_path, account_path, deletion_path,
+    AliasRecord, Counts, GrantId, KIND_ACCESS_KEY, KIND_ALIAS, KIND_GRANT, KIND_GRANT_COUNT, KIND_GRANT_ID,
+    KIND_GRANT_PROPERTIES, KIND_KEY, KIND_MATERIAL, KIND_MATERIAL_ENTRY, KIND_RETIRABLE_GRANT, KeyRecord,
+    MaterialEntry, Place, access_key_path, account_path, deletion_path, grant_count_of, pointer_of,
 };
 use bulla_api::{AccountId, AliasName, KeyId, KeyState};
-use bulla_store::{Path, Prefix, Stored, Vault, VaultError};
+use bulla_store::{GET_PATHS_MAX, Path, Prefix, Stored, Vault, VaultError};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// One thing that doesn't fit.
@@ -46,6 +48,10 @@ pub enum Finding {
 
 /// Records read at a time.
 const PAGE: usize = 100;
+
+/// The kinds of records that grants have.
+const KINDS_OF_GRANTS: [&str; 5] =
+    [KIND_GRANT, KIND_GRANT_COUNT, KIND_GRANT_ID, KIND_GRANT_PROPERTIES, KIND_RETIRABLE_GRANT];
 
 /// How often a store that is changed meanwhile is looked through anew.
 const PASSES_MAX: u32 = 5;
@@ -90,12 +96,19 @@ struct Seen {
     aliases: HashMap<(Place, KeyId), u64>,
     /// Aliases of each key, as its record counts them.
     key_counts: HashMap<(Place, KeyId), u64>,
+    /// Grants of each key, counted here. Of their records nothing else is remembered: there may be millions.
+    grants: HashMap<(Place, KeyId), u64>,
+    /// The same, as the store counts them.
+    grant_counts: HashMap<(Place, KeyId), u64>,
     /// Keys that are gone and whose other records are going.
     going: HashSet<KeyId>,
     accounts: HashSet<AccountId>,
     outbox: Vec<u64>,
     outbox_next: Option<u64>,
 }
+
+/// A record that can't be understood.
+struct Unreadable;
 
 /// A record that must be there.
 struct Need {
@@ -112,12 +125,22 @@ impl Seen {
         let mut after = None;
         loop {
             let page = vault.scan(Prefix::everything(), after, PAGE).await?;
+            let mut of_grants = Vec::new();
             for (path, stored) in &page.records {
-                if seen.look(path, stored).is_none() {
-                    seen.findings.insert(Finding::Unreadable(path.to_string()));
+                match seen.look_at_grants(path, stored) {
+                    Some(Ok(needs)) => of_grants.extend(needs),
+                    Some(Err(Unreadable)) => {
+                        seen.findings.insert(Finding::Unreadable(path.to_string()));
+                    }
+                    None => {
+                        if seen.look(path, stored).is_none() {
+                            seen.findings.insert(Finding::Unreadable(path.to_string()));
+                        }
+                        seen.paths.insert(path.clone());
+                    }
                 }
-                seen.paths.insert(path.clone());
             }
+            seen.look_for(vault, of_grants).await?;
             after = page.records.last().map(|(path, _)| path.clone());
             if !page.more {
                 break;
@@ -199,6 +222,68 @@ impl Seen {
         Some(())
     }
 
+    /// The same for the records of grants, which is a kind of its own: what they speak of is to be looked for at once.
+    /// `None` of all other records.
+    fn look_at_grants(&mut self, path: &Path, stored: &Stored) -> Option<Result<Vec<Need>, Unreadable>> {
+        let components = path.components();
+        let text = |index: usize| components.get(index).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let kind = text(3)?;
+        if !KINDS_OF_GRANTS.contains(&kind) {
+            return None;
+        }
+        let place = || Some(Place { account: text(1)?.parse().ok()?, region: text(2)?.parse().ok()? });
+        let mut read = || {
+            let (place, key) = (place()?, text(4)?.parse::<KeyId>().ok());
+            let need = |key: KeyId, path: Path, what: &'static str, of: String| {
+                vec![Need { path, what, of, key: Some(key) }]
+            };
+            match kind {
+                KIND_GRANT => {
+                    let grant = Grant::of(&place, path, stored.clone()).ok()?;
+                    *self.grants.entry((place, grant.key)).or_default() += 1;
+                    let of = format!("grant {} of {}", grant.id, grant.key_arn());
+                    let led_to = grant.led_to_by().into_iter();
+                    let needs = led_to.flat_map(|path| need(grant.key, path, "an index record", of.clone()));
+                    (grant.path() == *path).then(|| needs.collect())
+                }
+                KIND_GRANT_COUNT => {
+                    self.grant_counts.insert((place, key?), grant_count_of(&stored.fields).ok()?);
+                    Some(Vec::new())
+                }
+                KIND_GRANT_ID => {
+                    let (key, id) = (key?, GrantId::parse(text(5)?)?);
+                    let grant = place.grant(key, pointer_of(&stored.fields).ok()?, id);
+                    Some(need(key, grant, "a grant", key_arn(&place, key)))
+                }
+                KIND_GRANT_PROPERTIES => {
+                    let (key, id) = (key?, GrantId::parse(pointer_of(&stored.fields).ok()?)?);
+                    Some(need(key, place.grant_id(key, id), "a grant", key_arn(&place, key)))
+                }
+                // Of a key in whichever account.
+                _ => {
+                    let owner = Place { account: text(5)?.parse().ok()?, region: place.region };
+                    let (key, id) = (text(6)?.parse().ok()?, GrantId::parse(text(7)?)?);
+                    let grant = owner.grant(key, pointer_of(&stored.fields).ok()?, id);
+                    Some(need(key, grant, "a grant", key_arn(&owner, key)))
+                }
+            }
+        };
+        Some(read().ok_or(Unreadable))
+    }
+
+    /// Looks for records at once, and remembers those that aren't there.
+    async fn look_for(&mut self, vault: &Vault, needs: Vec<Need>) -> Result<(), VaultError> {
+        let mut needs = needs.into_iter().peekable();
+        while needs.peek().is_some() {
+            let some: Vec<Need> = needs.by_ref().take(GET_PATHS_MAX).collect();
+            let paths: Vec<Path> = some.iter().map(|need| need.path.clone()).collect();
+            let found = vault.store().get_many(&paths).await?;
+            let missing = some.into_iter().zip(found).filter(|(_, record)| record.is_none());
+            self.needs.extend(missing.map(|(need, _)| need));
+        }
+        Ok(())
+    }
+
     fn look_at_key(&mut self, place: Place, id: KeyId, record: &KeyRecord) {
         let arn = key_arn(&place, id);
         self.need(account_path(place.account), "the account", arn.clone());
@@ -233,7 +318,13 @@ impl Seen {
         }
     }
 
-    fn findings(self) -> BTreeSet<Finding> {
+    fn findings(mut self) -> BTreeSet<Finding> {
+        let with_grants: HashSet<(Place, KeyId)> =
+            self.grants.keys().chain(self.grant_counts.keys()).cloned().collect();
+        for (place, key) in &with_grants {
+            let of = format!("grants of {}", key_arn(place, *key));
+            self.need_of_key(*key, place.key(*key), "the key", of);
+        }
         let mut findings = self.findings;
         for Need { path, what, of, key } in self.needs {
             if !self.paths.contains(&path) && !key.is_some_and(|key| self.going.contains(&key)) {
@@ -257,6 +348,11 @@ impl Seen {
             let arn = key_arn(&place, id);
             let found = self.aliases.get(&(place, id)).copied().unwrap_or_default();
             compare("aliases", arn, recorded, found);
+        }
+        for of_key in with_grants.into_iter().filter(|(_, key)| !self.going.contains(key)) {
+            let recorded = self.grant_counts.get(&of_key).copied().unwrap_or_default();
+            let found = self.grants.get(&of_key).copied().unwrap_or_default();
+            compare("grants", key_arn(&of_key.0, of_key.1), recorded, found);
         }
         // Records that wait for the audit log are removed from the front only.
         if let Some(first) = self.outbox.iter().min() {

@@ -24,6 +24,7 @@ pub(crate) struct Trail<'m> {
     additional: Option<Parameters>,
     parameters: Option<Parameters>,
     response: Option<Parameters>,
+    noted: Option<Parameters>,
     pub(crate) resources: Vec<Resource>,
 }
 
@@ -95,6 +96,7 @@ impl<'m> Trail<'m> {
             additional,
             parameters: None,
             response: None,
+            noted: None,
             resources: Vec::new(),
         }
     }
@@ -113,6 +115,11 @@ impl<'m> Trail<'m> {
 
     pub(crate) fn response(&mut self, response: Option<Parameters>) {
         self.response = response;
+    }
+
+    /// What there is to tell that is in neither.
+    pub(crate) fn note(&mut self, noted: Option<Parameters>) {
+        self.noted = noted;
     }
 
     pub(crate) fn touch(&mut self, key_arn: &str) {
@@ -157,6 +164,7 @@ impl<'m> Trail<'m> {
             additional: self.additional.clone(),
             parameters: self.parameters.clone(),
             response: self.response.take(),
+            noted: self.noted.take(),
             resources: std::mem::take(&mut self.resources),
         };
         let (entry, event_id) = again.entry(core, None);
@@ -178,7 +186,10 @@ impl<'m> Trail<'m> {
             error_message: error.map(|error| error.message),
             request_parameters: self.parameters,
             response_elements: self.response,
-            additional_event_data: self.additional,
+            additional_event_data: match (self.additional, self.noted) {
+                (Some(additional), Some(noted)) => Some(additional.and(noted)),
+                (additional, noted) => additional.or(noted),
+            },
             request_id: self.meta.request_id.text(),
             event_id: event_id.clone(),
             read_only: self.read_only,

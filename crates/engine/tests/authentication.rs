@@ -150,7 +150,7 @@ async fn targets_that_are_none_are_told_from_those_to_come() {
     let world = World::new(6).await;
     let signer = world.signer(ACCOUNT).await;
     for (target, code) in [
-        ("TrentService.CreateGrant", "UnsupportedOperationException"),
+        ("TrentService.UpdatePrimaryRegion", "UnsupportedOperationException"),
         ("TrentService.Nonsense", "UnknownOperationException"),
         ("TrentService.", "UnknownOperationException"),
         ("Other.ListKeys", "UnknownOperationException"),

@@ -20,7 +20,13 @@ fn input(operation: &str, key: &str, alias: &str, blob: &str) -> Value {
         | "DisableKey"
         | "ScheduleKeyDeletion"
         | "CancelKeyDeletion"
-        | "RotateKeyOnDemand" => json!({"KeyId": key}),
+        | "RotateKeyOnDemand"
+        | "ListResourceTags"
+        | "GetKeyPolicy"
+        | "ListKeyPolicies" => json!({"KeyId": key}),
+        "TagResource" => json!({"KeyId": key, "Tags": [{"TagKey": "a", "TagValue": "b"}]}),
+        "UntagResource" => json!({"KeyId": key, "TagKeys": ["a"]}),
+        "PutKeyPolicy" => json!({"KeyId": key, "Policy": support::OPEN_POLICY}),
         "UpdateKeyDescription" => json!({"KeyId": key, "Description": "d"}),
         "CreateAlias" => json!({"AliasName": "alias/new", "TargetKeyId": key}),
         "UpdateAlias" => json!({"AliasName": alias, "TargetKeyId": key}),
@@ -29,8 +35,23 @@ fn input(operation: &str, key: &str, alias: &str, blob: &str) -> Value {
         "Encrypt" => json!({"KeyId": key, "Plaintext": HELLO}),
         "Decrypt" => json!({"CiphertextBlob": blob}),
         "ReEncrypt" => json!({"CiphertextBlob": blob, "DestinationKeyId": key}),
+        "CreateGrant" => json!({"KeyId": key, "GranteePrincipal": ACCOUNT_ROOT, "Operations": ["Decrypt"]}),
+        "ListGrants" => json!({"KeyId": key}),
+        "ListRetirableGrants" => json!({"RetiringPrincipal": ACCOUNT_ROOT}),
+        "RetireGrant" | "RevokeGrant" => json!({"KeyId": key, "GrantId": "0".repeat(64)}),
         other => unreachable!("{other} has no input here"),
     }
+}
+
+const ACCOUNT_ROOT: &str = "arn:aws:iam::111122223333:root";
+
+/// The input with a grant that is there, where it names one.
+async fn with_grant(world: &World, key: &str, mut input: Value) -> Value {
+    if input.get("GrantId").is_some() {
+        let grant = json!({"KeyId": key, "GranteePrincipal": ACCOUNT_ROOT, "Operations": ["Decrypt"]});
+        input["GrantId"] = world.call("CreateGrant", grant).await.ok()["GrantId"].clone();
+    }
+    input
 }
 
 fn has(roles: &[Role], role: Role) -> bool {
@@ -53,6 +74,16 @@ async fn nobody_reaches_another_accounts_key() {
         } else if has(&roles, Role::Alias) && !has(&roles, Role::Key) {
             // Its own alias of that name doesn't exist.
             assert_eq!(answer.error, Some("NotFoundException"), "{}", row.name);
+        } else if has(&roles, Role::Grant) || has(&roles, Role::RetiringPrincipal) {
+            let action = row.demands.first().unwrap().action;
+            let resource = if has(&roles, Role::Grant) { &arn } else { ACCOUNT_ROOT };
+            answer.fails(
+                "AccessDeniedException",
+                &format!(
+                    "User: arn:aws:iam::{OTHER_ACCOUNT}:root is not authorized to perform: {action} on resource: {resource} \
+                     because no resource-based policy allows the {action} action"
+                ),
+            );
         } else if has(&roles, Role::Key) {
             let action = row.demands.iter().find(|demand| demand.role == Role::Key).unwrap().action;
             answer.fails(
@@ -116,8 +147,30 @@ async fn a_key_that_is_not_enabled_does_what_aws_lets_it_do() {
         "CreateAlias",
         "UpdateAlias",
         "DeleteAlias",
+        "TagResource",
+        "UntagResource",
+        "ListResourceTags",
+        "GetKeyPolicy",
+        "PutKeyPolicy",
+        "ListKeyPolicies",
+        "ListGrants",
+        "ListRetirableGrants",
+        "RetireGrant",
+        "RevokeGrant",
     ];
-    let works_pending = ["DescribeKey", "CancelKeyDeletion", "DeleteAlias"];
+    let works_pending = [
+        "DescribeKey",
+        "CancelKeyDeletion",
+        "DeleteAlias",
+        "ListResourceTags",
+        "GetKeyPolicy",
+        "PutKeyPolicy",
+        "ListKeyPolicies",
+        "ListGrants",
+        "ListRetirableGrants",
+        "RetireGrant",
+        "RevokeGrant",
+    ];
     for row in TABLE {
         let roles: Vec<Role> = row.demands.iter().map(|demand| demand.role).collect();
         if roles.iter().all(|role| *role == Role::Account) {
@@ -131,8 +184,9 @@ async fn a_key_that_is_not_enabled_does_what_aws_lets_it_do() {
             let key = world.new_key().await;
             world.call("CreateAlias", json!({"AliasName": "alias/a", "TargetKeyId": key})).await.ok();
             let blob = world.sealed(&key).await;
+            let input = with_grant(&world, &key, input(row.name, &key, "alias/a", &blob)).await;
             world.call(change, json!({"KeyId": key})).await.ok();
-            let answer = world.call(row.name, input(row.name, &key, "alias/a", &blob)).await;
+            let answer = world.call(row.name, input).await;
             if works.contains(&row.name) {
                 answer.ok();
             } else if row.name == "CancelKeyDeletion" {
@@ -157,7 +211,8 @@ async fn every_operation_asks_for_exactly_what_its_row_says() {
         if row.name == "CancelKeyDeletion" {
             world.call("ScheduleKeyDeletion", json!({"KeyId": key})).await.ok();
         }
-        world.call(row.name, input(row.name, &key, "alias/a", &blob)).await.ok();
+        let input = with_grant(&world, &key, input(row.name, &key, "alias/a", &blob)).await;
+        world.call(row.name, input).await.ok();
         assert!(row.service == Service::Sts || !row.demands.is_empty(), "{} demands nothing", row.name);
     }
 }

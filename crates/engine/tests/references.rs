@@ -18,6 +18,16 @@ async fn full() -> (World, String) {
         let input = json!({"AliasName": name.replace("%2F", "/c"), "TargetKeyId": key});
         world.call("CreateAlias", input).await.ok();
     }
+    for key in [&key, &second] {
+        let input = json!({
+            "KeyId": key,
+            "GranteePrincipal": "arn:aws:iam::111122223333:user/a",
+            "RetiringPrincipal": "arn:aws:iam::999988887777:root",
+            "Operations": ["Decrypt"],
+            "Name": "n",
+        });
+        world.call("CreateGrant", input).await.ok();
+    }
     world.call("RotateKeyOnDemand", json!({"KeyId": key})).await.ok();
     world.call("ScheduleKeyDeletion", json!({"KeyId": second})).await.ok();
     (world, key)
@@ -65,6 +75,11 @@ async fn whatever_kind_of_record_is_removed_is_missed() {
         "account",
         "access-key",
         "deletion",
+        "grant",
+        "grant-id",
+        "grant-properties",
+        "grant-count",
+        "retirable-grant",
     ];
     for removed in kinds {
         let (world, _) = full().await;

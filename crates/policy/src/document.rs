@@ -1,10 +1,11 @@
-//! Whether a text is a key policy: its grammar, not its effect.
+//! Key policy documents: from text to statements.
 //!
-//! Source: IAM user guide, "Grammar of the IAM JSON policy language"; AWS KMS developer guide, "Key policies".
+//! Source: IAM user guide, "Grammar of the IAM JSON policy language"; AWS KMS developer guide, "Key policies"; the API
+//! reference of `PutKeyPolicy`.
 
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use crate::json::Json;
+use crate::principal::Principal;
 use std::collections::BTreeMap;
-use std::fmt;
 
 /// Most bytes of a key policy (AWS KMS developer guide, "Resource quotas").
 pub const POLICY_BYTES_MAX: usize = 32 * 1024;
@@ -18,181 +19,188 @@ const STATEMENTS_MAX: usize = 1000;
 /// A text that is no key policy. Says what is wrong, never repeats the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Malformed(&'static str);
+pub struct Malformed(pub(crate) &'static str);
 
-/// Checks that a text is a key policy: one JSON object, no member twice, known members only, each statement with an
-/// effect, a principal, an action and a resource of the right kinds.
-///
-/// # Errors
-/// What is wrong.
-pub fn check_key_policy(text: &str) -> Result<(), Malformed> {
-    if text.len() > POLICY_BYTES_MAX {
-        return Err(Malformed("the policy is longer than 32768 bytes"));
-    }
-    let document: Json = serde_json::from_str(text).map_err(|_| {
-        Malformed("the policy is not a JSON object, is nested too deep, or has a member twice")
-    })?;
-    if document.depth() > DEPTH_MAX {
-        return Err(Malformed("the policy is nested too deep"));
-    }
-    let Json::Object(members) = document else { return Err(Malformed("the policy is not a JSON object")) };
-    for (name, value) in &members {
-        match (name.as_str(), value) {
-            ("Version", Json::Text(version)) if matches!(version.as_str(), "2012-10-17" | "2008-10-17") => {}
-            ("Id", Json::Text(_)) | ("Statement", Json::List(_) | Json::Object(_)) => {}
-            ("Version", _) => return Err(Malformed("Version must be 2012-10-17 or 2008-10-17")),
-            _ => return Err(Malformed("the policy has a member that policies don't have")),
-        }
-    }
-    match members.get("Statement") {
-        Some(Json::List(statements)) if statements.len() > STATEMENTS_MAX => {
-            Err(Malformed("the policy has too many statements"))
-        }
-        Some(Json::List(statements)) if !statements.is_empty() => {
-            statements.iter().try_for_each(check_statement)
-        }
-        Some(statement @ Json::Object(_)) => check_statement(statement),
-        _ => Err(Malformed("the policy has no statement")),
-    }
+/// A key policy: a document that keeps the grammar.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyPolicy {
+    pub(crate) statements: Vec<Statement>,
 }
 
-fn check_statement(statement: &Json) -> Result<(), Malformed> {
-    let Json::Object(members) = statement else { return Err(Malformed("a statement is not a JSON object")) };
-    for (name, value) in members {
-        let fits = match name.as_str() {
-            "Sid" => matches!(value, Json::Text(_)),
-            "Effect" => matches!(value, Json::Text(effect) if effect == "Allow" || effect == "Deny"),
-            "Principal" | "NotPrincipal" => value.is_principal(),
-            "Action" | "NotAction" | "Resource" | "NotResource" => value.is_texts(),
-            "Condition" => value.is_condition(),
-            _ => return Err(Malformed("a statement has a member that statements don't have")),
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Statement {
+    pub(crate) effect: Effect,
+    pub(crate) principals: OneOf<Principal>,
+    /// A statement without one has no effect, and is let pass: so does AWS.
+    pub(crate) actions: Option<OneOf<String>>,
+    /// As with the actions.
+    pub(crate) resources: Option<OneOf<String>>,
+    /// All must hold.
+    pub(crate) conditions: Vec<Condition>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    Allow,
+    Deny,
+}
+
+/// `Action` or `NotAction`, and so on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum OneOf<T> {
+    These(Vec<T>),
+    AllBut(Vec<T>),
+}
+
+/// One operator with one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Condition {
+    pub(crate) operator: String,
+    pub(crate) key: String,
+    pub(crate) values: Vec<String>,
+}
+
+impl KeyPolicy {
+    /// Reads a key policy: one JSON object, no member twice, known members only, each statement with an effect and
+    /// principals, and each member of the right kind. Whether principals exist is not asked.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn parse(text: &str) -> Result<Self, Malformed> {
+        if text.len() > POLICY_BYTES_MAX {
+            return Err(Malformed("the policy is longer than 32768 bytes"));
+        }
+        let document: Json = serde_json::from_str(text).map_err(|_| {
+            Malformed("the policy is not a JSON object, is nested too deep, or has a member twice")
+        })?;
+        if document.depth() > DEPTH_MAX {
+            return Err(Malformed("the policy is nested too deep"));
+        }
+        let Json::Object(members) = document else {
+            return Err(Malformed("the policy is not a JSON object"));
         };
-        if !fits {
-            return Err(Malformed("a statement has a member of the wrong kind"));
-        }
-    }
-    let one_of = |a: &str, b: &str| members.contains_key(a) != members.contains_key(b);
-    if !members.contains_key("Effect") {
-        return Err(Malformed("a statement has no Effect"));
-    }
-    if !one_of("Principal", "NotPrincipal") {
-        return Err(Malformed("a statement must have either Principal or NotPrincipal"));
-    }
-    if !one_of("Action", "NotAction") {
-        return Err(Malformed("a statement must have either Action or NotAction"));
-    }
-    if !one_of("Resource", "NotResource") {
-        return Err(Malformed("a statement must have either Resource or NotResource"));
-    }
-    Ok(())
-}
-
-/// JSON in which no object has a member twice: of two, readers may take either.
-enum Json {
-    Scalar,
-    Text(String),
-    List(Vec<Json>),
-    Object(BTreeMap<String, Json>),
-}
-
-impl Json {
-    fn depth(&self) -> usize {
-        match self {
-            Self::Scalar | Self::Text(_) => 0,
-            Self::List(items) => 1 + items.iter().map(Self::depth).max().unwrap_or(0),
-            Self::Object(members) => 1 + members.values().map(Self::depth).max().unwrap_or(0),
-        }
-    }
-
-    fn is_texts(&self) -> bool {
-        match self {
-            Self::Text(_) => true,
-            Self::List(items) => !items.is_empty() && items.iter().all(|item| matches!(item, Self::Text(_))),
-            _ => false,
-        }
-    }
-
-    fn is_principal(&self) -> bool {
-        match self {
-            Self::Text(text) => text == "*",
-            Self::Object(kinds) => {
-                !kinds.is_empty()
-                    && kinds.iter().all(|(kind, value)| {
-                        matches!(kind.as_str(), "AWS" | "Service" | "Federated" | "CanonicalUser")
-                            && value.is_texts()
-                    })
-            }
-            _ => false,
-        }
-    }
-
-    fn is_condition(&self) -> bool {
-        let is_value = |value: &Self| match value {
-            Self::Scalar | Self::Text(_) => true,
-            Self::List(items) => items.iter().all(|item| matches!(item, Self::Scalar | Self::Text(_))),
-            Self::Object(_) => false,
-        };
-        let Self::Object(operators) = self else { return false };
-        operators.values().all(|keys| matches!(keys, Self::Object(keys) if keys.values().all(is_value)))
-    }
-}
-
-impl<'de> Deserialize<'de> for Json {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(JsonVisitor)
-    }
-}
-
-struct JsonVisitor;
-
-impl<'de> Visitor<'de> for JsonVisitor {
-    type Value = Json;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON without repeated members")
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Json, E> {
-        Ok(Json::Scalar)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Json, E> {
-        Ok(Json::Scalar)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Json, E> {
-        Ok(Json::Scalar)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
-        Ok(Json::Scalar)
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<Json, E> {
-        Err(E::custom("null has no meaning in a policy"))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
-        Ok(Json::Text(text.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Json, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = access.next_element()? {
-            items.push(item);
-        }
-        Ok(Json::List(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Json, A::Error> {
-        let mut members = BTreeMap::new();
-        while let Some((name, value)) = access.next_entry::<String, Json>()? {
-            if members.insert(name, value).is_some() {
-                return Err(de::Error::custom("a member stands twice"));
+        for (name, value) in &members {
+            match (name.as_str(), value) {
+                ("Version", Json::Text(version))
+                    if matches!(version.as_str(), "2012-10-17" | "2008-10-17") => {}
+                ("Id", Json::Text(_)) | ("Statement", Json::List(_) | Json::Object(_)) => {}
+                ("Version", _) => return Err(Malformed("Version must be 2012-10-17 or 2008-10-17")),
+                _ => return Err(Malformed("the policy has a member that policies don't have")),
             }
         }
-        Ok(Json::Object(members))
+        let statements = match members.get("Statement") {
+            Some(Json::List(statements)) if statements.len() > STATEMENTS_MAX => {
+                return Err(Malformed("the policy has too many statements"));
+            }
+            Some(Json::List(statements)) if !statements.is_empty() => {
+                statements.iter().map(Statement::of).collect::<Result<_, _>>()?
+            }
+            Some(statement @ Json::Object(_)) => vec![Statement::of(statement)?],
+            _ => return Err(Malformed("the policy has no statement")),
+        };
+        Ok(Self { statements })
     }
+}
+
+impl Statement {
+    fn of(statement: &Json) -> Result<Self, Malformed> {
+        let Json::Object(members) = statement else {
+            return Err(Malformed("a statement is not a JSON object"));
+        };
+        let known = |name: &String| {
+            matches!(
+                name.as_str(),
+                "Sid"
+                    | "Effect"
+                    | "Principal"
+                    | "NotPrincipal"
+                    | "Action"
+                    | "NotAction"
+                    | "Resource"
+                    | "NotResource"
+                    | "Condition"
+            )
+        };
+        if !members.keys().all(known) {
+            return Err(Malformed("a statement has a member that statements don't have"));
+        }
+        if !matches!(members.get("Sid"), None | Some(Json::Text(_))) {
+            return Err(Malformed("a statement has a Sid of the wrong kind"));
+        }
+        let effect = match members.get("Effect") {
+            Some(Json::Text(effect)) if effect == "Allow" => Effect::Allow,
+            Some(Json::Text(effect)) if effect == "Deny" => Effect::Deny,
+            _ => return Err(Malformed("a statement's Effect must be Allow or Deny")),
+        };
+        let principals = one_of(members, "Principal", "NotPrincipal", principals)?
+            .ok_or(Malformed("a statement must have a Principal or a NotPrincipal"))?;
+        let conditions = match members.get("Condition") {
+            Some(condition) => {
+                conditions(condition).ok_or(Malformed("a statement has a Condition of the wrong kind"))?
+            }
+            None => Vec::new(),
+        };
+        Ok(Self {
+            effect,
+            principals,
+            actions: one_of(members, "Action", "NotAction", texts)?,
+            resources: one_of(members, "Resource", "NotResource", texts)?,
+            conditions,
+        })
+    }
+}
+
+/// One of two members that exclude each other.
+fn one_of<T>(
+    members: &BTreeMap<String, Json>,
+    name: &str,
+    negated: &str,
+    read: impl Fn(&Json) -> Result<Vec<T>, Malformed>,
+) -> Result<Option<OneOf<T>>, Malformed> {
+    match (members.get(name), members.get(negated)) {
+        (Some(value), None) => Ok(Some(OneOf::These(read(value)?))),
+        (None, Some(value)) => Ok(Some(OneOf::AllBut(read(value)?))),
+        (None, None) => Ok(None),
+        (Some(_), Some(_)) => Err(Malformed("a statement has a member together with its negation")),
+    }
+}
+
+fn texts(value: &Json) -> Result<Vec<String>, Malformed> {
+    let texts = value.texts().ok_or(Malformed("a statement has a member of the wrong kind"))?;
+    Ok(texts.into_iter().map(ToOwned::to_owned).collect())
+}
+
+fn principals(value: &Json) -> Result<Vec<Principal>, Malformed> {
+    const WRONG_KIND: Malformed = Malformed("a statement has principals of the wrong kind");
+    match value {
+        Json::Text(text) if text == "*" => Ok(vec![Principal::Anyone]),
+        Json::Object(kinds) if !kinds.is_empty() => {
+            let mut principals = Vec::new();
+            for (kind, value) in kinds {
+                for text in value.texts().ok_or(WRONG_KIND)? {
+                    principals.push(Principal::parse(kind, text)?);
+                }
+            }
+            Ok(principals)
+        }
+        _ => Err(WRONG_KIND),
+    }
+}
+
+fn conditions(value: &Json) -> Option<Vec<Condition>> {
+    let Json::Object(operators) = value else { return None };
+    let mut conditions = Vec::new();
+    for (operator, keys) in operators {
+        let Json::Object(keys) = keys else { return None };
+        for (key, values) in keys {
+            conditions.push(Condition {
+                operator: operator.clone(),
+                key: key.clone(),
+                values: values.values()?.into_iter().map(ToOwned::to_owned).collect(),
+            });
+        }
+    }
+    Some(conditions)
 }
 
 #[cfg(test)]
@@ -211,8 +219,11 @@ mod tests {
             r#"{"Sid":"a","Effect":"Deny","NotPrincipal":{"AWS":["111122223333"]},"NotAction":["kms:Decrypt"],"Resource":["*"]}"#,
             r#"{"Effect":"Allow","Principal":{"Service":"x.amazonaws.com"},"Action":"kms:*","Resource":"*",
                 "Condition":{"Bool":{"kms:GrantIsForAWSResource":true},"StringEquals":{"kms:ViaService":["a","b"]}}}"#,
+            // Without an action or a resource a statement has no effect, and AWS lets it pass.
+            r#"{"Effect":"Allow","Principal":"*","Action":"kms:*"}"#,
+            r#"{"Effect":"Allow","Principal":"*","Resource":"*"}"#,
         ] {
-            check_key_policy(&with(statement)).unwrap();
+            KeyPolicy::parse(&with(statement)).unwrap();
         }
     }
 
@@ -229,20 +240,22 @@ mod tests {
             with(ok) + "x",
             with(&ok.replace("Allow", "allow")),
             with(&ok.replace(r#""Resource":"*""#, r#""Resource":[]"#)),
-            with(&ok.replace(r#","Resource":"*""#, "")),
             with(&ok.replace(r#""Principal":"*","#, "")),
             with(&ok.replace(r#""Principal":"*""#, r#""Principal":"me""#)),
-            with(&ok.replace(r#""Action":"kms:*","#, "")),
+            with(&ok.replace(r#""Principal":"*""#, r#""Principal":{"AWS":"me"}"#)),
+            with(&ok.replace(r#""Principal":"*""#, r#""Principal":{}"#)),
             with(&ok.replace(r#""Action":"kms:*""#, r#""Action":"kms:*","NotAction":"kms:*""#)),
+            with(&ok.replace(r#""Action":"kms:*""#, r#""Action":7"#)),
             with(&ok.replace("Resource", "Resources")),
             with(&ok.replace(r#""Effect":"Allow""#, r#""Effect":"Allow","Effect":"Deny""#)),
+            with(&ok.replace(r#""Effect":"Allow""#, r#""Effect":"Allow","Condition":{"Bool":{"a":{}}}"#)),
             with(ok).replace("2012-10-17", "2012-10-18"),
             with(ok).replace("\"Version\"", "\"version\""),
             format!("{}{}", "[".repeat(100_000), "]".repeat(100_000)),
             " ".repeat(POLICY_BYTES_MAX) + &with(ok),
         ];
         for case in cases {
-            assert!(check_key_policy(&case).is_err(), "{}", case.chars().take(200).collect::<String>());
+            assert!(KeyPolicy::parse(&case).is_err(), "{}", case.chars().take(200).collect::<String>());
         }
     }
 }

@@ -1,11 +1,16 @@
 //! The IAM policy language. Pure: no network, no store.
 //!
-//! In this version: the policy that a key has by default, and whether a document is one at all. Statements are not
-//! evaluated yet; until they are, the engine allows nobody but the root of a key's own account.
+//! In this version: the policy that a key has by default, whether a document is one at all, and whether it lets an
+//! account's root change it again. Statements are not evaluated for anything else yet; until they are, the engine allows
+//! nobody but the root of a key's own account.
 
 mod document;
+mod json;
+mod lockout;
+mod principal;
 
-pub use document::{Malformed, POLICY_BYTES_MAX, check_key_policy};
+pub use document::{KeyPolicy, Malformed, POLICY_BYTES_MAX};
+pub use principal::PrincipalArn;
 
 use bulla_api::{AccountId, PARTITION};
 
@@ -38,7 +43,7 @@ mod tests {
     #[test]
     fn the_default_policy_is_a_policy() {
         let policy = default_key_policy("111122223333".parse().unwrap());
-        check_key_policy(&policy).unwrap();
+        KeyPolicy::parse(&policy).unwrap();
         assert!(policy.contains("arn:aws:iam::111122223333:root"));
     }
 }

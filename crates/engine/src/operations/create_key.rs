@@ -5,39 +5,27 @@ use crate::authorize::{Authorized, Names};
 use crate::change::Change;
 use crate::core::Core;
 use crate::fault::Fault;
-use crate::keys::metadata;
+use crate::key_policy::{parse_policy, refuse_lockout};
+use crate::keys::{key_arn, metadata};
 use crate::kind;
 use crate::pipeline::Executed;
 use crate::record::{Counts, KeyRecord, Kind, MaterialEntry, policy_fields};
+use crate::tags::{check_tags, tags_parameter};
 use bulla_api::{
-    CreateKey, CreateKeyInput, CreateKeyOutput, ErrorCode, KeyId, KeySpec, KeyUsageType, OriginType, Tag,
+    CreateKey, CreateKeyInput, CreateKeyOutput, ErrorCode, KeyId, KeySpec, KeyUsageType, OriginType,
 };
 use bulla_audit::{Parameter, Parameters};
-use bulla_policy::{POLICY_BYTES_MAX, check_key_policy, default_key_policy};
+use bulla_policy::default_key_policy;
 use std::sync::Arc;
 
 /// Most keys in one account and region (AWS KMS developer guide, "Resource quotas").
 const KEYS_MAX: u64 = 100_000;
 
-/// Most tags of a key.
-const TAGS_MAX: usize = 50;
-
 impl Executes for CreateKey {
     fn check(input: &CreateKeyInput) -> Result<(), Fault> {
         check_kind(input)?;
         check_tags(&input.tags)?;
-        if let Some(policy) = &input.policy {
-            if policy.len() > POLICY_BYTES_MAX {
-                return Err(Fault::answer(
-                    ErrorCode::LimitExceededException,
-                    "The key policy is longer than 32768 bytes.",
-                ));
-            }
-            check_key_policy(policy).map_err(|error| {
-                Fault::answer(ErrorCode::MalformedPolicyDocumentException, error.to_string())
-            })?;
-        }
-        Ok(())
+        input.policy.as_deref().map_or(Ok(()), |policy| parse_policy(policy).map(drop))
     }
 
     fn names(input: &CreateKeyInput) -> Names<'_> {
@@ -55,12 +43,7 @@ impl Executes for CreateKey {
             parameters = parameters.with("multiRegion", Parameter::Bool(multi_region));
         }
         if !input.tags.is_empty() {
-            let tag = |tag: &Tag| {
-                Parameters::new()
-                    .text("tagKey", tag.tag_key.as_str())
-                    .text("tagValue", tag.tag_value.as_str())
-            };
-            parameters = parameters.with("tags", Parameter::List(input.tags.iter().map(tag).collect()));
+            parameters = parameters.with("tags", tags_parameter(&input.tags));
         }
         parameters
     }
@@ -85,6 +68,10 @@ impl Executes for CreateKey {
         let material = core.make_material(id, record.spec).await?;
         let entry = MaterialEntry::new(material.id, now_ms, None);
         change.add_material(&place, id, &mut record, &entry, material);
+        if let Some(policy) = &input.policy {
+            let bypass = input.bypass_policy_lockout_safety_check;
+            refuse_lockout(&parse_policy(policy)?, request.caller().account(), &key_arn(&place, id), bypass)?;
+        }
         let policy = input.policy.clone().unwrap_or_else(|| default_key_policy(place.account));
 
         let counts = core.counts(&place, &mut change).await?;
@@ -147,22 +134,6 @@ fn check_kind(input: &CreateKeyInput) -> Result<(), Fault> {
     }
     if input.xks_key_id.is_some() {
         return Err(unsupported("XksKeyId"));
-    }
-    Ok(())
-}
-
-fn check_tags(tags: &[Tag]) -> Result<(), Fault> {
-    let refused = |text: &str| Err(Fault::answer(ErrorCode::TagException, text));
-    if tags.len() > TAGS_MAX {
-        return refused("Too many tags");
-    }
-    for (index, tag) in tags.iter().enumerate() {
-        if tag.tag_key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:")) {
-            return refused("Tags beginning with aws: are reserved");
-        }
-        if tags.iter().take(index).any(|earlier| earlier.tag_key == tag.tag_key) {
-            return refused("Duplicate tag keys");
-        }
     }
     Ok(())
 }

@@ -4,14 +4,21 @@
 
 mod alias;
 mod counts;
+mod grant;
 mod key;
 mod material;
 
 pub(crate) use alias::AliasRecord;
 pub(crate) use counts::Counts;
+pub(crate) use grant::{
+    Constraints, GrantId, GrantPrincipal, GrantRecord, KIND_GRANT, KIND_GRANT_COUNT, KIND_GRANT_ID,
+    KIND_GRANT_PROPERTIES, KIND_RETIRABLE_GRANT, Retiring, grant_count_fields, grant_count_of,
+    pointer_fields, pointer_of, retirable_grants,
+};
 pub(crate) use key::{KeyRecord, Kind};
 pub(crate) use material::{MaterialEntry, MaterialFields};
 
+use crate::fault::Fault;
 use bulla_api::{AccountId, AliasName, KeyId, Region};
 use bulla_store::{Fields, Path};
 
@@ -125,6 +132,11 @@ pub(crate) fn policy_fields(document: &str) -> Fields {
     let mut fields = Fields::new();
     fields.set_str(1, document);
     fields
+}
+
+/// A key's policy document, in its record.
+pub(crate) fn policy_of(fields: &Fields) -> Result<&str, Fault> {
+    fields.get_str(1).ok_or(Fault::Incomplete("a key policy"))
 }
 
 /// A record that is there or not, and says nothing more.

@@ -214,6 +214,9 @@ impl World {
     }
 }
 
+/// A key policy that allows everybody everything.
+pub const OPEN_POLICY: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"}]}"#;
+
 /// `hello`, base64.
 pub const HELLO: &str = "aGVsbG8=";
 
