@@ -28,7 +28,7 @@ def last(server, event, wait_s=0.0):
 
 CHANGES = {
     "EnableKey", "DisableKey", "UpdateKeyDescription", "RotateKeyOnDemand", "CreateAlias", "UpdateAlias", "DeleteAlias",
-    "ScheduleKeyDeletion", "CancelKeyDeletion",
+    "ScheduleKeyDeletion", "CancelKeyDeletion", "EnableKeyRotation", "DisableKeyRotation",
 }
 
 
@@ -52,6 +52,11 @@ def test_every_operation_leaves_a_record(own):
     step("EnableKey", kms.enable_key, KeyId=key)
     step("UpdateKeyDescription", kms.update_key_description, KeyId=key, Description="d")
     step("RotateKeyOnDemand", kms.rotate_key_on_demand, KeyId=key)
+    assert last(own, "RotateKey", wait_s=3.0)["eventType"] == "AwsServiceEvent"
+    step("EnableKeyRotation", kms.enable_key_rotation, KeyId=key)
+    step("GetKeyRotationStatus", kms.get_key_rotation_status, KeyId=key)
+    step("ListKeyRotations", kms.list_key_rotations, KeyId=key)
+    step("DisableKeyRotation", kms.disable_key_rotation, KeyId=key)
     step("CreateAlias", kms.create_alias, AliasName="alias/a", TargetKeyId=key)
     step("UpdateAlias", kms.update_alias, AliasName="alias/a", TargetKeyId=key)
     step("ListAliases", kms.list_aliases)

@@ -186,6 +186,14 @@ operations! {
         ["kms:ScheduleKeyDeletion" Key Always];
     CancelKeyDeletion, cancel_key_deletion, CancelKeyDeletionInput, CancelKeyDeletionOutput, Kms, Changes,
         ["kms:CancelKeyDeletion" Key Always];
+    EnableKeyRotation, enable_key_rotation, EnableKeyRotationInput, Empty, Kms, Changes,
+        ["kms:EnableKeyRotation" Key Always];
+    DisableKeyRotation, disable_key_rotation, DisableKeyRotationInput, Empty, Kms, Changes,
+        ["kms:DisableKeyRotation" Key Always];
+    GetKeyRotationStatus, get_key_rotation_status, GetKeyRotationStatusInput, GetKeyRotationStatusOutput, Kms, Reads,
+        ["kms:GetKeyRotationStatus" Key Always];
+    ListKeyRotations, list_key_rotations, ListKeyRotationsInput, ListKeyRotationsOutput, Kms, Reads,
+        ["kms:ListKeyRotations" Key Always];
     RotateKeyOnDemand, rotate_key_on_demand, RotateKeyOnDemandInput, RotateKeyOnDemandOutput, Kms, Changes,
         ["kms:RotateKeyOnDemand" Key Always];
     CreateAlias, create_alias, CreateAliasInput, Empty, Kms, Changes,

@@ -52,6 +52,8 @@ pub struct Record {
     pub event_type: &'static str,
     /// Whose trail it belongs to; none before the caller is known.
     pub recipient_account_id: Option<Arc<str>>,
+    /// What the service did by itself, in its own words.
+    pub service_event_details: Option<Parameters>,
     /// How the connection was protected.
     pub tls_details: Option<TlsDetails>,
 }
@@ -279,6 +281,9 @@ impl Record {
         }
         object.text("eventType", self.event_type);
         object.maybe_text("recipientAccountId", self.recipient_account_id.as_deref());
+        if let Some(details) = &self.service_event_details {
+            object.object("serviceEventDetails", |object| details.write(object));
+        }
         if let Some(tls) = &self.tls_details {
             object.object("tlsDetails", |object| {
                 object.text("tlsVersion", &tls.tls_version);

@@ -12,7 +12,7 @@ use tokio::time::MissedTickBehavior;
 /// How often refusals that were only counted are recorded.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// How often the time is remembered, due deletions are looked for, and what failed is tried again.
+/// How often the time is remembered, what is due is done, and what failed is tried again.
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Until `shutdown` is ready.
@@ -38,7 +38,7 @@ pub(crate) async fn tick(core: &Arc<Core>) {
     flush_refusals(core).await;
     core.clock_watch.look(&*core.clock);
     report("remembering the time", core.write_clock_watch().await);
-    report("deleting keys that are due", core.delete_due_keys().await.map(|_| ()));
+    report("scheduled work", core.do_due_work().await.map(|_| ()));
     purge_if_wanted(core).await;
     report("relaying audit records", core.relay().await);
 }
@@ -55,7 +55,7 @@ pub(crate) async fn tick_if_due(core: &Arc<Core>) {
         tracing::debug!(cause = %fault, "the time could not be remembered");
         return;
     }
-    report("deleting keys that are due", core.delete_due_keys().await.map(|_| ()));
+    report("scheduled work", core.do_due_work().await.map(|_| ()));
 }
 
 /// Records how many requests were refused before authentication without a record of their own.

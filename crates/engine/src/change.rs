@@ -4,8 +4,9 @@ use crate::core::Core;
 use crate::fault::Fault;
 use crate::keys::{Alias, Key};
 use crate::record::{
-    AliasRecord, Counts, KIND_ACCESS_KEY, KIND_ALIAS, KIND_KEY, KIND_MATERIAL, KeyRecord, Place,
+    AliasRecord, Counts, KIND_ACCESS_KEY, KIND_ALIAS, KIND_KEY, KIND_MATERIAL, KeyRecord, Place, Scheduled,
 };
+use crate::trail::{ServiceEvent, service_record};
 use bulla_api::{AccountId, AliasName, KeyId, Region};
 use bulla_audit::Entry;
 use bulla_crypto::LockedKey;
@@ -19,6 +20,7 @@ pub(crate) struct Change {
     steps: Vec<Step>,
     /// See [`Change::take_turn`].
     turn: Option<OwnedMutexGuard<()>>,
+    events: Vec<ServiceEvent>,
 }
 
 enum Step {
@@ -88,9 +90,23 @@ impl Change {
         self.expect_at(key.place.key(key.id), key.generation)
     }
 
-    /// The key as it was seen gets a new record.
+    /// The key as it was seen gets a new record, and the queue of scheduled work follows it.
     pub(crate) fn update_key(&mut self, key: &Key, record: &KeyRecord) -> &mut Self {
+        let (before, after) =
+            (key.record.scheduled(&key.place, key.id), record.scheduled(&key.place, key.id));
+        for gone in before.iter().filter(|scheduled| !after.contains(scheduled)) {
+            self.delete(gone.path());
+        }
+        for new in after.iter().filter(|scheduled| !before.contains(scheduled)) {
+            self.put(new.path(), Scheduled::fields());
+        }
         self.expect_key(key).put(key.place.key(key.id), record.to_fields())
+    }
+
+    /// What the service does along with the change, recorded beside it.
+    pub(crate) fn event(&mut self, event: ServiceEvent) -> &mut Self {
+        self.events.push(event);
+        self
     }
 
     /// The alias must be as it was seen, or not be there.
@@ -209,12 +225,15 @@ impl Core {
 
     async fn commit_with_outbox(&self, mut change: Change, record: ChangeRecord) -> Result<(), Fault> {
         let _turn = change.turn.take();
+        let mut records = vec![record];
+        records.extend(change.events.drain(..).map(|event| service_record(self, event)));
+        let count = records.len() as u64;
         // One change at a time: their audit records are numbered by one record of the store.
         let mut head = self.outbox.lock().await;
         let known = self.outbox_head(&mut head).await?;
         let mut transaction = self.vault.transaction();
         change.apply(&mut transaction).await?;
-        let next = known.add_to(&mut transaction, record)?;
+        let next = known.add_to(&mut transaction, records)?;
         *head = None;
         let committed = transaction.commit().await?;
         *head = Some(next);
@@ -222,7 +241,7 @@ impl Core {
         if !committed.purged {
             self.purge_wanted.store(true, std::sync::atomic::Ordering::SeqCst);
         }
-        self.outbox_pending.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        self.outbox_pending.fetch_add(count, std::sync::atomic::Ordering::SeqCst);
         self.outbox_filled.notify_one();
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Whether the wall clock can be believed: destructive scheduled work must not happen because somebody set it forward.
+//! Whether the wall clock can be believed: scheduled work must not happen because somebody set it forward.
 //!
 //! The store remembers the last wall time seen. When the clock is more than a day ahead of what monotonic time explains,
 //! such work waits until a day of running has been observed, over as many starts as it takes, or until the operator says
@@ -15,7 +15,7 @@ use std::time::Duration;
 /// How far the clock may be ahead, and how long it is then observed. 24 hours.
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// Whether destructive scheduled work may be done.
+/// Whether scheduled work may be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClockState {
     /// It may.
@@ -72,8 +72,8 @@ impl ClockWatch {
         watch.observe_ms = watch.observe_ms.saturating_sub(passed_ms).max(0);
         if wall_ms.saturating_sub(watch.wall_ms) > passed_ms.saturating_add(DAY_MS) {
             tracing::warn!(
-                "the clock is more than a day ahead of what was seen last; keys are not deleted for 24 h of running, or \
-                 until `bulla store accept-clock`"
+                "the clock is more than a day ahead of what was seen last; scheduled work (deletion, rotation, expiry) waits for \
+                 24 h of running, or until `bulla store accept-clock`"
             );
             watch.observe_ms = DAY_MS;
         }

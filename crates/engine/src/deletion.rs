@@ -1,21 +1,18 @@
 //! Scheduled deletion: the one thing that can't be undone.
 
 use crate::change::Change;
-use crate::clock_watch::ClockState;
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::grants::Grant;
 use crate::keys::Key;
-use crate::record::{Counts, Place, deletion_path, deletions_path};
+use crate::record::{Counts, Place, Scheduled};
+use crate::scheduled::Due;
 use crate::trail::{ServiceEvent, service_record};
 use bulla_api::{AliasName, KeyId, KeyState, Service};
 use bulla_audit::Parameters;
-use bulla_store::{Fields, Path, Stored};
+use bulla_store::Fields;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-
-/// Scheduled deletions read at a time.
-const PAGE: usize = 100;
 
 /// Aliases removed in one commit: each is two records, with a precondition each.
 const ALIASES_PER_COMMIT: usize = 20;
@@ -29,7 +26,7 @@ const GRANT_COMMITS_PER_ROUND: usize = 250;
 /// Other records of a key that is gone, removed in one commit.
 const RECORDS_PER_COMMIT: usize = 80;
 
-/// In the record of a scheduled deletion.
+/// In a deletion's record in the queue.
 mod field {
     /// The key is gone, what belonged to it is going.
     pub(super) const GONE: u16 = 1;
@@ -37,109 +34,41 @@ mod field {
     pub(super) const SHARED_MATERIALS: u16 = 2;
 }
 
-/// A scheduled deletion, as its record tells it.
-pub(crate) struct Scheduled {
-    pub(crate) place: Place,
-    pub(crate) id: KeyId,
-    /// The key is gone, what belonged to it is going.
-    pub(crate) is_gone: bool,
-}
-
-impl Scheduled {
-    pub(crate) fn read(path: &Path, fields: &Fields) -> Option<Self> {
-        let (_, place, id) = read_path(path)?;
-        Some(Self { place, id, is_gone: is_gone(fields) })
-    }
-}
-
-/// The record of a scheduled deletion.
-pub(crate) fn scheduled_fields() -> Fields {
-    Fields::new()
-}
-
 impl Core {
-    /// Carries out the deletions that are due, if the clock is to be believed. Gives back how many keys are gone.
-    pub(crate) async fn delete_due_keys(self: &Arc<Self>) -> Result<u64, Fault> {
-        if self.clock_watch.look(&*self.clock) != ClockState::Trusted {
-            return Ok(0);
-        }
-        let now_ms = self.clock.wall_ms();
-        let (mut deleted, mut after) = (0, None);
-        loop {
-            let page = self.vault.scan(deletions_path().children(), after, PAGE).await?;
-            for (path, scheduled) in &page.records {
-                let Some((due_ms, place, id)) = read_path(path) else {
-                    tracing::error!(%path, "a scheduled deletion can't be read; it is not carried out");
-                    continue;
-                };
-                if due_ms > now_ms {
-                    return Ok(deleted);
+    /// Carries out a deletion whose date has come, or goes on with it. Gives back whether it fits its key.
+    pub(crate) async fn delete_when_due(self: &Arc<Self>, due: &Due<'_>) -> Result<bool, Fault> {
+        let Scheduled { due_ms, place, id, .. } = &due.scheduled;
+        let fields = &due.stored.fields;
+        let mut shared_materials = fields.get_bool(field::SHARED_MATERIALS).unwrap_or(false);
+        if !is_gone(fields) {
+            match self.key(place, *id).await? {
+                Some(key) if is_due(&key, *due_ms) => {
+                    self.delete_record(due, &key).await?;
+                    shared_materials = key.record.shares_materials(*id);
                 }
-                match self.delete_key(path, scheduled, due_ms, &place, id).await {
-                    Ok(gone) => deleted += u64::from(gone),
-                    // The key was changed meanwhile (its deletion cancelled, perhaps): the next round sees how it is then.
-                    Err(Fault::Vault(error)) if error.is_conflict() => {}
-                    // One key that can't be deleted must not keep others from it.
-                    Err(fault) => {
-                        tracing::error!(key = %id, cause = %fault, "a key could not be deleted as scheduled")
-                    }
-                }
-            }
-            after = page.records.last().map(|(path, _)| path.clone());
-            if !page.more || after.is_none() {
-                return Ok(deleted);
+                _ => return Ok(false),
             }
         }
-    }
-
-    async fn delete_key(
-        self: &Arc<Self>,
-        path: &Path,
-        scheduled: &Stored,
-        due_ms: i64,
-        place: &Place,
-        id: KeyId,
-    ) -> Result<bool, Fault> {
-        let mut gone = false;
-        let mut shared_materials = scheduled.fields.get_bool(field::SHARED_MATERIALS).unwrap_or(false);
-        if !is_gone(&scheduled.fields) {
-            let key = self.key(place, id).await?;
-            match key {
-                Some(key) if is_due(&key, due_ms) => {
-                    self.delete_record(path, scheduled, &key).await?;
-                    (gone, shared_materials) = (true, key.record.shares_materials(id));
-                }
-                // Neither can be: cancelling removes this record in the same transaction. Nothing is deleted on doubt.
-                _ => {
-                    tracing::error!(key = %id, "a scheduled deletion doesn't fit its key; it is not carried out");
-                    return Ok(false);
-                }
-            }
-        }
-        self.delete_materials(place, id, shared_materials).await?;
-        self.delete_aliases(place, id).await?;
-        if !self.delete_grants(place, id).await? {
-            return Ok(gone);
+        self.delete_materials(place, *id, shared_materials).await?;
+        self.delete_aliases(place, *id).await?;
+        if !self.delete_grants(place, *id).await? {
+            // More of them than one round removes.
+            return Ok(true);
         }
         let mut transaction = self.vault.transaction();
-        transaction.delete(path.clone());
+        transaction.delete(due.path.clone());
         transaction.commit().await?;
-        Ok(gone)
+        Ok(true)
     }
 
     /// The key, its policy and the material in use, in one transaction with its audit record. Nothing of it can be used any
     /// more; what else there is follows at once, or in the next round.
-    async fn delete_record(
-        self: &Arc<Self>,
-        path: &Path,
-        scheduled: &Stored,
-        key: &Key,
-    ) -> Result<(), Fault> {
+    async fn delete_record(self: &Arc<Self>, due: &Due<'_>, key: &Key) -> Result<(), Fault> {
         let mut change = Change::new();
-        let mut gone = scheduled.fields.clone();
+        let mut gone = due.stored.fields.clone();
         gone.set_bool(field::GONE, true);
         gone.set_bool(field::SHARED_MATERIALS, key.record.shares_materials(key.id));
-        change.expect_at(path.clone(), scheduled.generation).put(path.clone(), gone);
+        change.expect_at(due.path.clone(), due.stored.generation).put(due.path.clone(), gone);
         change.expect_key(key).delete(key.place.key(key.id)).delete(key.place.key_policy(key.id));
         if let Some(current) = key.record.current {
             change.delete_material(key.record.material(&key.place, key.id, current.backing_key_id()));
@@ -253,19 +182,11 @@ impl Core {
     }
 }
 
-fn is_gone(fields: &Fields) -> bool {
+/// Of a deletion's record in the queue: the key is gone, what belonged to it is going.
+pub(crate) fn is_gone(fields: &Fields) -> bool {
     fields.get_bool(field::GONE).unwrap_or(false)
 }
 
 fn is_due(key: &Key, due_ms: i64) -> bool {
     key.record.state == KeyState::PendingDeletion && key.record.deletion_ms == Some(due_ms)
-}
-
-/// Date, place and key of a scheduled deletion.
-fn read_path(path: &Path) -> Option<(i64, Place, KeyId)> {
-    let components = path.components();
-    let text = |index: usize| components.get(index).and_then(|bytes| std::str::from_utf8(bytes).ok());
-    let place = Place { account: text(5)?.parse().ok()?, region: text(6)?.parse().ok()? };
-    let (due_ms, id) = (text(4)?.parse().ok()?, text(7)?.parse().ok()?);
-    (deletion_path(due_ms, &place, id) == *path).then_some((due_ms, place, id))
 }

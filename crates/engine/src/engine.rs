@@ -109,7 +109,7 @@ pub struct Status {
     pub regions: Vec<Region>,
     /// Whether a recovery key has been exported.
     pub recovery_exported: bool,
-    /// Whether destructive scheduled work may be done.
+    /// Whether scheduled work may be done.
     pub clock: ClockState,
     /// Key records in memory.
     pub cached_keys: usize,
@@ -186,7 +186,7 @@ impl Engine {
         EmbeddedKms::new(Arc::clone(&self.0), caller, description.into())
     }
 
-    /// Scheduled deletions, the relay of audit records, the last seen time: until `shutdown` is ready.
+    /// Scheduled work, the relay of audit records, the last seen time: until `shutdown` is ready.
     pub async fn background(&self, shutdown: impl Future<Output = ()> + Send) {
         crate::background::run(&self.0, shutdown).await;
     }
@@ -272,7 +272,7 @@ impl Engine {
         recorded.map_err(|fault| fault.answer_and_log())
     }
 
-    /// The operator says that the wall clock is right: destructive scheduled work goes on.
+    /// The operator says that the wall clock is right: scheduled work goes on.
     ///
     /// # Errors
     /// The store can't be written.

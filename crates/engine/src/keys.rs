@@ -6,7 +6,7 @@ use crate::kind;
 use crate::record::{AliasRecord, KeyRecord, Place};
 use bulla_api::{
     AliasArn, AliasName, ErrorCode, KeyArn, KeyId, KeyManagerType, KeyMetadata, KeySpec, KeyState,
-    KeyUsageType, MultiRegionConfiguration, MultiRegionKey, MultiRegionKeyType, Timestamp,
+    KeyUsageType, MultiRegionConfiguration, MultiRegionKey, MultiRegionKeyType, OriginType, Timestamp,
 };
 use bulla_store::Generation;
 use std::sync::Arc;
@@ -87,6 +87,17 @@ impl Key {
             KeyState::Updating => "updating",
         };
         Fault::answer(ErrorCode::KMSInvalidStateException, format!("{} is {state}.", self.arn))
+    }
+
+    /// Fails as AWS does when the key's material comes from elsewhere.
+    pub(crate) fn require_origin(&self, origin: OriginType) -> Result<(), Fault> {
+        if self.record.origin == origin {
+            return Ok(());
+        }
+        Err(Fault::answer(
+            ErrorCode::UnsupportedOperationException,
+            format!("{} origin is {} which is not valid for this operation.", self.arn, self.record.origin),
+        ))
     }
 
     /// Fails as AWS does when the key is for something else.

@@ -46,6 +46,8 @@ mod recipient;
 mod record;
 mod references;
 mod request;
+mod rotation;
+mod scheduled;
 mod slow;
 mod tags;
 mod trail;

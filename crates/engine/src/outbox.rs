@@ -31,11 +31,11 @@ impl OutboxHead {
         self.next
     }
 
-    /// Adds the record to the change's transaction. Gives the head as it will be.
+    /// Adds the change's records to its transaction. Gives the head as it will be.
     pub(crate) fn add_to(
         self,
         transaction: &mut Transaction<'_>,
-        record: ChangeRecord,
+        records: Vec<ChangeRecord>,
     ) -> Result<Self, VaultError> {
         let path = outbox_head_path();
         match self.generation {
@@ -43,12 +43,14 @@ impl OutboxHead {
             None => transaction.expect_absent(path.clone()),
         };
         let mut head = Fields::new();
-        let next = self.next.wrapping_add(1);
+        let next = self.next.wrapping_add(records.len() as u64);
         head.set_u64(HEAD_NEXT, next);
         let generation = transaction.put(path, &head)?;
-        let mut entry = Fields::new();
-        entry.set_str(ENTRY_EVENT_ID, &record.event_id).set_bytes(ENTRY_RECORD, record.entry.as_bytes());
-        transaction.put(outbox_entry_path(self.next), &entry)?;
+        for (sequence, record) in (self.next..next).zip(records) {
+            let mut entry = Fields::new();
+            entry.set_str(ENTRY_EVENT_ID, &record.event_id).set_bytes(ENTRY_RECORD, record.entry.as_bytes());
+            transaction.put(outbox_entry_path(sequence), &entry)?;
+        }
         Ok(Self { next, generation: Some(generation) })
     }
 }

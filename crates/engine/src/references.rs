@@ -5,16 +5,17 @@
 
 use crate::accounts::root_access_key_id;
 use crate::credentials::owner;
-use crate::deletion::Scheduled;
+use crate::deletion::is_gone;
 use crate::grants::Grant;
 use crate::keys::key_arn;
 use crate::outbox::next_of;
 use crate::record::{
     AliasRecord, Counts, GrantId, KIND_ACCESS_KEY, KIND_ALIAS, KIND_GRANT, KIND_GRANT_COUNT, KIND_GRANT_ID,
-    KIND_GRANT_PROPERTIES, KIND_KEY, KIND_MATERIAL, KIND_MATERIAL_ENTRY, KIND_RETIRABLE_GRANT, KeyRecord,
-    MaterialEntry, Place, access_key_path, account_path, deletion_path, grant_count_of, pointer_of,
+    KIND_GRANT_PROPERTIES, KIND_KEY, KIND_MATERIAL, KIND_MATERIAL_ENTRY, KIND_RETIRABLE_GRANT,
+    KIND_SCHEDULED, KeyRecord, MaterialEntry, Place, Scheduled, access_key_path, account_path,
+    grant_count_of, pointer_of,
 };
-use bulla_api::{AccountId, AliasName, KeyId, KeyState};
+use bulla_api::{AccountId, AliasName, KeyId};
 use bulla_store::{GET_PATHS_MAX, Path, Prefix, Stored, Vault, VaultError};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -207,12 +208,12 @@ impl Seen {
             KIND_ACCESS_KEY => {
                 self.need(account_path(owner(fields)?), "the account", format!("access key {}", text(4)?));
             }
-            "deletion" => {
-                let Scheduled { place, id, is_gone } = Scheduled::read(path, fields)?;
-                if is_gone {
+            KIND_SCHEDULED => {
+                let Scheduled { place, id, work, .. } = Scheduled::read(path)?;
+                if is_gone(fields) {
                     self.going.insert(id);
                 } else {
-                    self.need(place.key(id), "the key", "a scheduled deletion");
+                    self.need(place.key(id), "the key", format!("scheduled work ({work})"));
                 }
             }
             "outbox" => self.outbox.push(text(4)?.parse().ok()?),
@@ -291,8 +292,8 @@ impl Seen {
         for number in 0..record.materials {
             self.need(record.entry(&place, id, number), "the history of a material", arn.clone());
         }
-        if let (KeyState::PendingDeletion, Some(due_ms)) = (record.state, record.deletion_ms) {
-            self.need(deletion_path(due_ms, &place, id), "the scheduled deletion", arn);
+        for scheduled in record.scheduled(&place, id) {
+            self.need(scheduled.path(), "the scheduled work", arn.clone());
         }
         self.found.entry(place.clone()).or_default().0 += 1;
         self.key_counts.insert((place, id), record.aliases);

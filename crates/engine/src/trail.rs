@@ -196,6 +196,7 @@ impl<'m> Trail<'m> {
             resources: self.resources,
             event_type: "AwsApiCall",
             recipient_account_id: self.account,
+            service_event_details: None,
             tls_details: self.meta.tls.clone(),
         };
         (record.encode(), event_id)
@@ -252,7 +253,7 @@ pub(crate) fn service_record(core: &Core, event: ServiceEvent) -> ChangeRecord {
         error_message: None,
         request_parameters: None,
         response_elements: None,
-        additional_event_data: event.data,
+        additional_event_data: None,
         request_id: core.ids.next().text(),
         event_id: event_id.clone(),
         read_only: false,
@@ -264,6 +265,7 @@ pub(crate) fn service_record(core: &Core, event: ServiceEvent) -> ChangeRecord {
             .collect(),
         event_type: "AwsServiceEvent",
         recipient_account_id: account,
+        service_event_details: event.data,
         tls_details: None,
     };
     ChangeRecord { event_id, entry: record.encode() }

@@ -80,9 +80,17 @@ async fn management_operations_refuse_aliases() {
     let key = world.new_key().await;
     world.call("CreateAlias", json!({"AliasName": "alias/a", "TargetKeyId": key})).await.ok();
     let arn = format!("arn:aws:kms:{REGION}:{ACCOUNT}:alias/a");
-    for operation in
-        ["EnableKey", "DisableKey", "ScheduleKeyDeletion", "CancelKeyDeletion", "RotateKeyOnDemand"]
-    {
+    for operation in [
+        "EnableKey",
+        "DisableKey",
+        "ScheduleKeyDeletion",
+        "CancelKeyDeletion",
+        "EnableKeyRotation",
+        "DisableKeyRotation",
+        "GetKeyRotationStatus",
+        "ListKeyRotations",
+        "RotateKeyOnDemand",
+    ] {
         let by_name = world.call(operation, json!({"KeyId": "alias/a"})).await;
         by_name.fails("NotFoundException", "Invalid keyId 'alias/a'");
         let by_arn = world.call(operation, json!({"KeyId": arn})).await;

@@ -192,9 +192,9 @@ async fn what_a_key_can_be_made_of_is_said() {
                 .to_owned(),
         ),
         (
-            json!({"KeySpec": "RSA_2048", "KeyUsage": "SIGN_VERIFY"}),
+            json!({"KeySpec": "SM2", "KeyUsage": "SIGN_VERIFY"}),
             "UnsupportedOperationException",
-            unsupported("KeySpec RSA_2048"),
+            unsupported("KeySpec SM2"),
         ),
         (json!({"Origin": "EXTERNAL"}), "UnsupportedOperationException", unsupported("Origin EXTERNAL")),
         (

@@ -32,6 +32,7 @@ fn input(operation: &str, key: &str, blob: &str) -> Value {
     match operation {
         "Decrypt" => json!({"CiphertextBlob": blob}),
         "GenerateDataKey" => json!({"KeyId": key, "KeySpec": "AES_256"}),
+        "GenerateDataKeyPair" => json!({"KeyId": key, "KeyPairSpec": "ECC_NIST_P256"}),
         "GenerateRandom" => json!({"NumberOfBytes": 32}),
         other => unreachable!("{other} has no input here"),
     }

@@ -74,12 +74,12 @@ async fn whatever_kind_of_record_is_removed_is_missed() {
         "counts",
         "account",
         "access-key",
-        "deletion",
         "grant",
         "grant-id",
         "grant-properties",
         "grant-count",
         "retirable-grant",
+        "scheduled",
     ];
     for removed in kinds {
         let (world, _) = full().await;

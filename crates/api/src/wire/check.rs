@@ -94,14 +94,14 @@ fn walk(node: &Node, shape: &'static Shape, path: &Path<'_>, failures: &mut Vec<
             }
         }
         // All maps of the model's inputs are encryption contexts. The model doesn't bound them.
-        (Node::Map(pairs), Kind::Map(_)) if map_bytes(pairs) > EncryptionContext::CALL_BYTES_MAX => {
-            if failures.len() < FAILURES_MAX {
-                failures.push(format!(
-                    "Value at '{path}' failed to satisfy constraint: Map must have total length of keys and values \
-                     less than or equal to {} bytes",
-                    EncryptionContext::CALL_BYTES_MAX
-                ));
-            }
+        (Node::Map(pairs), Kind::Map(_))
+            if map_bytes(pairs) > EncryptionContext::CALL_BYTES_MAX && failures.len() < FAILURES_MAX =>
+        {
+            failures.push(format!(
+                "Value at '{path}' failed to satisfy constraint: Map must have total length of keys and values \
+                 less than or equal to {} bytes",
+                EncryptionContext::CALL_BYTES_MAX
+            ));
         }
         // Names and values have no other constraint.
         (Node::Map(pairs), Kind::Map(_)) if pairs.values().any(|value| matches!(value, Node::Null)) => {

@@ -6,7 +6,7 @@ use crate::change::Change;
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::pipeline::Executed;
-use crate::record::{KeyRecord, deletion_path};
+use crate::record::KeyRecord;
 use bulla_api::{
     CancelKeyDeletion, CancelKeyDeletionInput, CancelKeyDeletionOutput, ErrorCode, KeyState, Role,
 };
@@ -24,8 +24,7 @@ impl Executes for CancelKeyDeletion {
 
     async fn execute(_core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
         let key = request.key(Role::Key)?;
-        let (KeyState::PendingDeletion, Some(deletion_ms)) = (key.record.state, key.record.deletion_ms)
-        else {
+        if key.record.state != KeyState::PendingDeletion {
             return Err(Fault::answer(
                 ErrorCode::KMSInvalidStateException,
                 format!("{} is not pending deletion.", key.arn),
@@ -34,7 +33,6 @@ impl Executes for CancelKeyDeletion {
         let record = KeyRecord { state: KeyState::Disabled, deletion_ms: None, ..key.record.clone() };
         let mut change = Change::new();
         change.update_key(key, &record);
-        change.delete(deletion_path(deletion_ms, &key.place, key.id));
         let output = CancelKeyDeletionOutput { key_id: key.arn.clone() };
         let response = Parameters::new().text("keyId", key.arn.as_str());
         Ok(request.done(output).changing(change).telling(response))

@@ -5,17 +5,12 @@ use crate::authorize::{Authorized, KeyName, Names};
 use crate::change::Change;
 use crate::core::Core;
 use crate::fault::Fault;
-use crate::material::NewMaterial;
 use crate::pipeline::Executed;
-use crate::record::{KeyRecord, MaterialEntry};
-use bulla_api::{
-    ErrorCode, Role, RotateKeyOnDemand, RotateKeyOnDemandInput, RotateKeyOnDemandOutput, RotationType,
-};
+use crate::record::KeyRecord;
+use crate::rotation::rotated;
+use bulla_api::{Role, RotateKeyOnDemand, RotateKeyOnDemandInput, RotateKeyOnDemandOutput, RotationType};
 use bulla_audit::Parameters;
 use std::sync::Arc;
-
-/// On-demand rotations of a key (AWS KMS developer guide, "Perform on-demand key rotation").
-const ROTATIONS_MAX: u64 = 25;
 
 impl Executes for RotateKeyOnDemand {
     fn names(input: &RotateKeyOnDemandInput) -> Names<'_> {
@@ -28,26 +23,15 @@ impl Executes for RotateKeyOnDemand {
 
     async fn execute(core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
         let key = request.key(Role::Key)?;
+        key.require_rotatable_by_schedule()?;
         key.require_enabled()?;
-        if key.record.on_demand_rotations >= ROTATIONS_MAX {
-            return Err(Fault::answer(
-                ErrorCode::LimitExceededException,
-                format!(
-                    "The on-demand rotations limit has been reached for the given keyId. No more on-demand rotations can be \
-                     performed for this key: {}",
-                    key.arn
-                ),
-            ));
-        }
-        let now_ms = core.clock.wall_ms();
-        let material = NewMaterial::symmetric(key.id, core.new_material()?);
-        let material_id = material.id;
-        let entry = MaterialEntry::new(material_id, now_ms, Some(RotationType::OnDemand));
+        core.require_rotation_on_demand(key)?;
+        let record =
+            KeyRecord { on_demand_rotations: key.record.on_demand_rotations + 1, ..key.record.clone() };
         let mut change = Change::new();
-        let rotations = key.record.on_demand_rotations + 1;
-        let mut record = KeyRecord { on_demand_rotations: rotations, ..key.record.clone() };
-        change.add_material(&key.place, key.id, &mut record, &entry, material);
-        change.update_key(key, &record);
+        let how = RotationType::OnDemand;
+        let material_id = core.rotate(&mut change, key, record, how).await?;
+        change.event(rotated(key, how, material_id));
         let output = RotateKeyOnDemandOutput { key_id: key.arn.clone() };
         let response = Parameters::new()
             .text("keyId", key.arn.as_str())

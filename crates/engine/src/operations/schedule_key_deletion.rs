@@ -4,10 +4,9 @@ use super::{Executes, one_invalid};
 use crate::authorize::{Authorized, KeyName, Names};
 use crate::change::Change;
 use crate::core::Core;
-use crate::deletion::scheduled_fields;
 use crate::fault::Fault;
 use crate::pipeline::Executed;
-use crate::record::{KeyRecord, deletion_path};
+use crate::record::KeyRecord;
 use bulla_api::{
     KeyState, Role, ScheduleKeyDeletion, ScheduleKeyDeletionInput, ScheduleKeyDeletionOutput, Timestamp,
 };
@@ -56,7 +55,6 @@ impl Executes for ScheduleKeyDeletion {
         };
         let mut change = Change::new();
         change.update_key(key, &record);
-        change.put(deletion_path(deletion_ms, &key.place, key.id), scheduled_fields());
         let output = ScheduleKeyDeletionOutput {
             key_id: key.arn.clone(),
             deletion_date: Some(Timestamp::from_millis(deletion_ms)),

@@ -1,6 +1,6 @@
 //! The record of a KMS key.
 
-use super::Place;
+use super::{Place, Scheduled, Work};
 use crate::fault::Fault;
 use bulla_api::{KeyId, KeySpec, KeyState, KeyUsageType, OriginType, Tag};
 use bulla_crypto::blob::{BackingKeyId, KeyMaterialId};
@@ -25,6 +25,8 @@ pub(crate) struct KeyRecord {
     /// How many materials the key has had: the number of the next one's entry.
     pub(crate) materials: u64,
     pub(crate) on_demand_rotations: u64,
+    /// Automatic rotation, while it is switched on.
+    pub(crate) rotation: Option<Rotation>,
     pub(crate) aliases: u64,
     /// As read, so that fields of newer versions are kept.
     pub(crate) fields: Fields,
@@ -44,6 +46,17 @@ mod field {
     pub(super) const ORIGIN: u16 = 11;
     pub(super) const CURRENT: u16 = 12;
     pub(super) const MATERIALS: u16 = 13;
+    // 20 to 39: rotation and import.
+    pub(super) const ROTATION_PERIOD_DAYS: u16 = 20;
+    pub(super) const NEXT_ROTATION_MS: u16 = 21;
+}
+
+/// When a key is rotated by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rotation {
+    pub(crate) period_days: u32,
+    /// The next date. Passes unused while the key is not enabled.
+    pub(crate) next_ms: i64,
 }
 
 /// What a key is, from its making on.
@@ -70,6 +83,7 @@ impl KeyRecord {
             current: None,
             materials: 0,
             on_demand_rotations: 0,
+            rotation: None,
             aliases: 0,
             fields: Fields::new(),
         }
@@ -94,6 +108,12 @@ impl KeyRecord {
         };
         fields.set_u64(field::MATERIALS, self.materials);
         fields.set_u64(field::ON_DEMAND_ROTATIONS, self.on_demand_rotations);
+        match self.rotation {
+            Some(rotation) => fields
+                .set_u64(field::ROTATION_PERIOD_DAYS, rotation.period_days.into())
+                .set_i64(field::NEXT_ROTATION_MS, rotation.next_ms),
+            None => fields.remove(field::ROTATION_PERIOD_DAYS).remove(field::NEXT_ROTATION_MS),
+        };
         fields.set_u64(field::ALIASES, self.aliases);
         fields
     }
@@ -106,6 +126,13 @@ impl KeyRecord {
         let tags = fields.get_list(field::TAGS)?;
         let current = match fields.get_bytes(field::CURRENT) {
             Some(bytes) => Some(KeyMaterialId(bytes.try_into().ok()?)),
+            None => None,
+        };
+        let rotation = match fields.get_u64(field::ROTATION_PERIOD_DAYS) {
+            Some(days) => Some(Rotation {
+                period_days: days.try_into().ok()?,
+                next_ms: fields.get_i64(field::NEXT_ROTATION_MS)?,
+            }),
             None => None,
         };
         Some(Self {
@@ -127,9 +154,22 @@ impl KeyRecord {
             current,
             materials: fields.get_u64(field::MATERIALS)?,
             on_demand_rotations: fields.get_u64(field::ON_DEMAND_ROTATIONS)?,
+            rotation,
             aliases: fields.get_u64(field::ALIASES)?,
             fields: Fields::new(),
         })
+    }
+
+    /// What is scheduled for the key, as its record has it. The queue holds exactly this, and when material expires.
+    pub(crate) fn scheduled(&self, place: &Place, id: KeyId) -> Vec<Scheduled> {
+        let at = |due_ms: i64, work: Work| Scheduled { due_ms, place: place.clone(), id, work };
+        match self.state {
+            KeyState::PendingDeletion => self.deletion_ms.map(|due_ms| at(due_ms, Work::Delete)),
+            KeyState::Enabled => self.rotation.map(|rotation| at(rotation.next_ms, Work::Rotate)),
+            _ => None,
+        }
+        .into_iter()
+        .collect()
     }
 
     /// Where the key's materials stand. Replicas of a multi-Region key share them, unless each region imports its own.

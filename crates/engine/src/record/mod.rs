@@ -7,6 +7,7 @@ mod counts;
 mod grant;
 mod key;
 mod material;
+mod scheduled;
 
 pub(crate) use alias::AliasRecord;
 pub(crate) use counts::Counts;
@@ -15,8 +16,9 @@ pub(crate) use grant::{
     KIND_GRANT_PROPERTIES, KIND_RETIRABLE_GRANT, Retiring, grant_count_fields, grant_count_of,
     pointer_fields, pointer_of, retirable_grants,
 };
-pub(crate) use key::{KeyRecord, Kind};
+pub(crate) use key::{KeyRecord, Kind, Rotation};
 pub(crate) use material::{MaterialEntry, MaterialFields};
+pub(crate) use scheduled::{KIND_SCHEDULED, Scheduled, Work, scheduled_path};
 
 use crate::fault::Fault;
 use bulla_api::{AccountId, AliasName, KeyId, Region};
@@ -95,20 +97,6 @@ pub(crate) fn account_path(account: AccountId) -> Path {
 /// Access keys are looked up before the account is known.
 pub(crate) fn access_key_path(access_key_id: &str) -> Path {
     Path::of_store(KIND_ACCESS_KEY).join(access_key_id)
-}
-
-/// Deletions by date: scanned up to now.
-pub(crate) fn deletions_path() -> Path {
-    Path::of_store("deletion")
-}
-
-pub(crate) fn deletion_path(due_ms: i64, place: &Place, key: KeyId) -> Path {
-    // 20 digits hold every date, and order as text as they do as numbers.
-    deletions_path()
-        .join(format!("{:020}", due_ms.max(0)))
-        .join(place.account.to_string())
-        .join(place.region.as_str())
-        .join(key.to_string())
 }
 
 pub(crate) fn outbox_head_path() -> Path {

@@ -197,6 +197,33 @@ impl World {
         text(&made["KeyMetadata"]["KeyId"])
     }
 
+    /// Whether an operation wants a key that is not symmetric.
+    pub fn wants_another(&self, operation: &str) -> bool {
+        matches!(operation, "Sign" | "Verify" | "GetPublicKey" | "GenerateMac" | "VerifyMac")
+    }
+
+    /// A new key of the kind that an operation wants.
+    pub async fn new_key_for(&self, operation: &str) -> String {
+        let kind = match operation {
+            "Sign" | "Verify" | "GetPublicKey" => {
+                json!({"KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY"})
+            }
+            "GenerateMac" | "VerifyMac" => json!({"KeySpec": "HMAC_256", "KeyUsage": "GENERATE_VERIFY_MAC"}),
+            _ => json!({}),
+        };
+        text(&self.call("CreateKey", kind).await.ok()["KeyMetadata"]["KeyId"])
+    }
+
+    /// Puts what is to be verified into an input of Verify or VerifyMac.
+    pub async fn prove(&self, operation: &str, input: &mut Value) {
+        let (by, proof) = match operation {
+            "Verify" => ("Sign", "Signature"),
+            "VerifyMac" => ("GenerateMac", "Mac"),
+            _ => return,
+        };
+        input[proof] = self.call(by, input.clone()).await.ok()[proof].clone();
+    }
+
     /// A ciphertext blob of `hello`, base64.
     pub async fn sealed(&self, key: &str) -> String {
         self.sealed_as(&self.caller().await, key).await
