@@ -78,7 +78,8 @@ impl<'i> KeyName<'i> {
 /// A ciphertext, and the key that the caller says it is of.
 #[derive(Clone, Copy)]
 pub(crate) struct Ciphertext<'i> {
-    pub(crate) blob: &'i [u8],
+    /// None when a dry run leaves it out; then the stated key is the one.
+    pub(crate) blob: Option<&'i [u8]>,
     pub(crate) stated_key: Option<&'i str>,
 }
 
@@ -277,7 +278,10 @@ impl Core {
             Some(text) => Some(self.named_key(caller, place, KeyName::any(text), action).await?),
             None => None,
         };
-        let parsed = blob::parse(ciphertext.blob).map_err(|_| not_authentic())?;
+        let Some(ciphertext) = ciphertext.blob else {
+            return stated.ok_or(Fault::bug("an operation names neither a ciphertext nor a key"));
+        };
+        let parsed = blob::parse(ciphertext).map_err(|_| not_authentic())?;
         let header = parsed.header();
         if let Some(stated) = stated {
             return if stated.is_of(header) {

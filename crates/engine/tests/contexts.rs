@@ -147,10 +147,6 @@ async fn parameters_without_behaviour_are_refused() {
         ("Decrypt", json!({"CiphertextBlob": blob, "Recipient": recipient})),
         ("GenerateRandom", json!({"NumberOfBytes": 1, "Recipient": recipient})),
         ("GenerateRandom", json!({"NumberOfBytes": 1, "CustomKeyStoreId": "cks-1"})),
-        (
-            "Decrypt",
-            json!({"CiphertextBlob": blob, "DryRun": true, "DryRunModifiers": ["IGNORE_CIPHERTEXT"]}),
-        ),
     ] {
         let answer = world.call(operation, input).await;
         assert_eq!(answer.error, Some("UnsupportedOperationException"), "{operation}: {answer:?}");

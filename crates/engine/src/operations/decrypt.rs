@@ -1,7 +1,8 @@
 //! Decrypt.
 
 use super::{
-    Executes, one_invalid, refuse_modifiers, require_symmetric, stop_dry_run, with_context, with_dry_run,
+    Executes, ignores_ciphertext, require_ciphertext, require_symmetric, stop_dry_run, with_context,
+    with_dry_run, with_modifiers, would_succeed,
 };
 use crate::authorize::{Authorized, Ciphertext, Names};
 use crate::core::Core;
@@ -16,12 +17,12 @@ use std::sync::Arc;
 
 impl Executes for Decrypt {
     fn check(input: &DecryptInput) -> Result<(), Fault> {
-        refuse_modifiers(&input.dry_run_modifiers)?;
-        require_ciphertext(&input.ciphertext_blob)
+        require_ciphertext(&input.ciphertext_blob, is_ignored(input), input.key_id.as_deref(), "keyId")
     }
 
     fn names(input: &DecryptInput) -> Names<'_> {
-        let ciphertext = Ciphertext { blob: &input.ciphertext_blob, stated_key: input.key_id.as_deref() };
+        let blob = (!is_ignored(input)).then_some(input.ciphertext_blob.as_slice());
+        let ciphertext = Ciphertext { blob, stated_key: input.key_id.as_deref() };
         Names { ciphertext: Some(ciphertext), grant_tokens: &input.grant_tokens, ..Names::default() }
     }
 
@@ -34,7 +35,8 @@ impl Executes for Decrypt {
         let parameters = Parameters::new()
             .maybe_text("keyId", input.key_id.as_deref())
             .text("encryptionAlgorithm", algorithm.as_str());
-        with_dry_run(with_context(parameters, "encryptionContext", &input.encryption_context), input.dry_run)
+        let parameters = with_context(parameters, "encryptionContext", &input.encryption_context);
+        with_modifiers(with_dry_run(parameters, input.dry_run), &input.dry_run_modifiers)
     }
 
     async fn execute(core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
@@ -42,6 +44,9 @@ impl Executes for Decrypt {
         key.require_enabled()?;
         key.require_usage(KeyUsageType::EncryptDecrypt, Self::ROW.name)?;
         require_symmetric(input.encryption_algorithm)?;
+        if is_ignored(input) {
+            return Err(would_succeed());
+        }
         let (plaintext, material_id) =
             key.open(core, &input.encryption_context, &input.ciphertext_blob).await?;
         stop_dry_run(input.dry_run)?;
@@ -57,11 +62,6 @@ impl Executes for Decrypt {
     }
 }
 
-/// The API model lets it be absent, for a kind of dry run that is not built yet.
-pub(super) fn require_ciphertext(blob: &[u8]) -> Result<(), Fault> {
-    if blob.is_empty() {
-        Err(one_invalid("null", "ciphertextBlob", "Member must not be null"))
-    } else {
-        Ok(())
-    }
+fn is_ignored(input: &DecryptInput) -> bool {
+    ignores_ciphertext(input.dry_run, &input.dry_run_modifiers)
 }

@@ -80,9 +80,24 @@ pub(crate) trait Executes: Operation + Sized {
     ) -> impl Future<Output = Result<Executed<Self>, Fault>> + Send;
 }
 
-/// Dry runs that leave the ciphertext out are not built yet.
-fn refuse_modifiers(modifiers: &[DryRunModifierType]) -> Result<(), Fault> {
-    if modifiers.is_empty() { Ok(()) } else { Err(unsupported("DryRunModifiers")) }
+/// Whether a dry run asks for permissions alone, and leaves the ciphertext out. Modifiers are of dry runs only.
+fn ignores_ciphertext(dry_run: Option<bool>, modifiers: &[DryRunModifierType]) -> bool {
+    dry_run == Some(true) && modifiers.contains(&DryRunModifierType::IgnoreCiphertext)
+}
+
+/// A ciphertext must be there, or, where it is ignored, the key that it would be of: the API model asks for neither.
+fn require_ciphertext(
+    blob: &[u8],
+    is_ignored: bool,
+    key: Option<&str>,
+    key_member: &str,
+) -> Result<(), Fault> {
+    let missing = |member: &str| Err(one_invalid("null", member, "Member must not be null"));
+    match (is_ignored, key) {
+        (true, None) => missing(key_member),
+        (false, _) if blob.is_empty() => missing("ciphertextBlob"),
+        _ => Ok(()),
+    }
 }
 
 fn unsupported(member: &str) -> Fault {
@@ -117,12 +132,17 @@ fn require_symmetric(algorithm: Option<EncryptionAlgorithmSpec>) -> Result<(), F
 /// A dry run that got here would have succeeded.
 fn stop_dry_run(dry_run: Option<bool>) -> Result<(), Fault> {
     match dry_run {
-        Some(true) => Err(Fault::answer(
-            ErrorCode::DryRunOperationException,
-            "The request would have succeeded, but the DryRun option is set.",
-        )),
+        Some(true) => Err(would_succeed()),
         _ => Ok(()),
     }
+}
+
+/// What a dry run is answered that would have succeeded.
+fn would_succeed() -> Fault {
+    Fault::answer(
+        ErrorCode::DryRunOperationException,
+        "The request would have succeeded, but the DryRun option is set.",
+    )
 }
 
 /// An encryption context as audit records show it.
@@ -132,6 +152,15 @@ fn with_context(parameters: Parameters, name: &'static str, context: &Encryption
     }
     let pairs = context.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     parameters.with(name, Parameter::Pairs(pairs))
+}
+
+/// What modifies a dry run, as audit records show it.
+fn with_modifiers(parameters: Parameters, modifiers: &[DryRunModifierType]) -> Parameters {
+    if modifiers.is_empty() {
+        return parameters;
+    }
+    let names = modifiers.iter().map(|modifier| modifier.as_str().to_owned()).collect();
+    parameters.with("dryRunModifiers", Parameter::Texts(names))
 }
 
 fn with_dry_run(parameters: Parameters, dry_run: Option<bool>) -> Parameters {

@@ -1,7 +1,9 @@
 //! ReEncrypt.
 
-use super::decrypt::require_ciphertext;
-use super::{Executes, refuse_modifiers, require_symmetric, stop_dry_run, with_context, with_dry_run};
+use super::{
+    Executes, ignores_ciphertext, require_ciphertext, require_symmetric, stop_dry_run, with_context,
+    with_dry_run, with_modifiers, would_succeed,
+};
 use crate::authorize::{Authorized, Ciphertext, KeyName, Names};
 use crate::core::Core;
 use crate::fault::Fault;
@@ -14,12 +16,12 @@ use std::sync::Arc;
 
 impl Executes for ReEncrypt {
     fn check(input: &ReEncryptInput) -> Result<(), Fault> {
-        refuse_modifiers(&input.dry_run_modifiers)?;
-        require_ciphertext(&input.ciphertext_blob)
+        let key = input.source_key_id.as_deref();
+        require_ciphertext(&input.ciphertext_blob, is_ignored(input), key, "sourceKeyId")
     }
 
     fn names(input: &ReEncryptInput) -> Names<'_> {
-        let blob = &input.ciphertext_blob;
+        let blob = (!is_ignored(input)).then_some(input.ciphertext_blob.as_slice());
         Names {
             ciphertext: Some(Ciphertext { blob, stated_key: input.source_key_id.as_deref() }),
             destination: Some(KeyName::any(&input.destination_key_id)),
@@ -36,7 +38,7 @@ impl Executes for ReEncrypt {
             with_context(parameters, "sourceEncryptionContext", &input.source_encryption_context);
         let parameters =
             with_context(parameters, "destinationEncryptionContext", &input.destination_encryption_context);
-        with_dry_run(parameters, input.dry_run)
+        with_modifiers(with_dry_run(parameters, input.dry_run), &input.dry_run_modifiers)
     }
 
     async fn execute(core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
@@ -49,6 +51,9 @@ impl Executes for ReEncrypt {
         }
         require_symmetric(input.source_encryption_algorithm)?;
         require_symmetric(input.destination_encryption_algorithm)?;
+        if is_ignored(input) {
+            return Err(would_succeed());
+        }
         let (plaintext, source_material_id) =
             source.open(core, &input.source_encryption_context, &input.ciphertext_blob).await?;
         stop_dry_run(input.dry_run)?;
@@ -65,4 +70,8 @@ impl Executes for ReEncrypt {
         };
         Ok(request.done(output))
     }
+}
+
+fn is_ignored(input: &ReEncryptInput) -> bool {
+    ignores_ciphertext(input.dry_run, &input.dry_run_modifiers)
 }
