@@ -254,6 +254,8 @@ operations! {
         ["kms:RetireGrant" Grant Always];
     RevokeGrant, revoke_grant, RevokeGrantInput, Empty, Kms, Changes,
         ["kms:RevokeGrant" Key Always];
+    GetKeyLastUsage, get_key_last_usage, GetKeyLastUsageInput, GetKeyLastUsageOutput, Kms, Reads,
+        ["kms:GetKeyLastUsage" Key Always];
     GetCallerIdentity, get_caller_identity, GetCallerIdentityInput, GetCallerIdentityOutput, Sts, Reads,
         [];
 }

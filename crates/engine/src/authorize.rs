@@ -449,6 +449,15 @@ impl<'p, O: Executes> Authorized<'p, O> {
         found.ok_or(Fault::bug("an operation asks for a grant that its row doesn't demand"))
     }
 
+    /// The keys that were allowed.
+    pub(crate) fn into_keys(self) -> Vec<Arc<Key>> {
+        let key = |(_, handle)| match handle {
+            Handle::Key(KeyHandle { key }) => Some(key),
+            _ => None,
+        };
+        self.handles.into_iter().filter_map(key).collect()
+    }
+
     /// Done, with nothing to change.
     pub(crate) fn done(self, output: O::Output) -> Executed<O> {
         Executed::of(self, output)

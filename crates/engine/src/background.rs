@@ -39,6 +39,7 @@ pub(crate) async fn tick(core: &Arc<Core>) {
     core.clock_watch.look(&*core.clock);
     report("remembering the time", core.write_clock_watch().await);
     report("scheduled work", core.do_due_work().await.map(|_| ()));
+    write_usage(core).await;
     purge_if_wanted(core).await;
     report("relaying audit records", core.relay().await);
 }
@@ -56,6 +57,13 @@ pub(crate) async fn tick_if_due(core: &Arc<Core>) {
         return;
     }
     report("scheduled work", core.do_due_work().await.map(|_| ()));
+}
+
+/// Writes which keys were used. What can't be written stays noted.
+pub(crate) async fn write_usage(core: &Core) {
+    if let Err(fault) = core.write_usage().await {
+        tracing::warn!(cause = %fault, "the last uses of keys could not be written; tried again in a minute");
+    }
 }
 
 /// Records how many requests were refused before authentication without a record of their own.

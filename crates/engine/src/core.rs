@@ -15,6 +15,7 @@ use crate::outbox::OutboxHead;
 use crate::preauth::PreAuth;
 use crate::request::IdSource;
 use crate::slow::SLOW_MAX;
+use crate::usage::Usage;
 use bulla_api::{AccountId, AliasName, KeyId, LocalFailure, LocalFailureKind, PARTITION, Region};
 use bulla_crypto::Rng;
 use bulla_store::{Feed, StoreParams, Vault};
@@ -46,6 +47,8 @@ pub(crate) struct Core {
     pub(crate) outbox_pending: AtomicU64,
     pub(crate) outbox_filled: Notify,
     pub(crate) relaying: Mutex<()>,
+    /// Uses of keys that are not written yet.
+    pub(crate) usage: Usage,
     /// Deleted material may still stand in the store's files.
     pub(crate) purge_wanted: AtomicBool,
     /// Places for work that takes long.
@@ -107,6 +110,7 @@ impl Core {
             outbox_pending: AtomicU64::new(0),
             outbox_filled: Notify::new(),
             relaying: Mutex::default(),
+            usage: Usage::default(),
             purge_wanted: AtomicBool::new(false),
             slow: Semaphore::new(SLOW_MAX),
             seen_revision: AtomicU64::new(revision),
@@ -163,6 +167,7 @@ impl Core {
     pub(crate) async fn close(self: &Arc<Self>) -> Result<(), LocalFailure> {
         background::flush_refusals(self).await;
         background::tick_if_due(self).await;
+        background::write_usage(self).await;
         let relayed = self.relay().await;
         let synced = self.audit.sync().await;
         background::purge_if_wanted(self).await;

@@ -132,7 +132,7 @@ impl Core {
                 }
             }
             if is_last {
-                transaction.delete(place.grant_count(id));
+                transaction.delete(place.grant_count(id)).delete(place.key_usage(id));
             }
             transaction.commit().await?;
             if is_last {

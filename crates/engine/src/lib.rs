@@ -51,6 +51,7 @@ mod scheduled;
 mod slow;
 mod tags;
 mod trail;
+mod usage;
 mod view;
 mod xks;
 

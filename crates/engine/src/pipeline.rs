@@ -5,10 +5,11 @@ use crate::authorize::Authorized;
 use crate::change::{Change, Committed};
 use crate::core::Core;
 use crate::fault::Fault;
+use crate::keys::Key;
 use crate::operations::Executes;
 use crate::parse::Parsed;
 use crate::trail::{Logged, Trail};
-use bulla_api::Effect;
+use bulla_api::{Effect, KeyLastUsageTrackingOperation};
 use bulla_audit::Parameters;
 use bulla_store::VaultError;
 use std::sync::Arc;
@@ -20,12 +21,18 @@ pub(crate) struct Executed<O: Executes> {
     response: Option<Parameters>,
     noted: Option<Parameters>,
     touched: Vec<String>,
+    /// The keys whose last use this is.
+    used: Vec<Arc<Key>>,
 }
 
 impl<O: Executes> Executed<O> {
     /// Uses up the authorisation.
-    pub(crate) fn of(_authorized: Authorized<'_, O>, output: O::Output) -> Self {
-        Self { output, change: None, response: None, noted: None, touched: Vec::new() }
+    pub(crate) fn of(authorized: Authorized<'_, O>, output: O::Output) -> Self {
+        let used = match tracked::<O>() {
+            Some(_) => authorized.into_keys(),
+            None => Vec::new(),
+        };
+        Self { output, change: None, response: None, noted: None, touched: Vec::new(), used }
     }
 
     /// What must be committed before the output is given.
@@ -132,6 +139,9 @@ impl Core {
             trail.response(executed.response);
             trail.note(executed.noted);
             let Some(change) = executed.change else {
+                if let Some(operation) = tracked::<O>() {
+                    trail.uses(operation, executed.used);
+                }
                 return trail.record(self, Ok(executed.output)).await;
             };
             if O::ROW.effect == Effect::Reads {
@@ -146,6 +156,11 @@ impl Core {
             }
         }
     }
+}
+
+/// What a success of this operation is as the last use of a key, if it is one.
+fn tracked<O: Executes>() -> Option<KeyLastUsageTrackingOperation> {
+    O::ROW.name.parse().ok()
 }
 
 fn is_conflict(error: &VaultError) -> bool {

@@ -11,7 +11,7 @@ use crate::keys::key_arn;
 use crate::outbox::next_of;
 use crate::record::{
     AliasRecord, Counts, GrantId, KIND_ACCESS_KEY, KIND_ALIAS, KIND_GRANT, KIND_GRANT_COUNT, KIND_GRANT_ID,
-    KIND_GRANT_PROPERTIES, KIND_KEY, KIND_MATERIAL, KIND_MATERIAL_ENTRY, KIND_RETIRABLE_GRANT,
+    KIND_GRANT_PROPERTIES, KIND_KEY, KIND_KEY_USAGE, KIND_MATERIAL, KIND_MATERIAL_ENTRY, KIND_RETIRABLE_GRANT,
     KIND_SCHEDULED, KeyRecord, MaterialEntry, Place, Scheduled, access_key_path, account_path,
     grant_count_of, pointer_of,
 };
@@ -169,7 +169,7 @@ impl Seen {
         let fields = &stored.fields;
         match text(3)? {
             KIND_KEY => self.look_at_key(place()?, key_id()?, &KeyRecord::of(fields.clone()).ok()?),
-            kind @ ("key-policy" | KIND_MATERIAL | KIND_MATERIAL_ENTRY) => {
+            kind @ ("key-policy" | KIND_MATERIAL | KIND_MATERIAL_ENTRY | KIND_KEY_USAGE) => {
                 let id = key_id()?;
                 // What all regions share belongs to no place.
                 if let Some(place) = place() {

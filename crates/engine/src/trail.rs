@@ -4,9 +4,11 @@ use crate::authenticate::{AuthFailure, Authenticated, Via};
 use crate::change::ChangeRecord;
 use crate::core::Core;
 use crate::fault::Fault;
+use crate::keys::Key;
 use crate::pipeline::Recorded;
-use crate::request::RequestMeta;
-use bulla_api::{Effect, Region, Row, Service};
+use crate::request::{RequestId, RequestMeta};
+use crate::usage::LastUse;
+use bulla_api::{Effect, KeyLastUsageTrackingOperation, Region, Row, Service};
 use bulla_audit::{Entry, Parameter, Parameters, Record, Resource, UserIdentity};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -25,6 +27,7 @@ pub(crate) struct Trail<'m> {
     parameters: Option<Parameters>,
     response: Option<Parameters>,
     noted: Option<Parameters>,
+    uses: Option<(KeyLastUsageTrackingOperation, Vec<Arc<Key>>)>,
     pub(crate) resources: Vec<Resource>,
 }
 
@@ -97,6 +100,7 @@ impl<'m> Trail<'m> {
             parameters: None,
             response: None,
             noted: None,
+            uses: None,
             resources: Vec::new(),
         }
     }
@@ -122,6 +126,11 @@ impl<'m> Trail<'m> {
         self.noted = noted;
     }
 
+    /// If it succeeds, it is the last use of these keys.
+    pub(crate) fn uses(&mut self, operation: KeyLastUsageTrackingOperation, keys: Vec<Arc<Key>>) {
+        self.uses = Some((operation, keys));
+    }
+
     pub(crate) fn touch(&mut self, key_arn: &str) {
         if let Some(account_id) = self.account.clone() {
             self.resources.push(Resource { account_id, kind: "AWS::KMS::Key", arn: key_arn.to_owned() });
@@ -129,10 +138,18 @@ impl<'m> Trail<'m> {
     }
 
     /// Records the outcome in the log. When that fails, nothing of it is given.
-    pub(crate) async fn record<T>(self, core: &Core, outcome: Result<T, Fault>) -> Recorded<T> {
-        let (entry, _) = self.entry(core, outcome.as_ref().err());
+    pub(crate) async fn record<T>(mut self, core: &Core, outcome: Result<T, Fault>) -> Recorded<T> {
+        let uses = self.uses.take().filter(|_| outcome.is_ok());
+        let (request_id, at_ms) = (self.meta.request_id, core.clock.wall_ms());
+        let (entry, event_id) = self.entry(core, outcome.as_ref().err());
         match core.audit.record(entry).await {
-            Ok(()) => Recorded::logged(outcome, Logged(())),
+            Ok(()) => {
+                if let Some((operation, keys)) = uses {
+                    let last = LastUse { operation, at_ms, event_id, request_id };
+                    keys.iter().for_each(|key| core.usage.note(key, last));
+                }
+                Recorded::logged(outcome, Logged(()))
+            }
             // Dropping an output wipes it.
             Err(error) => Recorded::refused(error.into()),
         }
@@ -165,15 +182,16 @@ impl<'m> Trail<'m> {
             parameters: self.parameters.clone(),
             response: self.response.take(),
             noted: self.noted.take(),
+            uses: None,
             resources: std::mem::take(&mut self.resources),
         };
         let (entry, event_id) = again.entry(core, None);
-        ChangeRecord { event_id, entry }
+        ChangeRecord { event_id: event_id.text(), entry }
     }
 
-    fn entry(self, core: &Core, fault: Option<&Fault>) -> (Entry, String) {
+    fn entry(self, core: &Core, fault: Option<&Fault>) -> (Entry, RequestId) {
         let error = fault.map(Fault::to_answer);
-        let event_id = core.ids.next().text();
+        let event_id = core.ids.next();
         let record = Record {
             user_identity: self.identity,
             event_time: time_text(core.clock.wall_ms()),
@@ -191,7 +209,7 @@ impl<'m> Trail<'m> {
                 (additional, noted) => additional.or(noted),
             },
             request_id: self.meta.request_id.text(),
-            event_id: event_id.clone(),
+            event_id: event_id.text(),
             read_only: self.read_only,
             resources: self.resources,
             event_type: "AwsApiCall",

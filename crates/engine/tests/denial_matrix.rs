@@ -27,6 +27,7 @@ fn input(operation: &str, key: &str, alias: &str, blob: &str) -> Value {
         | "RotateKeyOnDemand"
         | "ListResourceTags"
         | "GetKeyPolicy"
+        | "GetKeyLastUsage"
         | "ListKeyPolicies" => json!({"KeyId": key}),
         "TagResource" => json!({"KeyId": key, "Tags": [{"TagKey": "a", "TagValue": "b"}]}),
         "UntagResource" => json!({"KeyId": key, "TagKeys": ["a"]}),
@@ -169,6 +170,7 @@ async fn a_key_that_is_not_enabled_does_what_aws_lets_it_do() {
         "UntagResource",
         "ListResourceTags",
         "GetKeyPolicy",
+        "GetKeyLastUsage",
         "PutKeyPolicy",
         "ListKeyPolicies",
         "ListGrants",
@@ -184,6 +186,7 @@ async fn a_key_that_is_not_enabled_does_what_aws_lets_it_do() {
         "ListKeyRotations",
         "ListResourceTags",
         "GetKeyPolicy",
+        "GetKeyLastUsage",
         "PutKeyPolicy",
         "ListKeyPolicies",
         "ListGrants",

@@ -19,6 +19,7 @@ mod generate_data_key_without_plaintext;
 mod generate_mac;
 mod generate_random;
 mod get_caller_identity;
+mod get_key_last_usage;
 mod get_key_policy;
 mod get_key_rotation_status;
 mod get_public_key;

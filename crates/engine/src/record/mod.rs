@@ -8,6 +8,7 @@ mod grant;
 mod key;
 mod material;
 mod scheduled;
+mod usage;
 
 pub(crate) use alias::AliasRecord;
 pub(crate) use counts::Counts;
@@ -19,6 +20,7 @@ pub(crate) use grant::{
 pub(crate) use key::{KeyRecord, Kind, Rotation};
 pub(crate) use material::{MaterialEntry, MaterialFields};
 pub(crate) use scheduled::{KIND_SCHEDULED, Scheduled, Work, scheduled_path};
+pub(crate) use usage::{KIND_KEY_USAGE, UsageRecord};
 
 use crate::fault::Fault;
 use bulla_api::{AccountId, AliasName, KeyId, Region};
