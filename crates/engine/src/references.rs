@@ -11,9 +11,9 @@ use crate::keys::key_arn;
 use crate::outbox::next_of;
 use crate::record::{
     AliasRecord, Counts, GrantId, KIND_ACCESS_KEY, KIND_ALIAS, KIND_GRANT, KIND_GRANT_COUNT, KIND_GRANT_ID,
-    KIND_GRANT_PROPERTIES, KIND_KEY, KIND_KEY_USAGE, KIND_MATERIAL, KIND_MATERIAL_ENTRY, KIND_RETIRABLE_GRANT,
-    KIND_SCHEDULED, KeyRecord, MaterialEntry, Place, Scheduled, access_key_path, account_path,
-    grant_count_of, pointer_of,
+    KIND_GRANT_PROPERTIES, KIND_KEY, KIND_KEY_USAGE, KIND_MATERIAL, KIND_MATERIAL_ENTRY,
+    KIND_RETIRABLE_GRANT, KIND_SCHEDULED, KeyRecord, MaterialEntry, Place, Scheduled, access_key_path,
+    account_path, grant_count_of, pointer_of,
 };
 use bulla_api::{AccountId, AliasName, KeyId};
 use bulla_store::{GET_PATHS_MAX, Path, Prefix, Stored, Vault, VaultError};

@@ -37,7 +37,9 @@ fn inputs(operation: &str, key: &str, blob: &str) -> (Value, Value) {
         "DescribeKey" | "DisableKey" | "EnableKey" | "ScheduleKeyDeletion" | "RotateKeyOnDemand" => {
             (json!({"KeyId": key}), unknown)
         }
-        "ListResourceTags" | "GetKeyPolicy" | "ListKeyPolicies" | "GetKeyLastUsage" => (json!({"KeyId": key}), unknown),
+        "ListResourceTags" | "GetKeyPolicy" | "ListKeyPolicies" | "GetKeyLastUsage" => {
+            (json!({"KeyId": key}), unknown)
+        }
         "CreateGrant" => (
             json!({"KeyId": key, "GranteePrincipal": ROOT, "Operations": ["Decrypt"]}),
             json!({"KeyId": key, "GranteePrincipal": ROOT, "Operations": ["Sign"]}),

@@ -1,0 +1,108 @@
+"""Signatures, MACs, public keys and data key pairs, checked by an implementation of its own: Python's `cryptography`."""
+
+import hashlib
+import hmac
+
+import pytest
+from conftest import refused
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
+
+MESSAGE = b"a message that is signed" * 20
+HASHES = {"256": hashes.SHA256, "384": hashes.SHA384, "512": hashes.SHA512}
+CURVES = {"ECC_NIST_P256": "secp256r1", "ECC_NIST_P384": "secp384r1", "ECC_NIST_P521": "secp521r1",
+          "ECC_SECG_P256K1": "secp256k1"}
+
+
+def made(kms, spec, usage="SIGN_VERIFY"):
+    return kms.create_key(KeySpec=spec, KeyUsage=usage)["KeyMetadata"]
+
+
+def verify(public, algorithm, signature, message):
+    """Raises InvalidSignature."""
+    if algorithm.startswith("ED25519"):
+        return public.verify(signature, message)
+    digest = HASHES[algorithm[-3:]]()
+    if algorithm.startswith("ECDSA"):
+        return public.verify(signature, message, ec.ECDSA(digest))
+    pad = padding.PKCS1v15()
+    if "PSS" in algorithm:
+        pad = padding.PSS(mgf=padding.MGF1(digest), salt_length=digest.digest_size)
+    return public.verify(signature, message, pad, digest)
+
+
+@pytest.mark.parametrize("spec", ["RSA_2048", "RSA_3072", *CURVES, "ECC_NIST_EDWARDS25519"])
+def test_signatures_hold_elsewhere_too(kms, spec):
+    key = made(kms, spec)
+    told = kms.get_public_key(KeyId=key["KeyId"])
+    assert told["KeyId"] == key["Arn"] and told["KeySpec"] == spec and told["KeyUsage"] == "SIGN_VERIFY"
+    assert told["SigningAlgorithms"] == key["SigningAlgorithms"]
+    public = serialization.load_der_public_key(told["PublicKey"])
+    if spec in CURVES:
+        assert public.curve.name == CURVES[spec]
+    for algorithm in key["SigningAlgorithms"]:
+        if algorithm == "ED25519_PH_SHA_512":
+            continue
+        signed = kms.sign(KeyId=key["KeyId"], Message=MESSAGE, SigningAlgorithm=algorithm)
+        assert signed["KeyId"] == key["Arn"] and signed["SigningAlgorithm"] == algorithm
+        verify(public, algorithm, signed["Signature"], MESSAGE)
+        with pytest.raises(InvalidSignature):
+            verify(public, algorithm, signed["Signature"], MESSAGE + b"!")
+        arguments = {"KeyId": key["KeyId"], "SigningAlgorithm": algorithm, "Signature": signed["Signature"]}
+        assert kms.verify(Message=MESSAGE, **arguments)["SignatureValid"] is True
+        refused(kms.verify, "KMSInvalidSignatureException", Message=MESSAGE + b"!", **arguments)
+
+
+@pytest.mark.parametrize("spec,algorithm", [("ECC_NIST_P256", "ECDSA_SHA_256"), ("RSA_2048", "RSASSA_PSS_SHA_384"),
+                                            ("RSA_2048", "RSASSA_PKCS1_V1_5_SHA_512")])
+def test_a_digest_signs_as_its_message_does(kms, spec, algorithm):
+    key = made(kms, spec)["KeyId"]
+    digest = hashlib.new("sha" + algorithm[-3:], MESSAGE).digest()
+    signed = kms.sign(KeyId=key, Message=digest, MessageType="DIGEST", SigningAlgorithm=algorithm)
+    public = serialization.load_der_public_key(kms.get_public_key(KeyId=key)["PublicKey"])
+    verify(public, algorithm, signed["Signature"], MESSAGE)
+    refused(kms.sign, "ValidationException", f"Digest is invalid length for algorithm {algorithm}.",
+            KeyId=key, Message=digest[1:], MessageType="DIGEST", SigningAlgorithm=algorithm)
+
+
+def test_what_was_signed_elsewhere_is_compared_with_the_key(kms):
+    key = made(kms, "ECC_NIST_P256")["KeyId"]
+    stranger = ec.generate_private_key(ec.SECP256R1())
+    signature = stranger.sign(MESSAGE, ec.ECDSA(hashes.SHA256()))
+    r, s = utils.decode_dss_signature(signature)
+    for wrong in [signature, utils.encode_dss_signature(s, r), b"\x30\x00", b"x"]:
+        refused(kms.verify, "KMSInvalidSignatureException", KeyId=key, Message=MESSAGE, Signature=wrong,
+                SigningAlgorithm="ECDSA_SHA_256")
+
+
+@pytest.mark.parametrize("bits", ["224", "256", "384", "512"])
+def test_macs(kms, bits):
+    key = made(kms, f"HMAC_{bits}", "GENERATE_VERIFY_MAC")
+    algorithm = f"HMAC_SHA_{bits}"
+    answer = kms.generate_mac(KeyId=key["KeyId"], Message=MESSAGE, MacAlgorithm=algorithm)
+    assert answer["KeyId"] == key["Arn"] and len(answer["Mac"]) == int(bits) // 8
+    again = kms.generate_mac(KeyId=key["KeyId"], Message=MESSAGE, MacAlgorithm=algorithm)
+    assert hmac.compare_digest(again["Mac"], answer["Mac"])
+    arguments = {"KeyId": key["KeyId"], "Message": MESSAGE, "MacAlgorithm": algorithm}
+    assert kms.verify_mac(Mac=answer["Mac"], **arguments)["MacValid"] is True
+    refused(kms.verify_mac, "KMSInvalidMacException", Mac=answer["Mac"][:-1] + bytes([answer["Mac"][-1] ^ 1]), **arguments)
+    refused(kms.get_public_key, "UnsupportedOperationException", KeyId=key["KeyId"])
+
+
+@pytest.mark.parametrize("spec", ["RSA_2048", *CURVES, "ECC_NIST_EDWARDS25519"])
+def test_data_key_pairs_are_pairs(kms, key, spec):
+    context = {"purpose": "signing"}
+    pair = kms.generate_data_key_pair(KeyId=key["KeyId"], KeyPairSpec=spec, EncryptionContext=context)
+    assert pair["KeyId"] == key["Arn"] and pair["KeyPairSpec"] == spec
+    private = serialization.load_der_private_key(pair["PrivateKeyPlaintext"], password=None)
+    public = private.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    assert public == pair["PublicKey"]
+    opened = kms.decrypt(CiphertextBlob=pair["PrivateKeyCiphertextBlob"], EncryptionContext=context)
+    assert opened["Plaintext"] == pair["PrivateKeyPlaintext"]
+    sealed = kms.generate_data_key_pair_without_plaintext(KeyId=key["KeyId"], KeyPairSpec=spec)
+    assert "PrivateKeyPlaintext" not in sealed
+    private = kms.decrypt(CiphertextBlob=sealed["PrivateKeyCiphertextBlob"])["Plaintext"]
+    private = serialization.load_der_private_key(private, password=None)
+    public = private.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    assert public == sealed["PublicKey"]
