@@ -77,7 +77,7 @@ def test_create_key_refuses(kms, members, code, message):
     "members",
     [
         {"KeySpec": "RSA_2048", "KeyUsage": "ENCRYPT_DECRYPT"},
-        {"KeySpec": "HMAC_256", "KeyUsage": "GENERATE_VERIFY_MAC"},
+        {"KeySpec": "ECC_NIST_P256", "KeyUsage": "KEY_AGREEMENT"},
         {"Origin": "EXTERNAL"},
     ],
 )
@@ -278,7 +278,7 @@ def test_a_multi_region_key_is_a_primary(kms):
 @pytest.mark.parametrize(
     "operation,members",
     [
-        ("sign", {"Message": b"x", "SigningAlgorithm": "RSASSA_PSS_SHA_256"}),
+        ("derive_shared_secret", {"KeyAgreementAlgorithm": "ECDH", "PublicKey": b"x"}),
     ],
 )
 def test_operations_that_are_not_built_are_refused(kms, key, operation, members):

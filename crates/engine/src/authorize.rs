@@ -16,8 +16,8 @@ use crate::pipeline::Executed;
 use crate::recipient::Recipient;
 use crate::record::{Place, Retiring};
 use bulla_api::{
-    AccountId, AliasName, Demand, EncryptionContext, ErrorCode, KeyId, KeyRef, PARTITION, Role, SecretBytes,
-    When,
+    AccountId, AliasName, Demand, EncryptionContext, ErrorCode, KeyId, KeyRef, KeySpec, PARTITION, Role,
+    SecretBytes, When,
 };
 use bulla_audit::Resource;
 use bulla_crypto::blob::{self, BackingKeyId, BlobHeader, ParsedBlob};
@@ -479,6 +479,10 @@ impl KeyHandle {
         context: &EncryptionContext,
         plaintext: &[u8],
     ) -> Result<Vec<u8>, Fault> {
+        // What other keys' private halves are sealed under seals nothing else.
+        if self.key.record.spec != KeySpec::SymmetricDefault {
+            return Err(Fault::bug("a key that is not symmetric is to seal a blob"));
+        }
         let material = self.current_material(core).await?;
         let backing = material.id.backing_key_id();
         let header = BlobHeader::new(self.key.place.account, &self.key.place.region, self.key.id, backing);

@@ -125,6 +125,11 @@ fn check_kind(input: &CreateKeyInput) -> Result<(), Fault> {
     if spec == KeySpec::Sm2 {
         return Err(unsupported(&format!("KeySpec {spec}")));
     }
+    // What such keys are for isn't built yet.
+    let uses_pair = matches!(usage, KeyUsageType::SignVerify | KeyUsageType::GenerateVerifyMac);
+    if spec != KeySpec::SymmetricDefault && !uses_pair {
+        return Err(unsupported(&format!("KeyUsage {usage} with KeySpec {spec}")));
+    }
     match input.origin {
         None | Some(OriginType::AwsKms) => {}
         Some(other) => return Err(unsupported(&format!("Origin {other}"))),
