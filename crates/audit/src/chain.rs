@@ -8,7 +8,7 @@
 
 use crate::record::Entry;
 use crate::sink::RelayMark;
-use bulla_crypto::digest::sha256;
+use bulla_crypto::{hex, sha256};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -61,7 +61,7 @@ impl ChainEnd {
         out.extend_from_slice(b"\"sequence\":");
         push_number(self.sequence, out);
         out.extend_from_slice(b",\"previous\":\"");
-        push_hex(&self.hash, out);
+        out.extend_from_slice(&hex(&self.hash));
         out.push(b'"');
         if let Some(mark) = &self.relayed {
             out.extend_from_slice(b",\"relayed\":{\"sequence\":");
@@ -73,7 +73,7 @@ impl ChainEnd {
         }
         self.hash = sha256(&[LABEL, out.get(start..).unwrap_or_default()]);
         out.extend_from_slice(HASH_START);
-        push_hex(&self.hash, out);
+        out.extend_from_slice(&hex(&self.hash));
         out.extend_from_slice(HASH_END);
         out.push(b'\n');
     }
@@ -113,8 +113,7 @@ pub(crate) fn read_line(line: &[u8]) -> Option<Link> {
 
 /// The entry that closes `torn`, bytes that are no line: it names their length and hash.
 pub(crate) fn recovery_entry(torn: &[u8]) -> Entry {
-    let mut hash = Vec::with_capacity(2 * HASH_BYTES);
-    push_hex(&sha256(&[torn]), &mut hash);
+    let hash = hex(&sha256(&[torn]));
     Entry::own(&format!(
         "{{{RECOVERY_HEAD}\"tornBytes\":{},\"tornSha256\":\"{}\"}}",
         torn.len(),
@@ -139,15 +138,7 @@ pub(crate) fn read_recovery(line: &[u8]) -> Option<(u64, [u8; HASH_BYTES])> {
 }
 
 fn push_number(number: u64, out: &mut Vec<u8>) {
-    out.extend_from_slice(number.to_string().as_bytes());
-}
-
-fn push_hex(bytes: &[u8], out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for byte in bytes {
-        out.push(DIGITS[usize::from(byte >> 4)]);
-        out.push(DIGITS[usize::from(byte & 15)]);
-    }
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 fn read_hex(digits: &[u8]) -> Option<[u8; HASH_BYTES]> {

@@ -39,7 +39,7 @@ impl<'o> Object<'o> {
 
     pub(crate) fn number(&mut self, name: &'static str, value: i64) {
         self.name(name);
-        self.out.extend_from_slice(value.to_string().as_bytes());
+        self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     }
 
     pub(crate) fn truth(&mut self, name: &'static str, value: bool) {

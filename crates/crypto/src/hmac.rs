@@ -19,12 +19,12 @@ impl HmacSha256Key {
     #[must_use]
     pub fn sign(&self, parts: &[&[u8]]) -> [u8; 32] {
         let mut tag = [0; 32];
-        self.0.sign(parts, &mut tag);
+        self.sign_into(parts.iter().copied(), &mut tag);
         tag
     }
 
     /// Like [`Self::sign`], written in place: for tags that are keys themselves.
-    pub fn sign_into(&self, parts: &[&[u8]], tag: &mut [u8; 32]) {
+    pub fn sign_into<'p>(&self, parts: impl IntoIterator<Item = &'p [u8]>, tag: &mut [u8; 32]) {
         self.0.sign(parts, tag);
     }
 

@@ -26,25 +26,24 @@ impl DerivationKey {
     pub fn derive(&self, label: &[u8], context: &[&[u8]], out: &mut [u8]) -> Result<(), WrongLength> {
         let bits = u32::try_from(out.len()).ok().and_then(|bytes| bytes.checked_mul(8)).ok_or(REFUSED)?;
         let bits = bits.to_be_bytes();
-        let mut fixed = Vec::with_capacity(context.len() + 3);
-        fixed.extend_from_slice(&[label, &[0]]);
-        fixed.extend_from_slice(context);
-        fixed.push(&bits);
-        self.counter_mode(&fixed, out)
+        let fixed = [label, &[0]].into_iter().chain(context.iter().copied()).chain([bits.as_slice()]);
+        self.counter_mode(fixed, out)
     }
 
     /// Counter mode over a fixed input that is given whole, in parts.
-    fn counter_mode(&self, fixed_input: &[&[u8]], out: &mut [u8]) -> Result<(), WrongLength> {
+    fn counter_mode<'p>(
+        &self,
+        fixed_input: impl Iterator<Item = &'p [u8]> + Clone,
+        out: &mut [u8],
+    ) -> Result<(), WrongLength> {
         if out.is_empty() {
             return Err(REFUSED);
         }
         let mut block = Zeroizing::new([0; 32]);
         for (place, counter) in out.chunks_mut(32).zip(1_u32..) {
             let counter = counter.to_be_bytes();
-            let mut parts: Vec<&[u8]> = Vec::with_capacity(fixed_input.len() + 1);
-            parts.push(&counter);
-            parts.extend_from_slice(fixed_input);
-            self.0.sign_into(&parts, &mut block);
+            let parts = std::iter::once(counter.as_slice()).chain(fixed_input.clone().map(|part| part as &[u8]));
+            self.0.sign_into(parts, &mut block);
             // The last block may be cut.
             for (to, from) in place.iter_mut().zip(block.iter()) {
                 *to = *from;
@@ -115,7 +114,7 @@ mod tests {
             let expected = bytes(out);
             let mut derived = vec![0; expected.len()];
             let key = DerivationKey::new(&bytes(key)).unwrap();
-            key.counter_mode(&[&bytes(fixed)], &mut derived).unwrap();
+            key.counter_mode(std::iter::once(bytes(fixed).as_slice()), &mut derived).unwrap();
             assert_eq!(derived, expected);
         }
     }

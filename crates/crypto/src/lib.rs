@@ -46,7 +46,7 @@ pub mod arena {
 
 pub use aead::{AesGcm, OpenStream, SealStream};
 pub use barrier::{BarrierKeys, RootKey, Sealed};
-pub use digest::{Sha256, Sha384, Sha512, constant_time_eq, sha256, sha384, sha512};
+pub use digest::{Sha256, Sha384, Sha512, constant_time_eq, hex, sha256, sha384, sha512};
 pub use error::{NotAuthentic, WrongLength};
 pub use hmac::{HmacSha256Key, hmac_sha256};
 pub use kdf::kbkdf_hmac_sha256;

@@ -143,10 +143,14 @@ impl Core {
         &self,
         request: &sigv4::Request<'_>,
     ) -> Result<Authenticated, AuthFailure> {
-        let presented = sigv4::parse_authorization(request).map_err(|error| failure(&error, None))?;
+        let presented = sigv4::parse_authorization(request).map_err(|error| AuthFailure {
+            fault: refusal(&error),
+            claimed_access_key_id: None,
+            claimed_region: None,
+        })?;
         self.verify(request, &presented).await.map_err(|fault| AuthFailure {
             fault,
-            claimed_access_key_id: Some(presented.access_key_id.clone()),
+            claimed_access_key_id: Some(presented.access_key_id.to_owned()),
             claimed_region: presented.scope.region.parse().ok(),
         })
     }
@@ -154,13 +158,13 @@ impl Core {
     async fn verify(
         &self,
         request: &sigv4::Request<'_>,
-        presented: &sigv4::Presented,
+        presented: &sigv4::Presented<'_>,
     ) -> Result<Authenticated, Fault> {
         let now = sigv4::Instant::from_seconds(self.clock.wall_ms().div_euclid(1000));
         let regions: Vec<&str> = self.regions.iter().map(Region::as_str).collect();
         let policy = sigv4::VerifyPolicy { regions: &regions, services: SERVICES };
-        let known = match is_access_key_id(&presented.access_key_id) {
-            true => self.credential(&presented.access_key_id).await?,
+        let known = match is_access_key_id(presented.access_key_id) {
+            true => self.credential(presented.access_key_id).await?,
             false => None,
         };
         // A root access key has no session token: one that comes with it belongs to another key.
@@ -205,12 +209,12 @@ impl Core {
 
 impl Authenticated {
     fn from_verified(
-        verified: &sigv4::Verified,
+        verified: &sigv4::Verified<'_>,
         credential: &Credential,
         core: &Core,
     ) -> Result<Self, Fault> {
         let scope = verified.scope();
-        let service = match scope.service.as_str() {
+        let service = match scope.service {
             "kms" => Service::Kms,
             "sts" => Service::Sts,
             _ => return Err(Fault::bug("a scope of a service that isn't served was verified")),
@@ -255,12 +259,4 @@ fn is_access_key_id(text: &str) -> bool {
 
 fn refusal(error: &sigv4::SigV4Error) -> Fault {
     Fault::Answer(ApiError::new(ErrorCode::from_name(error.code()), error.to_string()))
-}
-
-fn failure(error: &sigv4::SigV4Error, claimed: Option<&sigv4::Presented>) -> AuthFailure {
-    AuthFailure {
-        fault: refusal(error),
-        claimed_access_key_id: claimed.map(|presented| presented.access_key_id.clone()),
-        claimed_region: None,
-    }
 }

@@ -25,7 +25,22 @@ pub(crate) struct Credential {
     active: bool,
     /// Signing keys of the last few days, regions and services. They go with this value, which goes when the access key's
     /// record changes: so they are keyed by access key and its version too.
-    signing_keys: RwLock<Vec<(Scope, Arc<SigningKey>)>>,
+    signing_keys: RwLock<Vec<KnownSigningKey>>,
+}
+
+/// A signing key, and what it signs for.
+struct KnownSigningKey {
+    date: String,
+    region: String,
+    service: String,
+    key: Arc<SigningKey>,
+}
+
+impl KnownSigningKey {
+    fn is_for(&self, scope: &Scope<'_>) -> bool {
+        (self.date.as_str(), self.region.as_str(), self.service.as_str())
+            == (scope.date, scope.region, scope.service)
+    }
 }
 
 /// Most signing keys kept for one access key: a few regions and services, around midnight twice.
@@ -43,19 +58,24 @@ impl Credential {
         self.active
     }
 
-    fn known_signing_key(&self, scope: &Scope) -> Option<Arc<SigningKey>> {
+    fn known_signing_key(&self, scope: &Scope<'_>) -> Option<Arc<SigningKey>> {
         let keys = self.signing_keys.read().unwrap_or_else(PoisonError::into_inner);
-        keys.iter().find(|(of, _)| of == scope).map(|(_, key)| Arc::clone(key))
+        keys.iter().find(|known| known.is_for(scope)).map(|known| Arc::clone(&known.key))
     }
 
     /// Keeps a signing key that a signature has proven to be asked for.
-    pub(crate) fn keep_signing_key(&self, scope: &Scope, key: &Arc<SigningKey>) {
+    pub(crate) fn keep_signing_key(&self, scope: &Scope<'_>, key: &Arc<SigningKey>) {
         let mut keys = self.signing_keys.write().unwrap_or_else(PoisonError::into_inner);
-        if keys.iter().all(|(of, _)| of != scope) {
+        if !keys.iter().any(|known| known.is_for(scope)) {
             if keys.len() >= SIGNING_KEYS_MAX {
                 keys.remove(0);
             }
-            keys.push((scope.clone(), Arc::clone(key)));
+            keys.push(KnownSigningKey {
+                date: scope.date.to_owned(),
+                region: scope.region.to_owned(),
+                service: scope.service.to_owned(),
+                key: Arc::clone(key),
+            });
         }
     }
 }
@@ -123,13 +143,13 @@ impl Core {
     pub(crate) async fn signing_key(
         &self,
         credential: &Credential,
-        scope: &Scope,
+        scope: &Scope<'_>,
     ) -> Result<Arc<SigningKey>, Fault> {
         if let Some(key) = credential.known_signing_key(scope) {
             return Ok(key);
         }
         let secret = self.secret_of(&credential.access_key_id).await?;
-        Ok(Arc::new(SigningKey::derive(secret.expose(), &scope.date, &scope.region, &scope.service)))
+        Ok(Arc::new(SigningKey::derive(secret.expose(), scope.date, scope.region, scope.service)))
     }
 
     /// The secret of an access key.

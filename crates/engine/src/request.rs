@@ -29,7 +29,7 @@ impl IdSource {
         Self { rng, drawn: Mutex::new(Drawn { bytes: [0; 16 * IDS_DRAWN], left: 0 }) }
     }
 
-    /// A new one (RFC 9562, version 4).
+    /// A new one.
     pub(crate) fn next(&self) -> RequestId {
         let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
         if drawn.left == 0 {
@@ -41,26 +41,31 @@ impl IdSource {
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&drawn.bytes[from..from + 16]);
         drop(drawn);
-        bytes[6] = (bytes[6] & 0x0f) | 0x40;
-        bytes[8] = (bytes[8] & 0x3f) | 0x80;
-        RequestId(bytes)
+        RequestId::from_random(bytes)
     }
 }
 
 impl RequestId {
+    /// From random bytes (RFC 9562, version 4).
+    #[must_use]
+    pub const fn from_random(mut bytes: [u8; 16]) -> Self {
+        bytes[6] = (bytes[6] & 0x0f) | 0x40;
+        bytes[8] = (bytes[8] & 0x3f) | 0x80;
+        Self(bytes)
+    }
+
     /// The 36 characters of the UUID.
     #[must_use]
     pub fn text(&self) -> String {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut text = String::with_capacity(36);
-        for (index, byte) in self.0.iter().enumerate() {
-            if matches!(index, 4 | 6 | 8 | 10) {
-                text.push('-');
-            }
-            text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-            text.push(char::from(DIGITS[usize::from(byte & 15)]));
+        // Where each byte's digits stand between the dashes.
+        const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+        let mut text = [b'-'; 36];
+        for (byte, at) in self.0.iter().zip(PLACES) {
+            text[at] = DIGITS[usize::from(byte >> 4)];
+            text[at + 1] = DIGITS[usize::from(byte & 15)];
         }
-        text
+        String::from_utf8_lossy(&text).into_owned()
     }
 }
 

@@ -1,16 +1,19 @@
 //! Work that ends even when nobody waits for it any more.
 
+use crate::logging::InRequest;
+use bulla_engine::RequestId;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::runtime::Handle;
 
-/// A future that, dropped before its end, goes on in a task of its own: a caller who hangs up in the middle of
+/// The work for a request. Dropped before its end, it goes on in a task of its own: a caller who hangs up in the middle of
 /// a change leaves neither the change nor its record half-done. Costs a box, and a task only when dropped.
-pub(crate) struct Completing<T: Send + 'static>(Option<Pin<Box<dyn Future<Output = T> + Send>>>);
+pub(crate) struct Completing<T: Send + 'static>(Option<InRequest<T>>);
 
 impl<T: Send + 'static> Completing<T> {
-    pub(crate) fn new(work: impl Future<Output = T> + Send + 'static) -> Self {
-        Self(Some(Box::pin(work)))
+    /// `id` is the request's, for log lines.
+    pub(crate) fn new(id: RequestId, work: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(Some(InRequest::new(id, work)))
     }
 }
 
@@ -19,7 +22,7 @@ impl<T: Send + 'static> Future for Completing<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let Some(work) = &mut self.0 else { return Poll::Pending };
-        let polled = work.as_mut().poll(cx);
+        let polled = Pin::new(work).poll(cx);
         if polled.is_ready() {
             self.0 = None;
         }
@@ -46,7 +49,7 @@ mod tests {
     async fn work_ends_after_its_caller_is_gone() {
         let (go, gone) = oneshot::channel::<()>();
         let (done, finished) = oneshot::channel();
-        let mut work = Completing::new(async move {
+        let mut work = Completing::new(RequestId::from_random([7; 16]), async move {
             gone.await.unwrap();
             done.send(()).unwrap();
         });

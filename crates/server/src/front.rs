@@ -27,7 +27,6 @@ use hyper::body::Incoming;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
-use tracing::Instrument;
 
 /// The header that names the operation of a JSON request: `TrentService.Decrypt`.
 const TARGET: &str = "x-amz-target";
@@ -102,21 +101,19 @@ impl Front {
         told: Arc<Told>,
     ) -> HttpAnswer {
         let id = self.engine.new_request_id();
-        let span = tracing::info_span!("request", request_id = %id);
         let (head, body) = request.into_parts();
         let collected = collect(body, &self.shared.limits, &self.large_bodies).await;
         told.pace.enter(Phase::Work);
         let answer = match collected {
             Ok(body) => {
                 let request = RawRequest { id, door, peer, told: Arc::clone(&told), head, body };
-                Completing::new(self.answer(request).instrument(span)).await
+                Completing::new(id, self.answer(request)).await
             }
             Err(error) => {
                 self.shared.metrics.unreadable();
                 let error = refusal_of_body(error, self.shared.limits.body_bytes);
                 let status = error.code.status();
-                Completing::new(self.refuse(meta(id, &peer, &head.headers), error, status).instrument(span))
-                    .await
+                Completing::new(id, self.refuse(meta(id, &peer, &head.headers), error, status)).await
             }
         };
         told.pace.enter(Phase::Answer);
@@ -150,14 +147,13 @@ impl Front {
 
     async fn refuse_head(self: Arc<Self>, peer: Arc<Peer>, status: u16) -> HttpAnswer {
         let id = self.engine.new_request_id();
-        let span = tracing::info_span!("request", request_id = %id);
         let message = match status {
             414 => "The request target is too long.",
             431 => "The request's header fields are too many or too large.",
             _ => "The request is not valid HTTP/1.1.",
         };
         let error = ApiError::new(ErrorCode::MalformedHttpRequestException, message);
-        Completing::new(self.refuse(meta(id, &peer, &HeaderMap::new()), error, status).instrument(span)).await
+        Completing::new(id, self.refuse(meta(id, &peer, &HeaderMap::new()), error, status)).await
     }
 
     async fn caller(&self, request: &RawRequest) -> Result<Authenticated, AuthFailure> {

@@ -1,8 +1,15 @@
 //! Logs: lines on standard error, as text or JSON, each line about a request with its request id.
 
+use bulla_engine::RequestId;
+use std::cell::Cell;
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::registry::LookupSpan;
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,12 +56,78 @@ pub fn init(format: LogFormat, level: &str) -> Result<(), LogError> {
     let filter = filter(level)?;
     let lines = fmt().with_env_filter(filter).with_writer(io::stderr).with_target(true);
     match format {
-        LogFormat::Text => lines.with_ansi(false).try_init(),
+        LogFormat::Text => {
+            lines.with_ansi(false).map_event_format(|lines| WithRequestId { lines, format }).try_init()
+        }
         LogFormat::Json => {
-            lines.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
+            let lines = lines.json().flatten_event(true).with_current_span(false).with_span_list(false);
+            lines.map_event_format(|lines| WithRequestId { lines, format }).try_init()
         }
     }
     .map_err(|_| LogError::Twice)
+}
+
+thread_local! {
+    /// The request that this thread works for at the moment.
+    static REQUEST: Cell<Option<RequestId>> = const { Cell::new(None) };
+}
+
+/// Work for a request: lines that are logged while it runs carry the request's id. A span would do the same, at ten times
+/// the cost for each request, of which few log anything.
+pub(crate) struct InRequest<T> {
+    id: RequestId,
+    work: Pin<Box<dyn Future<Output = T> + Send>>,
+}
+
+impl<T> InRequest<T> {
+    pub(crate) fn new(id: RequestId, work: impl Future<Output = T> + Send + 'static) -> Self {
+        Self { id, work: Box::pin(work) }
+    }
+}
+
+impl<T> Future for InRequest<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        /// Puts back what was there, also when the work panics.
+        struct Before(Option<RequestId>);
+        impl Drop for Before {
+            fn drop(&mut self) {
+                REQUEST.set(self.0);
+            }
+        }
+        let _before = Before(REQUEST.replace(Some(self.id)));
+        self.work.as_mut().poll(cx)
+    }
+}
+
+/// Ends a line with the id of the request that it is about.
+struct WithRequestId<F> {
+    lines: F,
+    format: LogFormat,
+}
+
+impl<S, N, F> FormatEvent<S, N> for WithRequestId<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &fmt::FmtContext<'_, S, N>,
+        mut out: Writer<'_>,
+        event: &tracing::Event<'_>,
+    ) -> std::fmt::Result {
+        let Some(id) = REQUEST.get() else { return self.lines.format_event(context, out, event) };
+        let mut line = String::new();
+        self.lines.format_event(context, Writer::new(&mut line), event)?;
+        let line = line.trim_end();
+        match (self.format, line.strip_suffix('}')) {
+            (LogFormat::Json, Some(members)) => writeln!(out, "{members},\"request_id\":\"{id}\"}}"),
+            _ => writeln!(out, "{line} request_id={id}"),
+        }
+    }
 }
 
 fn filter(level: &str) -> Result<EnvFilter, LogError> {
@@ -66,6 +139,7 @@ fn filter(level: &str) -> Result<EnvFilter, LogError> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use std::sync::{Arc, Mutex};
 
     #[test]
     fn levels_and_directives_are_read_and_others_refused() {
@@ -74,6 +148,62 @@ mod tests {
         }
         assert_eq!(filter("info,bulla=loud").unwrap_err(), LogError::Level);
         assert_eq!("yaml".parse::<LogFormat>(), Err(LogError::Format));
+    }
+
+    #[tokio::test]
+    async fn lines_carry_the_id_of_the_request_that_they_are_about() {
+        #[derive(Clone, Default)]
+        struct Lines(Arc<Mutex<Vec<u8>>>);
+        impl io::Write for Lines {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.lock().unwrap().write(bytes)
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let ids = [RequestId::from_random([1; 16]), RequestId::from_random([2; 16])];
+        let one_after_another = |ids: [RequestId; 2]| async move {
+            let inner = InRequest::new(ids[1], async {
+                tokio::task::yield_now().await;
+                tracing::info!("of the second");
+            });
+            InRequest::new(ids[0], async move {
+                inner.await;
+                tracing::info!(brace = "}", "of the first");
+            })
+            .await;
+            tracing::info!("of none");
+        };
+        for format in [LogFormat::Text, LogFormat::Json] {
+            let written = Lines::default();
+            let writer = written.clone();
+            let lines = fmt().with_writer(move || writer.clone());
+            let subscriber: Box<dyn Subscriber + Send + Sync> = match format {
+                LogFormat::Text => {
+                    Box::new(lines.map_event_format(|lines| WithRequestId { lines, format }).finish())
+                }
+                LogFormat::Json => {
+                    Box::new(lines.json().map_event_format(|lines| WithRequestId { lines, format }).finish())
+                }
+            };
+            let guard = tracing::subscriber::set_default(subscriber);
+            one_after_another(ids).await;
+            drop(guard);
+            let written = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+            let lines: Vec<_> = written.lines().collect();
+            assert_eq!(lines.len(), 3, "{written}");
+            for (line, id) in lines.iter().zip([Some(ids[1]), Some(ids[0]), None]) {
+                let found = match format {
+                    LogFormat::Text => line.split_once(" request_id=").map(|(_, id)| id.to_owned()),
+                    LogFormat::Json => {
+                        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+                        line["request_id"].as_str().map(str::to_owned)
+                    }
+                };
+                assert_eq!(found, id.map(|id| id.to_string()), "{line}");
+            }
+        }
     }
 
     #[test]

@@ -3,39 +3,40 @@
 use crate::Request;
 use crate::canonical::ALGORITHM;
 use crate::error::{Missing, ScopeFault, Shown, SigV4Error};
+use crate::pieces::{cut, pieces};
 use crate::time::Instant;
 use base64::Engine as _;
 use bulla_crypto::sha256;
 
 /// A credential's scope, without its terminator.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Scope {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scope<'r> {
     /// `20150830`.
-    pub date: String,
+    pub date: &'r str,
     /// `us-east-1`.
-    pub region: String,
+    pub region: &'r str,
     /// `kms`.
-    pub service: String,
+    pub service: &'r str,
 }
 
 /// What a request claims of itself: nothing here is proven.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Presented {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Presented<'r> {
     /// The access key id.
-    pub access_key_id: String,
+    pub access_key_id: &'r str,
     /// The credential's scope.
-    pub scope: Scope,
+    pub scope: Scope<'r>,
     /// Names of the signed headers, lower-case, sorted, without repeats, joined by `;`.
-    pub signed_headers: String,
+    pub signed_headers: &'r str,
     /// The signature.
     pub signature: [u8; 32],
     /// The session token, for temporary credentials.
-    pub session_token: Option<String>,
+    pub session_token: Option<&'r str>,
     /// When the request was signed.
     pub signed: Instant,
 }
 
-impl std::fmt::Debug for Presented {
+impl std::fmt::Debug for Presented<'_> {
     /// Without signature and session token.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Presented")
@@ -58,7 +59,7 @@ const SINGLE: [&str; 4] = ["authorization", "host", "date", "content-type"];
 ///
 /// # Errors
 /// Anything that is wrong with it whatever the access key, the service and the time are.
-pub fn parse_authorization(request: &Request<'_>) -> Result<Presented, SigV4Error> {
+pub fn parse_authorization<'r>(request: &Request<'r>) -> Result<Presented<'r>, SigV4Error> {
     let in_query = request.path_and_query.contains('?') && is_signed_in_query(request.path_and_query);
     let authorization = match (request.values("authorization").next(), in_query) {
         (Some(_), true) => return Err(SigV4Error::HeaderAndQuery),
@@ -71,7 +72,7 @@ pub fn parse_authorization(request: &Request<'_>) -> Result<Presented, SigV4Erro
     if !text.starts_with("AWS4-") || text.len() > AUTHORIZATION_LENGTH_MAX {
         return Err(SigV4Error::MissingToken);
     }
-    let (algorithm, parameters) = text.split_once([' ', '\t']).unwrap_or((text, ""));
+    let (algorithm, parameters) = cut(text, is_blank).unwrap_or((text, ""));
     if algorithm != ALGORITHM {
         return Err(SigV4Error::Algorithm(Shown::new(algorithm)));
     }
@@ -96,7 +97,7 @@ pub fn parse_authorization(request: &Request<'_>) -> Result<Presented, SigV4Erro
     Ok(Presented {
         access_key_id,
         scope,
-        signed_headers: signed_headers.to_owned(),
+        signed_headers,
         signature: read_signature(signature)?,
         session_token: session_token(request)?,
         signed,
@@ -115,8 +116,9 @@ impl<'a> Parameters<'a> {
     fn read(text: &'a str, authorization: &[u8]) -> Result<Self, SigV4Error> {
         let mut found = [("Credential", None), ("Signature", None), ("SignedHeaders", None)];
         let mut repeated = [false; 3];
-        for pair in text.split([',', ' ', '\t']).filter(|pair| !pair.is_empty()) {
-            let Some((name, value)) = pair.split_once('=') else {
+        let ends = |byte| byte == b',' || is_blank(byte);
+        for pair in pieces(text, ends).filter(|pair| !pair.is_empty()) {
+            let Some((name, value)) = cut(pair, |byte| byte == b'=') else {
                 return Err(SigV4Error::NotKeyValue { authorization_hash: hash(authorization) });
             };
             for ((wanted, found), repeated) in found.iter_mut().zip(&mut repeated) {
@@ -133,6 +135,10 @@ impl<'a> Parameters<'a> {
         let mut next = || once.next().flatten();
         Ok(Self { credential: next(), signature: next(), signed_headers: next() })
     }
+}
+
+const fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
 }
 
 /// `X-Amz-Date`, or without it `Date`.
@@ -156,12 +162,14 @@ fn refuse_duplicates(request: &Request<'_>) -> Result<(), SigV4Error> {
 }
 
 fn read_signed_headers(text: &str) -> Result<&str, SigV4Error> {
-    let token = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&b);
+    let token = |b: u8| {
+        b.is_ascii_lowercase() || b == b'-' || b.is_ascii_digit() || b"!#$%&'*+.^_`|~".contains(&b)
+    };
     let proper = |name: &str| !name.is_empty() && name.bytes().all(token);
     // Lower-case, sorted, without repeats, as every signer writes it: a list has one spelling, so what is
     // verified is what was signed.
     let (mut count, mut before) = (0, "");
-    for name in text.split(';') {
+    for name in pieces(text, is_semicolon) {
         count += 1;
         if count > SIGNED_HEADERS_MAX || !proper(name) || name <= before {
             return Err(SigV4Error::Component("SignedHeaders"));
@@ -171,9 +179,14 @@ fn read_signed_headers(text: &str) -> Result<&str, SigV4Error> {
     Ok(text)
 }
 
+pub(crate) const fn is_semicolon(byte: u8) -> bool {
+    byte == b';'
+}
+
 /// Refuses a request that leaves unsigned what decides its meaning.
 fn demand_signed(request: &Request<'_>, signed: &str, date_name: &str) -> Result<(), SigV4Error> {
-    let is_signed = |name: &str| signed.split(';').any(|signed| signed.eq_ignore_ascii_case(name));
+    let is_signed =
+        |name: &str| pieces(signed, is_semicolon).any(|signed| signed.eq_ignore_ascii_case(name));
     if !is_signed("host") {
         return Err(SigV4Error::HostNotSigned);
     }
@@ -187,8 +200,8 @@ fn demand_signed(request: &Request<'_>, signed: &str, date_name: &str) -> Result
     }
 }
 
-fn read_credential(text: &str, signed: Instant) -> Result<(String, Scope), SigV4Error> {
-    let mut parts = text.split('/');
+fn read_credential(text: &str, signed: Instant) -> Result<(&str, Scope<'_>), SigV4Error> {
+    let mut parts = pieces(text, |byte| byte == b'/');
     let mut next = || parts.next();
     let (Some(access_key_id), Some(date), Some(region), Some(service), Some(terminator), None) =
         (next(), next(), next(), next(), next(), next())
@@ -208,8 +221,7 @@ fn read_credential(text: &str, signed: Instant) -> Result<(String, Scope), SigV4
     if !faults.is_empty() {
         return Err(SigV4Error::Scope(faults));
     }
-    let scope = Scope { date: date.to_owned(), region: region.to_owned(), service: service.to_owned() };
-    Ok((access_key_id.to_owned(), scope))
+    Ok((access_key_id, Scope { date, region, service }))
 }
 
 /// 64 hex digits, lower-case as all signers write them: one signature has one spelling.
@@ -236,11 +248,11 @@ fn read_signature(text: &str) -> Result<[u8; 32], SigV4Error> {
     Ok(signature)
 }
 
-fn session_token(request: &Request<'_>) -> Result<Option<String>, SigV4Error> {
+fn session_token<'r>(request: &Request<'r>) -> Result<Option<&'r str>, SigV4Error> {
     match request.values("x-amz-security-token").next() {
         None => Ok(None),
         Some(value) => match std::str::from_utf8(value) {
-            Ok(text) => Ok(Some(text.trim().to_owned())),
+            Ok(text) => Ok(Some(text.trim())),
             Err(_) => Err(SigV4Error::UnknownAccessKey),
         },
     }

@@ -2,10 +2,11 @@
 //!
 //! Source: AWS general reference, "Create a signed AWS API request".
 
-use crate::authorization::Scope;
+use crate::authorization::{Scope, is_semicolon};
+use crate::pieces::pieces;
 use crate::time::Instant;
 use crate::{Request, SigV4Error};
-use bulla_crypto::sha256;
+use bulla_crypto::{hex, sha256};
 
 /// What a signature's algorithm is called.
 pub(crate) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
@@ -33,7 +34,7 @@ pub(crate) fn canonical_request(
     out.push(b'\n');
     push_query(query, &mut out);
     out.push(b'\n');
-    for name in signed_headers.split(';') {
+    for name in pieces(signed_headers, is_semicolon) {
         let mut values = request.values(name);
         let first = values.next().ok_or_else(|| SigV4Error::SignedHeaderAbsent(crate::Shown::new(name)))?;
         out.extend_from_slice(name.as_bytes());
@@ -48,23 +49,22 @@ pub(crate) fn canonical_request(
     out.push(b'\n');
     out.extend_from_slice(signed_headers.as_bytes());
     out.push(b'\n');
-    push_hex(&sha256(&[request.body]), &mut out);
+    out.extend_from_slice(&hex(&sha256(&[request.body])));
     Ok(out)
 }
 
 /// The string to sign.
-pub(crate) fn string_to_sign(canonical_request: &[u8], signed: Instant, scope: &Scope) -> Vec<u8> {
+pub(crate) fn string_to_sign(canonical_request: &[u8], signed: Instant, scope: &Scope<'_>) -> Vec<u8> {
     let Scope { date, region, service } = scope;
     let mut out = Vec::with_capacity(256);
     write_scope(&mut out, signed, [date, region, service]);
-    push_hex(&sha256(&[canonical_request]), &mut out);
+    out.extend_from_slice(&hex(&sha256(&[canonical_request])));
     out
 }
 
 /// Appends all of the string to sign but the hash.
 fn write_scope(out: &mut Vec<u8>, signed: Instant, [date, region, service]: [&str; 3]) {
-    let signed = signed.to_string();
-    for part in [ALGORITHM, "\n", &signed, "\n", date, "/", region, "/", service, "/aws4_request\n"] {
+    for part in [ALGORITHM, "\n", &signed.text(), "\n", date, "/", region, "/", service, "/aws4_request\n"] {
         out.extend_from_slice(part.as_bytes());
     }
 }
@@ -154,8 +154,13 @@ fn push_encoded(bytes: &[u8], kept: &[u8], out: &mut Vec<u8>) {
 
 /// Appends a header's value without outer white space, runs of it inside as one space.
 fn push_trimmed(value: &[u8], out: &mut Vec<u8>) {
+    // Without a branch for each byte, so that the compiler looks at many at a time: most values have none.
+    if !value.iter().fold(false, |found, b| found | is_white(*b)) {
+        out.extend_from_slice(value);
+        return;
+    }
     let mut words =
-        value.split(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n')).filter(|word| !word.is_empty());
+        value.split(|b| is_white(*b)).filter(|word| !word.is_empty());
     if let Some(first) = words.next() {
         out.extend_from_slice(first);
     }
@@ -165,12 +170,6 @@ fn push_trimmed(value: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Appends lower-case hex.
-pub(crate) fn push_hex(bytes: &[u8], out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for byte in bytes {
-        for nibble in [byte >> 4, byte & 15] {
-            out.extend(DIGITS.get(usize::from(nibble)));
-        }
-    }
+const fn is_white(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }

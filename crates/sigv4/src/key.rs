@@ -1,6 +1,6 @@
 //! The signing key.
 
-use bulla_crypto::hmac_sha256;
+use bulla_crypto::{HmacSha256Key, hmac_sha256};
 use zeroize::{Zeroize, Zeroizing};
 
 /// The key that signs one day's requests of one access key to one service in one region. Wiped when
@@ -8,7 +8,7 @@ use zeroize::{Zeroize, Zeroizing};
 ///
 /// Deriving costs four HMACs. A cache must be keyed by access key id, credential version, date, region
 /// and service.
-pub struct SigningKey(Zeroizing<[u8; 32]>);
+pub struct SigningKey(HmacSha256Key);
 
 impl SigningKey {
     /// Derives the key. Source: AWS general reference, "Create a signed AWS API request", step 4.
@@ -23,10 +23,10 @@ impl SigningKey {
             key.copy_from_slice(&next);
             next.zeroize();
         }
-        Self(key)
+        Self(HmacSha256Key::new(key.as_slice()))
     }
 
     pub(crate) fn sign(&self, string_to_sign: &[u8]) -> [u8; 32] {
-        hmac_sha256(self.0.as_slice(), &[string_to_sign])
+        self.0.sign(&[string_to_sign])
     }
 }

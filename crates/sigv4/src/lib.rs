@@ -12,6 +12,7 @@ mod authorization;
 mod canonical;
 mod error;
 mod key;
+mod pieces;
 mod sign;
 mod time;
 #[cfg(test)]

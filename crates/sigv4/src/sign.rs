@@ -1,10 +1,11 @@
 //! Signing, for clients and tests.
 
 use crate::authorization::Scope;
-use crate::canonical::{ALGORITHM, PathRule, canonical_request, push_hex, string_to_sign};
+use crate::canonical::{ALGORITHM, PathRule, canonical_request, string_to_sign};
 use crate::key::SigningKey;
 use crate::time::Instant;
 use crate::{Request, SigV4Error};
+use bulla_crypto::hex;
 
 /// An access key. Borrowed: the owner wipes it. Without `Debug`.
 #[derive(Clone, Copy)]
@@ -29,21 +30,14 @@ pub fn sign(
     service: &str,
     now: Instant,
 ) -> Result<Vec<(&'static str, String)>, SigV4Error> {
-    sign_with(request, credentials, &Scope::new(now, region, service), now, PathRule::Normalized)
-}
-
-impl Scope {
-    /// The scope of a request signed now.
-    #[must_use]
-    pub fn new(now: Instant, region: &str, service: &str) -> Self {
-        Self { date: now.day(), region: region.to_owned(), service: service.to_owned() }
-    }
+    let scope = Scope { date: &now.day(), region, service };
+    sign_with(request, credentials, &scope, now, PathRule::Normalized)
 }
 
 pub(crate) fn sign_with(
     request: &Request<'_>,
     credentials: &Credentials<'_>,
-    scope: &Scope,
+    scope: &Scope<'_>,
     now: Instant,
     path_rule: PathRule,
 ) -> Result<Vec<(&'static str, String)>, SigV4Error> {
@@ -58,8 +52,7 @@ pub(crate) fn sign_with(
     let canonical = canonical_request(&Request { headers: &headers, ..*request }, &names, path_rule)?;
     let Scope { date, region, service } = scope;
     let key = SigningKey::derive(credentials.secret_access_key.as_bytes(), date, region, service);
-    let mut signature = Vec::new();
-    push_hex(&key.sign(&string_to_sign(&canonical, now, scope)), &mut signature);
+    let signature = hex(&key.sign(&string_to_sign(&canonical, now, scope)));
     let authorization = format!(
         "{ALGORITHM} Credential={}/{date}/{region}/{service}/aws4_request, SignedHeaders={}, Signature={}",
         credentials.access_key_id,

@@ -31,7 +31,7 @@ impl Instant {
     }
 
     /// The 16 characters, without a formatter between: a server writes some for each request.
-    fn text(self) -> Text {
+    pub(crate) fn text(self) -> Text {
         let mut out = *b"00000000T000000Z";
         // Further from now than any clock can be: the zeros stay.
         if let Ok(timestamp) = jiff::Timestamp::from_second(self.0) {
@@ -84,7 +84,7 @@ impl Instant {
 }
 
 /// An instant's 16 characters.
-struct Text([u8; 16]);
+pub(crate) struct Text([u8; 16]);
 
 impl std::ops::Deref for Text {
     type Target = str;

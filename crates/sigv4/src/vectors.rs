@@ -43,8 +43,8 @@ fn every_vector_of_the_suite_signs_and_verifies() {
     for vector in vectors {
         let text = |name: &str| vector[name].as_str().unwrap();
         let name = text("name");
-        let scope_of = |now| Scope::new(now, text("region"), text("service"));
         let now = Instant::parse(&text("timestamp").replace(['-', ':'], "")).unwrap();
+        let scope = Scope { date: &now.day(), region: text("region"), service: text("service") };
         let rule = if vector["normalize"].as_bool().unwrap() { PathRule::Normalized } else { PathRule::AsIs };
 
         // The suite's signed request has all headers that were signed, with those that signing adds.
@@ -67,7 +67,7 @@ fn every_vector_of_the_suite_signs_and_verifies() {
         names.dedup();
         let canonical = canonical_request(&request, &names.join(";"), rule).unwrap();
         assert_eq!(String::from_utf8(canonical.clone()).unwrap(), text("canonical_request"), "{name}");
-        let to_sign = string_to_sign(&canonical, now, &scope_of(now));
+        let to_sign = string_to_sign(&canonical, now, &scope);
         assert_eq!(String::from_utf8(to_sign).unwrap(), text("string_to_sign"), "{name}");
 
         // Signing adds the date itself.
@@ -82,7 +82,7 @@ fn every_vector_of_the_suite_signs_and_verifies() {
             session_token: vector["token"].as_str().filter(|_| !omitted),
         };
         let unsigned = Request { headers: &unsigned, ..request };
-        let added = sign_with(&unsigned, &credentials, &scope_of(now), now, rule).unwrap();
+        let added = sign_with(&unsigned, &credentials, &scope, now, rule).unwrap();
         let (last, authorization) = added.last().unwrap();
         assert_eq!(*last, "authorization");
         assert!(authorization.ends_with(&format!("Signature={}", text("signature"))), "{name}");

@@ -2,11 +2,11 @@
 
 use crate::Request;
 use crate::authorization::{Presented, Scope};
-use crate::canonical::{PathRule, canonical_request, push_hex, string_to_sign};
+use crate::canonical::{PathRule, canonical_request, string_to_sign};
 use crate::error::{ScopeFault, Shown, SigV4Error};
 use crate::key::SigningKey;
 use crate::time::Instant;
-use bulla_crypto::{constant_time_eq, sha256};
+use bulla_crypto::{constant_time_eq, hex, sha256};
 
 /// How far a request's date may lie from the server's clock, either way. Seconds.
 pub const CLOCK_WINDOW_S: i64 = 300;
@@ -22,23 +22,23 @@ pub struct VerifyPolicy<'a> {
 }
 
 /// A request whose signature holds. Nothing but [`verify`] makes one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verified {
-    access_key_id: String,
-    scope: Scope,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verified<'r> {
+    access_key_id: &'r str,
+    scope: Scope<'r>,
     signed: Instant,
 }
 
-impl Verified {
+impl<'r> Verified<'r> {
     /// Whose key signed.
     #[must_use]
-    pub fn access_key_id(&self) -> &str {
-        &self.access_key_id
+    pub const fn access_key_id(&self) -> &'r str {
+        self.access_key_id
     }
 
     /// The scope that was signed: region and service of the request.
     #[must_use]
-    pub const fn scope(&self) -> &Scope {
+    pub const fn scope(&self) -> &Scope<'r> {
         &self.scope
     }
 
@@ -55,20 +55,20 @@ impl Verified {
 ///
 /// # Errors
 /// A date outside the clock window, another region or service, or a signature that differs.
-pub fn verify(
+pub fn verify<'r>(
     request: &Request<'_>,
-    presented: &Presented,
+    presented: &Presented<'r>,
     signing_key: &SigningKey,
     now: Instant,
     policy: &VerifyPolicy<'_>,
-) -> Result<Verified, SigV4Error> {
+) -> Result<Verified<'r>, SigV4Error> {
     check_claims(presented, now, policy)?;
     if !signature_holds(request, presented, signing_key)? {
         return Err(SigV4Error::Mismatch);
     }
     Ok(Verified {
-        access_key_id: presented.access_key_id.clone(),
-        scope: presented.scope.clone(),
+        access_key_id: presented.access_key_id,
+        scope: presented.scope,
         signed: presented.signed,
     })
 }
@@ -78,7 +78,7 @@ pub fn verify(
 #[must_use]
 pub fn verify_unknown(
     request: &Request<'_>,
-    presented: &Presented,
+    presented: &Presented<'_>,
     now: Instant,
     policy: &VerifyPolicy<'_>,
 ) -> SigV4Error {
@@ -97,7 +97,7 @@ pub fn verify_unknown(
     }
 }
 
-fn check_claims(presented: &Presented, now: Instant, policy: &VerifyPolicy<'_>) -> Result<(), SigV4Error> {
+fn check_claims(presented: &Presented<'_>, now: Instant, policy: &VerifyPolicy<'_>) -> Result<(), SigV4Error> {
     let signed = presented.signed;
     let window_min = CLOCK_WINDOW_S / 60;
     let earliest = Instant::from_seconds(now.seconds().saturating_sub(CLOCK_WINDOW_S));
@@ -110,11 +110,11 @@ fn check_claims(presented: &Presented, now: Instant, policy: &VerifyPolicy<'_>) 
     }
     let Scope { region, service, .. } = &presented.scope;
     let mut faults = Vec::new();
-    let global = matches!(service.as_str(), "iam" | "sts") && region == "us-east-1";
-    if !global && !policy.regions.contains(&region.as_str()) {
+    let global = matches!(*service, "iam" | "sts") && *region == "us-east-1";
+    if !global && !policy.regions.contains(region) {
         faults.push(ScopeFault::Region(Shown::new(region)));
     }
-    if !policy.services.contains(&service.as_str()) {
+    if !policy.services.contains(service) {
         faults.push(ScopeFault::Service(policy.services.first().copied().unwrap_or_default()));
     }
     if faults.is_empty() { Ok(()) } else { Err(SigV4Error::Scope(faults)) }
@@ -123,10 +123,10 @@ fn check_claims(presented: &Presented, now: Instant, policy: &VerifyPolicy<'_>) 
 /// Whether the signature is that of this very request.
 fn signature_holds(
     request: &Request<'_>,
-    presented: &Presented,
+    presented: &Presented<'_>,
     signing_key: &SigningKey,
 ) -> Result<bool, SigV4Error> {
-    let canonical = canonical_request(request, &presented.signed_headers, PathRule::Normalized)?;
+    let canonical = canonical_request(request, presented.signed_headers, PathRule::Normalized)?;
     let expected = signing_key.sign(&string_to_sign(&canonical, presented.signed, &presented.scope));
     Ok(constant_time_eq(&expected, &presented.signature) & body_hash_holds(request))
 }
@@ -135,7 +135,5 @@ fn signature_holds(
 /// `UNSIGNED-PAYLOAD` nor a streaming marker is ever taken.
 fn body_hash_holds(request: &Request<'_>) -> bool {
     let Some(claimed) = request.values("x-amz-content-sha256").next() else { return true };
-    let mut actual = Vec::with_capacity(64);
-    push_hex(&sha256(&[request.body]), &mut actual);
-    constant_time_eq(&actual, claimed.trim_ascii())
+    constant_time_eq(&hex(&sha256(&[request.body])), claimed.trim_ascii())
 }

@@ -18,6 +18,7 @@ use crate::hkdf::Hash;
 use crate::{NotAuthentic, WrongLength};
 use aws_lc_sys as lc;
 use std::ffi::c_int;
+use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
 mod key_wrap;
@@ -59,18 +60,39 @@ impl HmacState {
         Self(context)
     }
 
-    pub(crate) fn sign(&self, parts: &[&[u8]], tag: &mut [u8; 32]) {
-        // SAFETY: as in `new`.
-        let Some(context) = NonNull::new(unsafe { lc::HMAC_CTX_new() }) else { std::process::abort() };
-        let working = Self(context);
-        // SAFETY: both are valid, initialised contexts; the source is only read.
-        must(unsafe { lc::HMAC_CTX_copy_ex(working.0.as_ptr(), self.0.as_ptr()) });
+    pub(crate) fn sign<'p>(&self, parts: impl IntoIterator<Item = &'p [u8]>, tag: &mut [u8; 32]) {
+        let mut place = MaybeUninit::uninit();
+        let working = HmacCopy::of(self, &mut place);
         for part in parts {
             // SAFETY: `part` is valid for its length; the context is ours alone.
-            must(unsafe { lc::HMAC_Update(working.0.as_ptr(), part.as_ptr(), part.len()) });
+            must(unsafe { lc::HMAC_Update(working.0, part.as_ptr(), part.len()) });
         }
         // SAFETY: SHA-256 writes exactly the 32 bytes that `tag` has; a null length pointer is allowed.
-        must(unsafe { lc::HMAC_Final(working.0.as_ptr(), tag.as_mut_ptr(), ptr::null_mut()) });
+        must(unsafe { lc::HMAC_Final(working.0, tag.as_mut_ptr(), ptr::null_mut()) });
+    }
+}
+
+/// A copy of an [`HmacState`] that stands on the stack of the one call that uses it up, and is wiped there.
+struct HmacCopy<'p>(&'p mut lc::HMAC_CTX);
+
+impl<'p> HmacCopy<'p> {
+    fn of(state: &HmacState, place: &'p mut MaybeUninit<lc::HMAC_CTX>) -> Self {
+        // SAFETY: `HMAC_CTX_init` makes a valid, empty context of any memory of its size, and no other pointer to it is
+        // kept: contexts of aws-lc hold no pointers into themselves.
+        let copy = unsafe {
+            lc::HMAC_CTX_init(place.as_mut_ptr());
+            Self(place.assume_init_mut())
+        };
+        // SAFETY: both are valid contexts; the source is only read.
+        must(unsafe { lc::HMAC_CTX_copy_ex(copy.0, state.0.as_ptr()) });
+        copy
+    }
+}
+
+impl Drop for HmacCopy<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the context is valid, and not used again; this wipes all of it.
+        unsafe { lc::HMAC_CTX_cleanup(self.0) }
     }
 }
 
