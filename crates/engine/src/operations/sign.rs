@@ -6,8 +6,7 @@ use crate::core::Core;
 use crate::fault::Fault;
 use crate::pipeline::Executed;
 use bulla_api::{
-    ErrorCode, KeyUsageType, MessageType, Operation as _, Role, Sign, SignInput, SignOutput,
-    SigningAlgorithmSpec,
+    KeyUsageType, MessageType, Operation as _, Role, Sign, SignInput, SignOutput, SigningAlgorithmSpec,
 };
 use bulla_audit::Parameters;
 use bulla_crypto::key_material::{Message, MessageRefused, SignError};
@@ -62,14 +61,7 @@ pub(super) fn require_algorithm(key: &KeyHandle, algorithm: SigningAlgorithmSpec
     if key.metadata().signing_algorithms.contains(&algorithm) {
         return Ok(());
     }
-    Err(incompatible(algorithm.as_str(), key))
-}
-
-pub(super) fn incompatible(algorithm: &str, key: &KeyHandle) -> Fault {
-    Fault::answer(
-        ErrorCode::InvalidKeyUsageException,
-        format!("Algorithm {algorithm} is incompatible with key spec {}.", key.record.spec),
-    )
+    Err(key.incompatible_with(algorithm.as_str()))
 }
 
 pub(super) const fn message(message_type: Option<MessageType>, bytes: &[u8]) -> Message<'_> {
@@ -82,7 +74,7 @@ pub(super) const fn message(message_type: Option<MessageType>, bytes: &[u8]) -> 
 
 pub(super) fn refused(key: &KeyHandle, message_type: Option<MessageType>, refused: MessageRefused) -> Fault {
     match refused {
-        MessageRefused::Algorithm { algorithm, .. } => incompatible(algorithm.as_str(), key),
+        MessageRefused::Algorithm { algorithm, .. } => key.incompatible_with(algorithm.as_str()),
         MessageRefused::DigestLength { algorithm } => {
             invalid(format!("Digest is invalid length for algorithm {algorithm}."))
         }
