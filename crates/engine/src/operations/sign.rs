@@ -76,11 +76,18 @@ pub(super) fn refused(key: &KeyHandle, message_type: Option<MessageType>, refuse
     match refused {
         MessageRefused::Algorithm { algorithm, .. } => key.incompatible_with(algorithm.as_str()),
         MessageRefused::DigestLength { algorithm } => {
-            invalid(format!("Digest is invalid length for algorithm {algorithm}."))
+            let what = if message_type == Some(MessageType::ExternalMu) { "External Mu" } else { "Digest" };
+            invalid(format!("{what} is invalid length for algorithm {algorithm}."))
         }
         MessageRefused::MessageType { algorithm } => {
             let message_type = message_type.unwrap_or(MessageType::Raw);
-            invalid(format!("MessageType {message_type} is not valid for algorithm {algorithm}."))
+            let by = match algorithm {
+                SigningAlgorithmSpec::Ed25519Sha512 | SigningAlgorithmSpec::Ed25519PhSha512 => {
+                    format!("algorithm {algorithm}")
+                }
+                _ => format!("key spec {}", key.record.spec),
+            };
+            invalid(format!("Message type {message_type} is incompatible with {by}."))
         }
         MessageRefused::TooLong => invalid("The message is longer than 4096 bytes."),
     }
