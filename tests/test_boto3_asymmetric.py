@@ -3,11 +3,12 @@
 import hashlib
 import hmac
 
+import ed25519ph
 import pytest
 from conftest import refused
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
+from cryptography.hazmat.primitives.asymmetric import ec, mldsa, padding, utils
 
 MESSAGE = b"a message that is signed" * 20
 HASHES = {"256": hashes.SHA256, "384": hashes.SHA384, "512": hashes.SHA512}
@@ -64,6 +65,60 @@ def test_a_digest_signs_as_its_message_does(kms, spec, algorithm):
     verify(public, algorithm, signed["Signature"], MESSAGE)
     refused(kms.sign, "ValidationException", f"Digest is invalid length for algorithm {algorithm}.",
             KeyId=key, Message=digest[1:], MessageType="DIGEST", SigningAlgorithm=algorithm)
+
+
+# RFC 8032, section 7.3.
+VECTOR = {
+    "seed": "833fe62409237b9d62ec77587520911e9a759cec1d19755b7da901b96dca3d42",
+    "public": "ec172b93ad5e563bf4932c70e1245034c35467ef2efd4d64ebf819683467e2bf",
+    "signature": "98a70222f0b8121aa9d30f813d683f809e462b469c7ff87639499bb94e6dae41"
+                 "31f85042463c2a355a2003d062adf5aaa10b8c61e636062aaad11c2a26083406",
+}
+
+
+def test_ed25519ph_signs_the_digest(kms):
+    """The service takes a digest, and hashes it once more, as it is the message of Ed25519ph."""
+    public, signature = ed25519ph.sign(bytes.fromhex(VECTOR["seed"]), b"abc")
+    assert (public.hex(), signature.hex()) == (VECTOR["public"], VECTOR["signature"])
+
+    key = made(kms, "ECC_NIST_EDWARDS25519")["KeyId"]
+    public = serialization.load_der_public_key(kms.get_public_key(KeyId=key)["PublicKey"])
+    raw = public.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    digest = hashlib.sha512(MESSAGE).digest()
+    how = {"KeyId": key, "MessageType": "DIGEST", "SigningAlgorithm": "ED25519_PH_SHA_512"}
+    signature = kms.sign(Message=digest, **how)["Signature"]
+    assert ed25519ph.verifies(raw, digest, signature)
+    assert not ed25519ph.verifies(raw, MESSAGE, signature)
+    with pytest.raises(InvalidSignature):
+        public.verify(signature, digest)
+    assert kms.verify(Message=digest, Signature=signature, **how)["SignatureValid"] is True
+    refused(kms.verify, "KMSInvalidSignatureException", Message=hashlib.sha512(b"").digest(), Signature=signature, **how)
+    stranger, foreign = ed25519ph.sign(bytes(32), digest)
+    assert ed25519ph.verifies(stranger, digest, foreign)
+    refused(kms.verify, "KMSInvalidSignatureException", Message=digest, Signature=foreign, **how)
+    refused(kms.sign, "ValidationException", "Message type RAW is incompatible with algorithm ED25519_PH_SHA_512.",
+            **{**how, "Message": digest, "MessageType": "RAW"})
+
+
+@pytest.mark.parametrize("bits", ["44", "65", "87"])
+def test_ml_dsa(kms, bits):
+    key = made(kms, f"ML_DSA_{bits}")["KeyId"]
+    public = serialization.load_der_public_key(kms.get_public_key(KeyId=key)["PublicKey"])
+    assert isinstance(public, getattr(mldsa, f"MLDSA{bits}PublicKey"))
+    how = {"KeyId": key, "SigningAlgorithm": "ML_DSA_SHAKE_256"}
+    signature = kms.sign(Message=MESSAGE, **how)["Signature"]
+    public.verify(signature, MESSAGE)
+    with pytest.raises(InvalidSignature):
+        public.verify(signature, MESSAGE + b"!")
+    # What the caller hashed to mu is signed as its message is.
+    hasher = mldsa.MLDSAMuHasher(public)
+    hasher.update(MESSAGE)
+    mu = hasher.finalize()
+    signature = kms.sign(Message=mu, MessageType="EXTERNAL_MU", **how)["Signature"]
+    public.verify(signature, MESSAGE)
+    assert kms.verify(Message=MESSAGE, Signature=signature, **how)["SignatureValid"] is True
+    refused(kms.sign, "ValidationException", "External Mu is invalid length for algorithm ML_DSA_SHAKE_256.",
+            Message=mu[1:], MessageType="EXTERNAL_MU", **how)
 
 
 def test_what_was_signed_elsewhere_is_compared_with_the_key(kms):

@@ -230,6 +230,12 @@ operations! {
         ["kms:GenerateMac" Key Always];
     VerifyMac, verify_mac, VerifyMacInput, VerifyMacOutput, Kms, Reads,
         ["kms:VerifyMac" Key Always];
+    DeriveSharedSecret, derive_shared_secret, DeriveSharedSecretInput, DeriveSharedSecretOutput, Kms, Reads,
+        ["kms:DeriveSharedSecret" Key Always];
+    Encapsulate, encapsulate, EncapsulateInput, EncapsulateOutput, Kms, Reads,
+        ["kms:Encapsulate" Key Always];
+    Decapsulate, decapsulate, DecapsulateInput, DecapsulateOutput, Kms, Reads,
+        ["kms:Decapsulate" Key Always];
     GenerateRandom, generate_random, GenerateRandomInput, GenerateRandomOutput, Kms, Reads,
         ["kms:GenerateRandom" Account Always];
     TagResource, tag_resource, TagResourceInput, Empty, Kms, Changes,

@@ -78,7 +78,7 @@ impl<'i> KeyName<'i> {
 /// A ciphertext, and the key that the caller says it is of.
 #[derive(Clone, Copy)]
 pub(crate) struct Ciphertext<'i> {
-    /// None when a dry run leaves it out; then the stated key is the one.
+    /// None where it says nothing of its key, or a dry run leaves it out; then the stated key is the one.
     pub(crate) blob: Option<&'i [u8]>,
     pub(crate) stated_key: Option<&'i str>,
 }
@@ -385,7 +385,7 @@ fn alias_name(text: &str) -> Result<AliasName, Fault> {
 }
 
 /// InvalidCiphertextException has no message, whatever is wrong.
-fn not_authentic() -> Fault {
+pub(crate) fn not_authentic() -> Fault {
     Fault::answer(ErrorCode::InvalidCiphertextException, "")
 }
 

@@ -40,6 +40,11 @@ impl Key {
         Self { place, id, arn, account_text, current_material_id, record, generation }
     }
 
+    /// The id of the material in use, where answers tell it: of symmetric keys.
+    pub(crate) fn told_material_id(&self) -> Option<String> {
+        self.current_material_id.clone().filter(|_| self.record.spec == KeySpec::SymmetricDefault)
+    }
+
     /// What DescribeKey tells.
     pub(crate) fn metadata(&self) -> KeyMetadata {
         metadata(&self.place, self.id, &self.record)
@@ -109,6 +114,14 @@ impl Key {
             ErrorCode::InvalidKeyUsageException,
             format!("{} key usage is {} which is not valid for {operation}.", self.arn, self.record.usage),
         ))
+    }
+
+    /// What is said when keys of this spec don't have an algorithm.
+    pub(crate) fn incompatible_with(&self, algorithm: &str) -> Fault {
+        Fault::answer(
+            ErrorCode::InvalidKeyUsageException,
+            format!("Algorithm {algorithm} is incompatible with key spec {}.", self.record.spec),
+        )
     }
 }
 

@@ -27,6 +27,7 @@ mod credentials;
 mod deletion;
 mod dispatch;
 mod embedded;
+mod encryption;
 mod engine;
 mod fault;
 mod grant_token;

@@ -3,6 +3,8 @@
 
 mod support;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use support::{ACCOUNT, HELLO, REGION, World, key_arn, text};
 
@@ -47,6 +49,77 @@ async fn keys_of_every_signing_spec_sign_and_verify_with_every_algorithm_that_th
             assert_eq!(verified["SignatureValid"], true, "{spec} {algorithm}");
             verify["Message"] = json!(OTHER);
             world.call("Verify", verify).await.fails("KMSInvalidSignatureException", "");
+        }
+    }
+}
+
+#[tokio::test]
+async fn ed25519ph_takes_digests_and_ed25519_takes_messages() {
+    let world = World::new(5).await;
+    let (key, _) = new_key(&world, "ECC_NIST_EDWARDS25519", "SIGN_VERIFY").await;
+    let digest = STANDARD.encode(bulla_crypto::sha512(&[b"hello"]));
+    let of = |message: &str, message_type: &str, algorithm: &str| {
+        json!({
+            "KeyId": key, "Message": message, "MessageType": message_type, "SigningAlgorithm": algorithm,
+            "Signature": STANDARD.encode([0; 64]),
+        })
+    };
+    let mut input = of(&digest, "DIGEST", "ED25519_PH_SHA_512");
+    input["Signature"] = world.call("Sign", input.clone()).await.ok()["Signature"].clone();
+    assert_eq!(world.call("Verify", input.clone()).await.ok()["SignatureValid"], true);
+    // Nothing else verifies: not the message, not its digest as a message of plain Ed25519.
+    let mut plain = of(&digest, "RAW", "ED25519_SHA_512");
+    plain["Signature"] = input["Signature"].clone();
+    world.call("Verify", plain).await.fails("KMSInvalidSignatureException", "");
+    input["Message"] = json!(STANDARD.encode(bulla_crypto::sha512(&[b"hello!"])));
+    world.call("Verify", input).await.fails("KMSInvalidSignatureException", "");
+    for (input, message) in [
+        (
+            of(HELLO, "RAW", "ED25519_PH_SHA_512"),
+            "Message type RAW is incompatible with algorithm ED25519_PH_SHA_512.",
+        ),
+        (
+            of(&digest, "DIGEST", "ED25519_SHA_512"),
+            "Message type DIGEST is incompatible with algorithm ED25519_SHA_512.",
+        ),
+        (
+            of(HELLO, "DIGEST", "ED25519_PH_SHA_512"),
+            "Digest is invalid length for algorithm ED25519_PH_SHA_512.",
+        ),
+    ] {
+        for operation in ["Sign", "Verify"] {
+            world.call(operation, input.clone()).await.fails("ValidationException", message);
+        }
+    }
+}
+
+#[tokio::test]
+async fn ml_dsa_takes_messages_and_their_representatives() {
+    let world = World::new(6).await;
+    let (key, _) = new_key(&world, "ML_DSA_44", "SIGN_VERIFY").await;
+    for (message_type, message, refused) in [
+        ("EXTERNAL_MU", STANDARD.encode([7; 64]), None),
+        (
+            "EXTERNAL_MU",
+            STANDARD.encode([7; 63]),
+            Some("External Mu is invalid length for algorithm ML_DSA_SHAKE_256."),
+        ),
+        (
+            "DIGEST",
+            STANDARD.encode([7; 64]),
+            Some("Message type DIGEST is incompatible with key spec ML_DSA_44."),
+        ),
+    ] {
+        let mut input = json!({
+            "KeyId": key, "Message": message, "MessageType": message_type, "SigningAlgorithm": "ML_DSA_SHAKE_256",
+        });
+        let signed = world.call("Sign", input.clone()).await;
+        match refused {
+            Some(words) => signed.fails("ValidationException", words),
+            None => {
+                input["Signature"] = signed.ok()["Signature"].clone();
+                world.call("Verify", input).await.ok();
+            }
         }
     }
 }

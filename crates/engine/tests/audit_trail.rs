@@ -88,6 +88,18 @@ fn inputs(operation: &str, key: &str, blob: &str) -> (Value, Value) {
             json!({"KeyId": key, "KeyPairSpec": "ECC_NIST_P256"}),
             json!({"KeyId": key, "KeyPairSpec": "SM2"}),
         ),
+        "DeriveSharedSecret" => (
+            json!({"KeyId": key, "KeyAgreementAlgorithm": "ECDH", "PublicKey": support::P256_GENERATOR}),
+            json!({"KeyId": key, "KeyAgreementAlgorithm": "ECDH", "PublicKey": CANARY}),
+        ),
+        "Encapsulate" => (
+            json!({"KeyId": key, "EncapsulationAlgorithm": "ML_KEM"}),
+            json!({"KeyId": UNKNOWN_KEY, "EncapsulationAlgorithm": "ML_KEM"}),
+        ),
+        "Decapsulate" => (
+            json!({"KeyId": key, "EncapsulationAlgorithm": "ML_KEM"}),
+            json!({"KeyId": key, "EncapsulationAlgorithm": "ML_KEM", "SharedSecretCiphertextBlob": CANARY}),
+        ),
         "Encrypt" => {
             (json!({"KeyId": key, "Plaintext": CANARY}), json!({"KeyId": UNKNOWN_KEY, "Plaintext": CANARY}))
         }
@@ -146,9 +158,15 @@ async fn each_success_and_each_failure_of_each_operation_leaves_one_record() {
         assert_eq!(record["eventTime"], "2026-11-23T12:00:00.000Z");
         assert!(record.get("errorCode").is_none());
         let text = record.to_string();
-        for secret in
-            ["Plaintext", "CiphertextBlob", "PrivateKeyPlaintext", "PrivateKeyCiphertextBlob", "Mac"]
-        {
+        for secret in [
+            "Plaintext",
+            "CiphertextBlob",
+            "PrivateKeyPlaintext",
+            "PrivateKeyCiphertextBlob",
+            "Mac",
+            "SharedSecret",
+            "SharedSecretCiphertextBlob",
+        ] {
             if let Some(value) = answer.get(secret).and_then(Value::as_str) {
                 assert!(!text.contains(value), "{} tells its {secret}", row.name);
             }

@@ -49,6 +49,13 @@ fn input(operation: &str, key: &str, alias: &str, blob: &str) -> Value {
         "GenerateDataKeyPair" | "GenerateDataKeyPairWithoutPlaintext" => {
             json!({"KeyId": key, "KeyPairSpec": "ECC_NIST_P256"})
         }
+        "DeriveSharedSecret" => {
+            json!({"KeyId": key, "KeyAgreementAlgorithm": "ECDH", "PublicKey": support::P256_GENERATOR})
+        }
+        "Encapsulate" => json!({"KeyId": key, "EncapsulationAlgorithm": "ML_KEM"}),
+        "Decapsulate" => {
+            json!({"KeyId": key, "EncapsulationAlgorithm": "ML_KEM", "SharedSecretCiphertextBlob": HELLO})
+        }
         "Encrypt" => json!({"KeyId": key, "Plaintext": HELLO}),
         "Decrypt" => json!({"CiphertextBlob": blob}),
         "ReEncrypt" => json!({"CiphertextBlob": blob, "DestinationKeyId": key}),

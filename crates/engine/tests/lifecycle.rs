@@ -194,7 +194,7 @@ async fn what_a_key_can_be_made_of_is_said() {
         (
             json!({"KeySpec": "SM2", "KeyUsage": "SIGN_VERIFY"}),
             "UnsupportedOperationException",
-            unsupported("KeySpec SM2"),
+            "KeySpec SM2 is not supported in this Region".to_owned(),
         ),
         (json!({"Origin": "EXTERNAL"}), "UnsupportedOperationException", unsupported("Origin EXTERNAL")),
         (

@@ -16,7 +16,7 @@ use bulla_engine::EngineOptions;
 use documents::{NOW_MS, Pki, RecipientKey, register};
 use serde_json::{Value, json};
 use std::sync::LazyLock;
-use support::{HELLO, START_MS, World, text};
+use support::{HELLO, P256_GENERATOR, START_MS, World, text};
 
 static PKI: LazyLock<Pki> = LazyLock::new(Pki::new);
 static KEY: LazyLock<RecipientKey> = LazyLock::new(RecipientKey::new);
@@ -34,6 +34,9 @@ fn input(operation: &str, key: &str, blob: &str) -> Value {
         "GenerateDataKey" => json!({"KeyId": key, "KeySpec": "AES_256"}),
         "GenerateDataKeyPair" => json!({"KeyId": key, "KeyPairSpec": "ECC_NIST_P256"}),
         "GenerateRandom" => json!({"NumberOfBytes": 32}),
+        "DeriveSharedSecret" => {
+            json!({"KeyId": key, "KeyAgreementAlgorithm": "ECDH", "PublicKey": P256_GENERATOR})
+        }
         other => unreachable!("{other} has no input here"),
     }
 }
@@ -45,6 +48,7 @@ fn operations() -> impl Iterator<Item = &'static str> {
 struct Scene {
     world: World,
     key: String,
+    agreeing: String,
     blob: String,
 }
 
@@ -53,12 +57,13 @@ async fn scene(seed: u64) -> Scene {
     assert_eq!(NOW_MS, i64::try_from(START_MS).unwrap());
     let mut world = World::new(seed).await;
     let key = world.new_key().await;
+    let agreeing = world.new_key_for("DeriveSharedSecret").await;
     let blob = world.sealed(&key).await;
     let attestation_roots = Root::from_pem(PKI.root_pem.as_bytes()).unwrap();
     let options = EngineOptions { attestation_roots, ..EngineOptions::default() };
     world.engine = world.open_with(options).await.unwrap();
     let _ = world.records().await;
-    Scene { world, key, blob }
+    Scene { world, key, agreeing, blob }
 }
 
 fn recipient(document: &[u8]) -> Value {
@@ -70,9 +75,14 @@ fn recipient(document: &[u8]) -> Value {
 
 impl Scene {
     fn input(&self, operation: &str, recipient: &Value) -> Value {
-        let mut input = input(operation, &self.key, &self.blob);
+        let mut input = self.input_without_recipient(operation);
         input["Recipient"] = recipient.clone();
         input
+    }
+
+    fn input_without_recipient(&self, operation: &str) -> Value {
+        let key = if operation == "DeriveSharedSecret" { &self.agreeing } else { &self.key };
+        input(operation, key, &self.blob)
     }
 
     async fn refused(&self, recipient: &Value, code: &str, message: &str) {
@@ -102,15 +112,11 @@ async fn the_answer_is_for_the_attested_key_and_not_for_the_caller() {
         let opened = private.decrypt(RsaPadding::OaepSha256, &ciphertext[131..131 + 256]).unwrap();
         assert_eq!(opened.len(), 32, "{operation}");
 
-        let without = input_without_recipient(&scene, operation);
+        let without = scene.input_without_recipient(operation);
         let answer = scene.world.call(operation, without).await.ok();
         assert!(answer.get("CiphertextForRecipient").is_none(), "{operation}");
         assert!(PLAIN.iter().any(|member| answer.get(member).is_some()), "{operation}");
     }
-}
-
-fn input_without_recipient(scene: &Scene, operation: &str) -> Value {
-    input(operation, &scene.key, &scene.blob)
 }
 
 #[tokio::test]
@@ -121,6 +127,25 @@ async fn a_data_keys_blob_is_given_as_ever() {
     let opened = json!({"CiphertextBlob": made["CiphertextBlob"]});
     let opened = scene.world.call("Decrypt", opened).await.ok();
     assert_eq!(STANDARD.decode(text(&opened["Plaintext"])).unwrap().len(), 32);
+}
+
+#[tokio::test]
+async fn what_an_rsa_key_decrypts_is_for_the_recipient_too() {
+    let scene = scene(8).await;
+    let made = json!({"KeySpec": "RSA_2048", "KeyUsage": "ENCRYPT_DECRYPT"});
+    let key = scene.world.call("CreateKey", made).await.ok()["KeyMetadata"]["KeyId"].clone();
+    let algorithm = "RSAES_OAEP_SHA_256";
+    let encrypt = json!({"KeyId": key, "Plaintext": HELLO, "EncryptionAlgorithm": algorithm});
+    let ciphertext = scene.world.call("Encrypt", encrypt).await.ok()["CiphertextBlob"].clone();
+    let answer = scene.world.call(
+        "Decrypt",
+        json!({
+            "KeyId": key, "CiphertextBlob": ciphertext, "EncryptionAlgorithm": algorithm,
+            "Recipient": recipient(&PKI.document(&KEY).sign(&PKI)),
+        }),
+    );
+    let answer = answer.await.ok();
+    assert!(answer["CiphertextForRecipient"].is_string() && answer.get("Plaintext").is_none());
 }
 
 #[tokio::test]

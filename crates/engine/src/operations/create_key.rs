@@ -103,7 +103,7 @@ fn spec(input: &CreateKeyInput) -> Option<KeySpec> {
     input.key_spec.or_else(|| input.customer_master_key_spec.and_then(|spec| spec.as_str().parse().ok()))
 }
 
-/// Symmetric encryption keys with material of our own making are what this version has.
+/// Keys of every spec and usage, with material of our own making, are what this version has.
 fn check_kind(input: &CreateKeyInput) -> Result<(), Fault> {
     if input.key_spec.is_some() && input.customer_master_key_spec.is_some() {
         return Err(invalid(
@@ -123,12 +123,10 @@ fn check_kind(input: &CreateKeyInput) -> Result<(), Fault> {
     }
     // Which only AWS's regions in China have.
     if spec == KeySpec::Sm2 {
-        return Err(unsupported(&format!("KeySpec {spec}")));
-    }
-    // What such keys are for isn't built yet.
-    let uses_pair = matches!(usage, KeyUsageType::SignVerify | KeyUsageType::GenerateVerifyMac);
-    if spec != KeySpec::SymmetricDefault && !uses_pair {
-        return Err(unsupported(&format!("KeyUsage {usage} with KeySpec {spec}")));
+        return Err(Fault::answer(
+            ErrorCode::UnsupportedOperationException,
+            format!("KeySpec {spec} is not supported in this Region"),
+        ));
     }
     match input.origin {
         None | Some(OriginType::AwsKms) => {}

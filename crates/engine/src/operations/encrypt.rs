@@ -1,17 +1,20 @@
 //! Encrypt.
 
-use super::{Executes, require_symmetric, stop_dry_run, with_context, with_dry_run};
+use super::{Executes, stop_dry_run, with_context, with_dry_run};
 use crate::authorize::{Authorized, KeyName, Names};
 use crate::core::Core;
+use crate::encryption::refuse_context;
 use crate::fault::Fault;
 use crate::pipeline::Executed;
-use bulla_api::{
-    Encrypt, EncryptInput, EncryptOutput, EncryptionAlgorithmSpec, KeyUsageType, Operation as _, Role,
-};
+use bulla_api::{Encrypt, EncryptInput, EncryptOutput, EncryptionAlgorithmSpec, Operation as _, Role};
 use bulla_audit::Parameters;
 use std::sync::Arc;
 
 impl Executes for Encrypt {
+    fn check(input: &EncryptInput) -> Result<(), Fault> {
+        refuse_context(algorithm(input), &input.encryption_context)
+    }
+
     fn names(input: &EncryptInput) -> Names<'_> {
         Names {
             key: Some(KeyName::any(&input.key_id)),
@@ -30,16 +33,18 @@ impl Executes for Encrypt {
 
     async fn execute(core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
         let (input, key) = (request.input(), request.key(Role::Key)?);
+        let encryption_algorithm = algorithm(input);
         key.require_enabled()?;
-        key.require_usage(KeyUsageType::EncryptDecrypt, Self::ROW.name)?;
-        require_symmetric(input.encryption_algorithm)?;
+        key.require_encryption(encryption_algorithm, Self::ROW.name)?;
+        key.require_room(encryption_algorithm, &input.plaintext)?;
         stop_dry_run(input.dry_run)?;
-        let ciphertext_blob = key.seal(core, &input.encryption_context, input.plaintext.expose()).await?;
-        let output = EncryptOutput {
-            ciphertext_blob,
-            key_id: key.arn.clone(),
-            encryption_algorithm: EncryptionAlgorithmSpec::SymmetricDefault,
-        };
+        let context = &input.encryption_context;
+        let ciphertext_blob = key.encrypt(core, encryption_algorithm, context, &input.plaintext).await?;
+        let output = EncryptOutput { ciphertext_blob, key_id: key.arn.clone(), encryption_algorithm };
         Ok(request.done(output))
     }
+}
+
+fn algorithm(input: &EncryptInput) -> EncryptionAlgorithmSpec {
+    input.encryption_algorithm.unwrap_or_default()
 }

@@ -6,8 +6,8 @@ use crate::core::Core;
 use crate::fault::Fault;
 use crate::pipeline::Executed;
 use bulla_api::{
-    DataKeySpec, GenerateDataKey, GenerateDataKeyInput, GenerateDataKeyOutput, KeyUsageType, Operation as _,
-    RecipientInfo, Role, SecretBytes,
+    DataKeySpec, GenerateDataKey, GenerateDataKeyInput, GenerateDataKeyOutput, Operation as _, RecipientInfo,
+    Role, SecretBytes,
 };
 use bulla_audit::Parameters;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ impl Executes for GenerateDataKey {
     async fn execute(core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
         let (input, key) = (request.input(), request.key(Role::Key)?);
         key.require_enabled()?;
-        key.require_usage(KeyUsageType::EncryptDecrypt, Self::ROW.name)?;
+        key.require_data_keys(Self::ROW.name)?;
         stop_dry_run(input.dry_run)?;
         let mut plaintext = SecretBytes::zeroed(data_key_bytes(input.key_spec, input.number_of_bytes)?);
         core.rng().fill(plaintext.expose_mut());

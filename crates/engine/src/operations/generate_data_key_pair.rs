@@ -1,13 +1,13 @@
 //! GenerateDataKeyPair.
 
-use super::{Executes, stop_dry_run, unsupported, with_context, with_dry_run};
+use super::{Executes, stop_dry_run, with_context, with_dry_run};
 use crate::authorize::{Authorized, KeyHandle, KeyName, Names};
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::pipeline::Executed;
 use bulla_api::{
     DataKeyPairSpec, EncryptionContext, ErrorCode, GenerateDataKeyPair, GenerateDataKeyPairInput,
-    GenerateDataKeyPairOutput, KeySpec, KeyUsageType, Operation as _, RecipientInfo, Role, SecretBytes,
+    GenerateDataKeyPairOutput, Operation as _, RecipientInfo, Role, SecretBytes,
 };
 use bulla_audit::Parameters;
 use bulla_crypto::key_material::{KeyPair, PairSpec};
@@ -36,7 +36,8 @@ impl Executes for GenerateDataKeyPair {
 
     async fn execute(core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
         let (input, key) = (request.input(), request.key(Role::Key)?);
-        require_symmetric_key(key, Self::ROW.name)?;
+        key.require_enabled()?;
+        key.require_data_keys(Self::ROW.name)?;
         stop_dry_run(input.dry_run)?;
         let made = make(core, key, input.key_pair_spec, &input.encryption_context).await?;
         let answered = request.recipient().answer(core, made.private_key)?;
@@ -79,20 +80,13 @@ pub(super) async fn make(
 
 /// SM2 pairs are made in AWS's regions in China only.
 pub(super) fn pair_spec(spec: DataKeyPairSpec) -> Result<PairSpec, Fault> {
-    spec.as_str().parse().map_err(|_| unsupported(&format!("KeyPairSpec {spec}")))
-}
-
-/// Private keys are sealed under symmetric keys only.
-pub(super) fn require_symmetric_key(key: &KeyHandle, operation: &str) -> Result<(), Fault> {
-    key.require_enabled()?;
-    key.require_usage(KeyUsageType::EncryptDecrypt, operation)?;
-    if key.record.spec == KeySpec::SymmetricDefault {
-        return Ok(());
-    }
-    Err(Fault::answer(
-        ErrorCode::InvalidKeyUsageException,
-        format!("{} key spec is {} which is not valid for {operation}.", key.arn, key.record.spec),
-    ))
+    let elsewhere = |_| {
+        Fault::answer(
+            ErrorCode::UnsupportedOperationException,
+            format!("KeyPairSpec {spec} is not supported in this Region"),
+        )
+    };
+    spec.as_str().parse().map_err(elsewhere)
 }
 
 pub(super) fn describe(

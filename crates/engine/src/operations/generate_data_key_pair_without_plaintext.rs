@@ -1,6 +1,6 @@
 //! GenerateDataKeyPairWithoutPlaintext.
 
-use super::generate_data_key_pair::{describe, make, pair_spec, require_symmetric_key};
+use super::generate_data_key_pair::{describe, make, pair_spec};
 use super::{Executes, stop_dry_run};
 use crate::authorize::{Authorized, KeyName, Names};
 use crate::core::Core;
@@ -32,7 +32,8 @@ impl Executes for GenerateDataKeyPairWithoutPlaintext {
 
     async fn execute(core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
         let (input, key) = (request.input(), request.key(Role::Key)?);
-        require_symmetric_key(key, Self::ROW.name)?;
+        key.require_enabled()?;
+        key.require_data_keys(Self::ROW.name)?;
         stop_dry_run(input.dry_run)?;
         let made = make(core, key, input.key_pair_spec, &input.encryption_context).await?;
         let output = GenerateDataKeyPairWithoutPlaintextOutput {

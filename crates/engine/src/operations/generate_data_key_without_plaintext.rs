@@ -8,7 +8,7 @@ use crate::fault::Fault;
 use crate::pipeline::Executed;
 use bulla_api::{
     DataKeySpec, GenerateDataKeyWithoutPlaintext, GenerateDataKeyWithoutPlaintextInput,
-    GenerateDataKeyWithoutPlaintextOutput, KeyUsageType, Operation as _, Role, SecretBytes,
+    GenerateDataKeyWithoutPlaintextOutput, Operation as _, Role, SecretBytes,
 };
 use bulla_audit::Parameters;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ impl Executes for GenerateDataKeyWithoutPlaintext {
     async fn execute(core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
         let (input, key) = (request.input(), request.key(Role::Key)?);
         key.require_enabled()?;
-        key.require_usage(KeyUsageType::EncryptDecrypt, Self::ROW.name)?;
+        key.require_data_keys(Self::ROW.name)?;
         stop_dry_run(input.dry_run)?;
         let mut plaintext = SecretBytes::zeroed(data_key_bytes(input.key_spec, input.number_of_bytes)?);
         core.rng().fill(plaintext.expose_mut());

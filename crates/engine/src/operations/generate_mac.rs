@@ -1,6 +1,5 @@
 //! GenerateMac.
 
-use super::sign::incompatible;
 use super::{Executes, invalid, stop_dry_run, with_dry_run};
 use crate::authorize::{Authorized, KeyHandle, KeyName, Names};
 use crate::core::Core;
@@ -49,12 +48,12 @@ pub(super) fn require_algorithm(key: &KeyHandle, algorithm: MacAlgorithmSpec) ->
     if key.metadata().mac_algorithms.contains(&algorithm) {
         return Ok(());
     }
-    Err(incompatible(algorithm.as_str(), key))
+    Err(key.incompatible_with(algorithm.as_str()))
 }
 
 pub(super) fn refused(key: &KeyHandle, refused: MacRefused) -> Fault {
     match refused {
-        MacRefused::Algorithm { algorithm, .. } => incompatible(algorithm.as_str(), key),
+        MacRefused::Algorithm { algorithm, .. } => key.incompatible_with(algorithm.as_str()),
         MacRefused::TooLong => invalid("The message is longer than 4096 bytes."),
     }
 }

@@ -4,13 +4,16 @@ mod cancel_key_deletion;
 mod create_alias;
 mod create_grant;
 mod create_key;
+mod decapsulate;
 mod decrypt;
 mod delete_alias;
+mod derive_shared_secret;
 mod describe_key;
 mod disable_key;
 mod disable_key_rotation;
 mod enable_key;
 mod enable_key_rotation;
+mod encapsulate;
 mod encrypt;
 mod generate_data_key;
 mod generate_data_key_pair;
@@ -48,9 +51,7 @@ use crate::authorize::{Authorized, Names};
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::pipeline::Executed;
-use bulla_api::{
-    DryRunModifierType, EncryptionAlgorithmSpec, EncryptionContext, ErrorCode, Operation, RecipientInfo,
-};
+use bulla_api::{DryRunModifierType, EncryptionContext, ErrorCode, Operation, RecipientInfo};
 use bulla_audit::{Parameter, Parameters};
 use std::sync::Arc;
 
@@ -81,26 +82,6 @@ pub(crate) trait Executes: Operation + Sized {
     ) -> impl Future<Output = Result<Executed<Self>, Fault>> + Send;
 }
 
-/// Whether a dry run asks for permissions alone, and leaves the ciphertext out. Modifiers are of dry runs only.
-fn ignores_ciphertext(dry_run: Option<bool>, modifiers: &[DryRunModifierType]) -> bool {
-    dry_run == Some(true) && modifiers.contains(&DryRunModifierType::IgnoreCiphertext)
-}
-
-/// A ciphertext must be there, or, where it is ignored, the key that it would be of: the API model asks for neither.
-fn require_ciphertext(
-    blob: &[u8],
-    is_ignored: bool,
-    key: Option<&str>,
-    key_member: &str,
-) -> Result<(), Fault> {
-    let missing = |member: &str| Err(one_invalid("null", member, "Member must not be null"));
-    match (is_ignored, key) {
-        (true, None) => missing(key_member),
-        (false, _) if blob.is_empty() => missing("ciphertextBlob"),
-        _ => Ok(()),
-    }
-}
-
 fn unsupported(member: &str) -> Fault {
     Fault::answer(
         ErrorCode::UnsupportedOperationException,
@@ -117,17 +98,6 @@ pub(crate) fn one_invalid(value: &str, member: &str, constraint: &str) -> Fault 
     invalid(format!(
         "1 validation error detected: Value {value} at '{member}' failed to satisfy constraint: {constraint}"
     ))
-}
-
-/// All keys of this version are symmetric and have one algorithm.
-fn require_symmetric(algorithm: Option<EncryptionAlgorithmSpec>) -> Result<(), Fault> {
-    match algorithm {
-        None | Some(EncryptionAlgorithmSpec::SymmetricDefault) => Ok(()),
-        Some(other) => Err(Fault::answer(
-            ErrorCode::InvalidKeyUsageException,
-            format!("Algorithm {other} is incompatible with key spec SYMMETRIC_DEFAULT."),
-        )),
-    }
 }
 
 /// A dry run that got here would have succeeded.

@@ -1,29 +1,24 @@
 //! ReEncrypt.
 
-use super::{
-    Executes, ignores_ciphertext, require_ciphertext, require_symmetric, stop_dry_run, with_context,
-    with_dry_run, with_modifiers, would_succeed,
-};
-use crate::authorize::{Authorized, Ciphertext, KeyName, Names};
+use super::{Executes, stop_dry_run, with_context, with_dry_run, with_modifiers, would_succeed};
+use crate::authorize::{Authorized, KeyName, Names};
 use crate::core::Core;
+use crate::encryption::{Source, refuse_context};
 use crate::fault::Fault;
 use crate::pipeline::Executed;
-use bulla_api::{
-    EncryptionAlgorithmSpec, KeyUsageType, Operation as _, ReEncrypt, ReEncryptInput, ReEncryptOutput, Role,
-};
+use bulla_api::{EncryptionAlgorithmSpec, Operation as _, ReEncrypt, ReEncryptInput, ReEncryptOutput, Role};
 use bulla_audit::Parameters;
 use std::sync::Arc;
 
 impl Executes for ReEncrypt {
     fn check(input: &ReEncryptInput) -> Result<(), Fault> {
-        let key = input.source_key_id.as_deref();
-        require_ciphertext(&input.ciphertext_blob, is_ignored(input), key, "sourceKeyId")
+        source(input).check()?;
+        refuse_context(destination_algorithm(input), &input.destination_encryption_context)
     }
 
     fn names(input: &ReEncryptInput) -> Names<'_> {
-        let blob = (!is_ignored(input)).then_some(input.ciphertext_blob.as_slice());
         Names {
-            ciphertext: Some(Ciphertext { blob, stated_key: input.source_key_id.as_deref() }),
+            ciphertext: Some(source(input).names_key()),
             destination: Some(KeyName::any(&input.destination_key_id)),
             grant_tokens: &input.grant_tokens,
             ..Names::default()
@@ -33,7 +28,9 @@ impl Executes for ReEncrypt {
     fn describe(input: &ReEncryptInput) -> Parameters {
         let parameters = Parameters::new()
             .maybe_text("sourceKeyId", input.source_key_id.as_deref())
-            .text("destinationKeyId", input.destination_key_id.as_str());
+            .text("sourceEncryptionAlgorithm", source(input).algorithm.as_str())
+            .text("destinationKeyId", input.destination_key_id.as_str())
+            .text("destinationEncryptionAlgorithm", destination_algorithm(input).as_str());
         let parameters =
             with_context(parameters, "sourceEncryptionContext", &input.source_encryption_context);
         let parameters =
@@ -43,35 +40,45 @@ impl Executes for ReEncrypt {
 
     async fn execute(core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
         let input = request.input();
-        let (source, destination) = (request.key(Role::CiphertextKey)?, request.key(Role::DestinationKey)?);
-        source.require_enabled()?;
+        let (key, destination) = (request.key(Role::CiphertextKey)?, request.key(Role::DestinationKey)?);
+        let (source, algorithm) = (source(input), destination_algorithm(input));
+        key.require_enabled()?;
         destination.require_enabled()?;
-        for key in [source, destination] {
-            key.require_usage(KeyUsageType::EncryptDecrypt, Self::ROW.name)?;
-        }
-        require_symmetric(input.source_encryption_algorithm)?;
-        require_symmetric(input.destination_encryption_algorithm)?;
-        if is_ignored(input) {
+        key.require_encryption(source.algorithm, Self::ROW.name)?;
+        destination.require_encryption(algorithm, Self::ROW.name)?;
+        if source.is_ignored() {
             return Err(would_succeed());
         }
-        let (plaintext, source_material_id) =
-            source.open(core, &input.source_encryption_context, &input.ciphertext_blob).await?;
+        let opened = source.open(core, key).await?;
+        destination.require_room(algorithm, &opened.plaintext)?;
         stop_dry_run(input.dry_run)?;
         let context = &input.destination_encryption_context;
-        let ciphertext_blob = destination.seal(core, context, plaintext.expose()).await?;
+        let ciphertext_blob = destination.encrypt(core, algorithm, context, &opened.plaintext).await?;
         let output = ReEncryptOutput {
             ciphertext_blob,
-            source_key_id: source.arn.clone(),
+            source_key_id: key.arn.clone(),
             key_id: destination.arn.clone(),
-            source_encryption_algorithm: EncryptionAlgorithmSpec::SymmetricDefault,
-            destination_encryption_algorithm: EncryptionAlgorithmSpec::SymmetricDefault,
-            source_key_material_id: Some(source_material_id),
-            destination_key_material_id: destination.current_material_id.clone(),
+            source_encryption_algorithm: source.algorithm,
+            destination_encryption_algorithm: algorithm,
+            source_key_material_id: opened.material_id,
+            destination_key_material_id: destination.told_material_id(),
         };
         Ok(request.done(output))
     }
 }
 
-fn is_ignored(input: &ReEncryptInput) -> bool {
-    ignores_ciphertext(input.dry_run, &input.dry_run_modifiers)
+fn source(input: &ReEncryptInput) -> Source<'_> {
+    Source {
+        blob: &input.ciphertext_blob,
+        key: input.source_key_id.as_deref(),
+        key_member: "sourceKeyId",
+        algorithm: input.source_encryption_algorithm.unwrap_or_default(),
+        context: &input.source_encryption_context,
+        dry_run: input.dry_run,
+        modifiers: &input.dry_run_modifiers,
+    }
+}
+
+fn destination_algorithm(input: &ReEncryptInput) -> EncryptionAlgorithmSpec {
+    input.destination_encryption_algorithm.unwrap_or_default()
 }

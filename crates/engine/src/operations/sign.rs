@@ -6,8 +6,7 @@ use crate::core::Core;
 use crate::fault::Fault;
 use crate::pipeline::Executed;
 use bulla_api::{
-    ErrorCode, KeyUsageType, MessageType, Operation as _, Role, Sign, SignInput, SignOutput,
-    SigningAlgorithmSpec,
+    KeyUsageType, MessageType, Operation as _, Role, Sign, SignInput, SignOutput, SigningAlgorithmSpec,
 };
 use bulla_audit::Parameters;
 use bulla_crypto::key_material::{Message, MessageRefused, SignError};
@@ -62,14 +61,7 @@ pub(super) fn require_algorithm(key: &KeyHandle, algorithm: SigningAlgorithmSpec
     if key.metadata().signing_algorithms.contains(&algorithm) {
         return Ok(());
     }
-    Err(incompatible(algorithm.as_str(), key))
-}
-
-pub(super) fn incompatible(algorithm: &str, key: &KeyHandle) -> Fault {
-    Fault::answer(
-        ErrorCode::InvalidKeyUsageException,
-        format!("Algorithm {algorithm} is incompatible with key spec {}.", key.record.spec),
-    )
+    Err(key.incompatible_with(algorithm.as_str()))
 }
 
 pub(super) const fn message(message_type: Option<MessageType>, bytes: &[u8]) -> Message<'_> {
@@ -82,13 +74,20 @@ pub(super) const fn message(message_type: Option<MessageType>, bytes: &[u8]) -> 
 
 pub(super) fn refused(key: &KeyHandle, message_type: Option<MessageType>, refused: MessageRefused) -> Fault {
     match refused {
-        MessageRefused::Algorithm { algorithm, .. } => incompatible(algorithm.as_str(), key),
+        MessageRefused::Algorithm { algorithm, .. } => key.incompatible_with(algorithm.as_str()),
         MessageRefused::DigestLength { algorithm } => {
-            invalid(format!("Digest is invalid length for algorithm {algorithm}."))
+            let what = if message_type == Some(MessageType::ExternalMu) { "External Mu" } else { "Digest" };
+            invalid(format!("{what} is invalid length for algorithm {algorithm}."))
         }
         MessageRefused::MessageType { algorithm } => {
             let message_type = message_type.unwrap_or(MessageType::Raw);
-            invalid(format!("MessageType {message_type} is not valid for algorithm {algorithm}."))
+            let by = match algorithm {
+                SigningAlgorithmSpec::Ed25519Sha512 | SigningAlgorithmSpec::Ed25519PhSha512 => {
+                    format!("algorithm {algorithm}")
+                }
+                _ => format!("key spec {}", key.record.spec),
+            };
+            invalid(format!("Message type {message_type} is incompatible with {by}."))
         }
         MessageRefused::TooLong => invalid("The message is longer than 4096 bytes."),
     }

@@ -199,26 +199,35 @@ impl World {
 
     /// Whether an operation wants a key that is not symmetric.
     pub fn wants_another(&self, operation: &str) -> bool {
-        matches!(operation, "Sign" | "Verify" | "GetPublicKey" | "GenerateMac" | "VerifyMac")
+        !matches!(self.kind_for(operation), Value::Null)
     }
 
-    /// A new key of the kind that an operation wants.
-    pub async fn new_key_for(&self, operation: &str) -> String {
-        let kind = match operation {
+    /// What CreateKey is asked for a key that is not symmetric, where an operation wants one.
+    fn kind_for(&self, operation: &str) -> Value {
+        match operation {
             "Sign" | "Verify" | "GetPublicKey" => {
                 json!({"KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY"})
             }
             "GenerateMac" | "VerifyMac" => json!({"KeySpec": "HMAC_256", "KeyUsage": "GENERATE_VERIFY_MAC"}),
-            _ => json!({}),
-        };
-        text(&self.call("CreateKey", kind).await.ok()["KeyMetadata"]["KeyId"])
+            "DeriveSharedSecret" => json!({"KeySpec": "ECC_NIST_P256", "KeyUsage": "KEY_AGREEMENT"}),
+            "Encapsulate" | "Decapsulate" => {
+                json!({"KeySpec": "ML_KEM_768", "KeyUsage": "ENCAPSULATE_DECAPSULATE"})
+            }
+            _ => Value::Null,
+        }
     }
 
-    /// Puts what is to be verified into an input of Verify or VerifyMac.
+    /// A new key of the kind that an operation wants.
+    pub async fn new_key_for(&self, operation: &str) -> String {
+        text(&self.call("CreateKey", self.kind_for(operation)).await.ok()["KeyMetadata"]["KeyId"])
+    }
+
+    /// Puts what is to be verified, or opened, into an input of Verify, VerifyMac or Decapsulate.
     pub async fn prove(&self, operation: &str, input: &mut Value) {
         let (by, proof) = match operation {
             "Verify" => ("Sign", "Signature"),
             "VerifyMac" => ("GenerateMac", "Mac"),
+            "Decapsulate" => ("Encapsulate", "SharedSecretCiphertextBlob"),
             _ => return,
         };
         input[proof] = self.call(by, input.clone()).await.ok()[proof].clone();
@@ -243,6 +252,9 @@ impl World {
 
 /// A key policy that allows everybody everything.
 pub const OPEN_POLICY: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"}]}"#;
+
+/// A public key on P-256: the curve's generator (SEC 2, section 2.4.2), whose private key is 1.
+pub const P256_GENERATOR: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q==";
 
 /// `hello`, base64.
 pub const HELLO: &str = "aGVsbG8=";
