@@ -28,10 +28,12 @@ mod deletion;
 mod dispatch;
 mod embedded;
 mod engine;
+mod external;
 mod fault;
 mod grant_token;
 mod grants;
 mod key_policy;
+mod key_stores;
 mod keys;
 mod kind;
 mod marker;
@@ -67,5 +69,6 @@ pub use engine::{Engine, EngineOptions, EngineParts, NewStore, OpenError, Status
 pub use references::{Finding, check_references};
 pub use request::{Answer, Protocol, RequestId, RequestMeta};
 pub use xks::{
-    XksCiphertext, XksClient, XksError, XksFuture, XksHealth, XksKeyMetadata, XksOrigin, XksProxy,
+    NoXksClient, XksCiphertext, XksClient, XksError, XksFuture, XksHealth, XksKeyMetadata, XksOrigin,
+    XksProxy,
 };

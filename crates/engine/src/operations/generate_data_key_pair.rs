@@ -84,6 +84,7 @@ pub(super) fn pair_spec(spec: DataKeyPairSpec) -> Result<PairSpec, Fault> {
 
 /// Private keys are sealed under symmetric keys only.
 pub(super) fn require_symmetric_key(key: &KeyHandle, operation: &str) -> Result<(), Fault> {
+    key.require_not_in_key_store()?;
     key.require_enabled()?;
     key.require_usage(KeyUsageType::EncryptDecrypt, operation)?;
     if key.record.spec == KeySpec::SymmetricDefault {
