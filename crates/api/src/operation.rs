@@ -262,6 +262,21 @@ operations! {
         ["kms:RevokeGrant" Key Always];
     GetKeyLastUsage, get_key_last_usage, GetKeyLastUsageInput, GetKeyLastUsageOutput, Kms, Reads,
         ["kms:GetKeyLastUsage" Key Always];
+    CreateCustomKeyStore, create_custom_key_store, CreateCustomKeyStoreInput, CreateCustomKeyStoreOutput, Kms, Changes,
+        ["kms:CreateCustomKeyStore" Account Always];
+    DescribeCustomKeyStores, describe_custom_key_stores, DescribeCustomKeyStoresInput, DescribeCustomKeyStoresOutput,
+        Kms, Reads,
+        ["kms:DescribeCustomKeyStores" Account Always];
+    UpdateCustomKeyStore, update_custom_key_store, UpdateCustomKeyStoreInput, UpdateCustomKeyStoreOutput, Kms, Changes,
+        ["kms:UpdateCustomKeyStore" Account Always];
+    ConnectCustomKeyStore, connect_custom_key_store, ConnectCustomKeyStoreInput, ConnectCustomKeyStoreOutput, Kms,
+        Changes,
+        ["kms:ConnectCustomKeyStore" Account Always];
+    DisconnectCustomKeyStore, disconnect_custom_key_store, DisconnectCustomKeyStoreInput,
+        DisconnectCustomKeyStoreOutput, Kms, Changes,
+        ["kms:DisconnectCustomKeyStore" Account Always];
+    DeleteCustomKeyStore, delete_custom_key_store, DeleteCustomKeyStoreInput, DeleteCustomKeyStoreOutput, Kms, Changes,
+        ["kms:DeleteCustomKeyStore" Account Always];
     GetCallerIdentity, get_caller_identity, GetCallerIdentityInput, GetCallerIdentityOutput, Sts, Reads,
         [];
 }

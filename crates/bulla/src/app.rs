@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bulla_api::Kms;
+use bulla_engine::XksClient;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
@@ -16,6 +17,7 @@ use crate::kms::local::LocalKms;
 use crate::kms::remote::RemoteKms;
 use crate::place::Place;
 use crate::say::Say;
+use crate::xks;
 
 /// How long an unreachable or throttling KMS is retried when no option says.
 const KMS_WAIT: Duration = Duration::from_secs(60);
@@ -94,7 +96,7 @@ impl App {
                 if let Some(because) = because {
                     place.because = format!("{because}, data directory from {}", place.because);
                 }
-                let local = Arc::new(LocalKms::new(place));
+                let local = Arc::new(LocalKms::new(place, self.xks()?));
                 let kms: Arc<dyn Kms> = Arc::clone(&local) as _;
                 FoundKms { kms, local: Some(local) }
             }
@@ -110,7 +112,12 @@ impl App {
 
     /// The engine over the data directory, for commands that are about a store.
     pub(crate) fn local(&self) -> Result<LocalKms, Failure> {
-        Ok(LocalKms::new(self.place()?.with_region(self.common.region.as_deref())?))
+        Ok(LocalKms::new(self.place()?.with_region(self.common.region.as_deref())?, self.xks()?))
+    }
+
+    /// Who asks the proxies of external key stores.
+    pub(crate) fn xks(&self) -> Result<Arc<dyn XksClient>, Failure> {
+        xks::client(&self.common)
     }
 
     fn choose(&mut self, at: Option<&str>) -> Result<Choice, Failure> {

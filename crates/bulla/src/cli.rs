@@ -57,6 +57,13 @@ pub(crate) struct Common {
     /// More certificate authorities to trust, PEM, beside the system's
     #[arg(long, value_name = "FILE", global = true)]
     pub(crate) ca_file: Option<PathBuf>,
+    /// Where to find the proxy of an external key store: HOST=ADDRESS:PORT; can be repeated. Others are found by their
+    /// name, at public addresses only
+    #[arg(long, value_name = "ROUTE", value_delimiter = ',', global = true)]
+    pub(crate) xks_connect: Vec<String>,
+    /// How long the proxy of an external key store may take to answer, in milliseconds, 1 to 10000 [default: 250]
+    #[arg(long, value_name = "MILLISECONDS", global = true)]
+    pub(crate) xks_timeout: Option<u64>,
     /// How long to retry an unreachable or throttling KMS, in seconds [default: 60]
     #[arg(long, value_name = "SECONDS", global = true)]
     pub(crate) kms_wait: Option<u64>,

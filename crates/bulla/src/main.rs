@@ -17,6 +17,7 @@ mod say;
 mod signals;
 mod small_file;
 mod work;
+mod xks;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -42,7 +42,8 @@ impl DerivationKey {
         let mut block = Zeroizing::new([0; 32]);
         for (place, counter) in out.chunks_mut(32).zip(1_u32..) {
             let counter = counter.to_be_bytes();
-            let parts = std::iter::once(counter.as_slice()).chain(fixed_input.clone().map(|part| part as &[u8]));
+            let parts =
+                std::iter::once(counter.as_slice()).chain(fixed_input.clone().map(|part| part as &[u8]));
             self.0.sign_into(parts, &mut block);
             // The last block may be cut.
             for (to, from) in place.iter_mut().zip(block.iter()) {

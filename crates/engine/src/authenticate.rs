@@ -24,6 +24,11 @@ impl Authenticated {
         &self.principal
     }
 
+    /// The same, to be kept.
+    pub(crate) fn principal_kept(&self) -> Arc<Principal> {
+        Arc::clone(&self.principal)
+    }
+
     /// The caller's account: the one in which it acts.
     #[must_use]
     pub fn account(&self) -> AccountId {

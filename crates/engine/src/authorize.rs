@@ -5,6 +5,7 @@
 
 use crate::authenticate::{Authenticated, Principal};
 use crate::core::Core;
+use crate::external::{Origin, Outside};
 use crate::fault::Fault;
 use crate::grant_token::NamedGrant;
 use crate::grants::{Grant, no_such_grant, parse_grant_id, parse_identity};
@@ -15,6 +16,7 @@ use crate::parse::Parsed;
 use crate::pipeline::Executed;
 use crate::recipient::Recipient;
 use crate::record::{Place, Retiring};
+use crate::request::RequestId;
 use bulla_api::{
     AccountId, AliasName, Demand, EncryptionContext, ErrorCode, KeyId, KeyRef, KeySpec, PARTITION, Role,
     SecretBytes, When,
@@ -89,6 +91,7 @@ pub(crate) struct Authorized<'p, O: Executes> {
     parsed: &'p Parsed<O>,
     handles: Vec<(Role, Handle)>,
     place: Place,
+    origin: Origin,
 }
 
 enum Handle {
@@ -102,6 +105,7 @@ enum Handle {
 /// The right to do with one key what one demand asked for. The way to its material.
 pub(crate) struct KeyHandle {
     key: Arc<Key>,
+    origin: Origin,
 }
 
 /// The right to do with one alias what one demand asked for.
@@ -120,9 +124,11 @@ impl Core {
     pub(crate) async fn authorize<'p, O: Executes>(
         &self,
         parsed: &'p Parsed<O>,
+        request_id: RequestId,
         resources: &mut Vec<Resource>,
     ) -> Result<Authorized<'p, O>, Fault> {
         let caller = parsed.caller();
+        let origin = Origin { request_id, operation: O::ROW.name, principal: caller.principal_kept() };
         let place = Place { account: caller.account(), region: caller.region().clone() };
         let names = O::names(parsed.input());
         let mut handles = Vec::with_capacity(O::ROW.demands.len());
@@ -130,9 +136,9 @@ impl Core {
             if demand.when == When::Tagged && !names.tagged {
                 continue;
             }
-            if let Some(handle) = self.handle(caller, &place, &names, demand).await? {
+            if let Some(handle) = self.handle(caller, &place, &names, demand, &origin).await? {
                 match &handle {
-                    Handle::Key(KeyHandle { key }) => touch(resources, &key.account_text, &key.arn),
+                    Handle::Key(KeyHandle { key, .. }) => touch(resources, &key.account_text, &key.arn),
                     Handle::Grant(grant) => {
                         touch(resources, &grant.place.account.to_string().into(), &grant.key_arn());
                     }
@@ -141,7 +147,7 @@ impl Core {
                 handles.push((demand.role, handle));
             }
         }
-        Ok(Authorized { parsed, handles, place })
+        Ok(Authorized { parsed, handles, place, origin })
     }
 
     async fn handle(
@@ -150,6 +156,7 @@ impl Core {
         place: &Place,
         names: &Names<'_>,
         demand: &Demand,
+        origin: &Origin,
     ) -> Result<Option<Handle>, Fault> {
         let unnamed = Fault::bug("an operation doesn't name what its row demands");
         let key = match demand.role {
@@ -190,7 +197,7 @@ impl Core {
                 self.ciphertext_key(caller, place, names.ciphertext.ok_or(unnamed)?, demand.action).await?
             }
         };
-        Ok(Some(Handle::Key(KeyHandle { key })))
+        Ok(Some(Handle::Key(KeyHandle { key, origin: origin.clone() })))
     }
 
     /// The key that a member names, allowed.
@@ -417,6 +424,11 @@ impl<'p, O: Executes> Authorized<'p, O> {
         &self.place
     }
 
+    /// On whose behalf all this is done.
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
     /// The key that was allowed in this role.
     pub(crate) fn key(&self, role: Role) -> Result<&KeyHandle, Fault> {
         let found = self.handles.iter().find_map(|(of, handle)| match handle {
@@ -452,7 +464,7 @@ impl<'p, O: Executes> Authorized<'p, O> {
     /// The keys that were allowed.
     pub(crate) fn into_keys(self) -> Vec<Arc<Key>> {
         let key = |(_, handle)| match handle {
-            Handle::Key(KeyHandle { key }) => Some(key),
+            Handle::Key(KeyHandle { key, .. }) => Some(key),
             _ => None,
         };
         self.handles.into_iter().filter_map(key).collect()
@@ -486,7 +498,13 @@ impl KeyHandle {
         let material = self.current_material(core).await?;
         let backing = material.id.backing_key_id();
         let header = BlobHeader::new(self.key.place.account, &self.key.place.region, self.key.id, backing);
-        Ok(blob::seal(&material.key, PARTITION, &header, context, plaintext, core.rng())?)
+        match &self.key.record.external {
+            None => Ok(blob::seal(&material.key, PARTITION, &header, context, plaintext, core.rng())?),
+            Some(external) => {
+                let outside = Outside { core, key: &self.key, external, origin: &self.origin };
+                outside.seal(&material, &header, context, plaintext).await
+            }
+        }
     }
 
     /// Opens a blob of this key, whichever of its materials sealed it. Gives the material's id too.
@@ -501,8 +519,13 @@ impl KeyHandle {
         let Some(material) = core.material(&self.key, backing).await? else {
             return Err(self.material_unknown(core, backing).await?);
         };
-        let plaintext =
-            blob::open(&material.key, PARTITION, &parsed, context).map_err(|_| not_authentic())?;
+        let plaintext = match &self.key.record.external {
+            None => blob::open(&material.key, PARTITION, &parsed, context).map_err(|_| not_authentic())?,
+            Some(external) => {
+                let outside = Outside { core, key: &self.key, external, origin: &self.origin };
+                outside.open(&material, &parsed, context).await?
+            }
+        };
         Ok((plaintext, material.id.to_string()))
     }
 

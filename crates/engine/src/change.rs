@@ -2,9 +2,11 @@
 
 use crate::core::Core;
 use crate::fault::Fault;
+use crate::key_stores::KeyStore;
 use crate::keys::{Alias, Key};
 use crate::record::{
-    AliasRecord, Counts, KIND_ACCESS_KEY, KIND_ALIAS, KIND_KEY, KIND_MATERIAL, KeyRecord, Place, Scheduled,
+    AliasRecord, Counts, KIND_ACCESS_KEY, KIND_ALIAS, KIND_KEY, KIND_KEY_STORE, KIND_MATERIAL, KeyRecord,
+    KeyStoreRecord, Place, Scheduled,
 };
 use crate::trail::{ServiceEvent, service_record};
 use bulla_api::{AccountId, AliasName, KeyId, Region};
@@ -107,6 +109,16 @@ impl Change {
     pub(crate) fn event(&mut self, event: ServiceEvent) -> &mut Self {
         self.events.push(event);
         self
+    }
+
+    /// The custom key store must be as it was seen.
+    pub(crate) fn expect_key_store(&mut self, store: &KeyStore) -> &mut Self {
+        self.expect_at(store.place.key_store(&store.id), store.generation)
+    }
+
+    /// The custom key store as it was seen gets a new record.
+    pub(crate) fn update_key_store(&mut self, store: &KeyStore, record: &KeyStoreRecord) -> &mut Self {
+        self.expect_key_store(store).put(store.place.key_store(&store.id), record.to_fields())
     }
 
     /// The alias must be as it was seen, or not be there.
@@ -264,6 +276,11 @@ impl Core {
                     self.aliases.evict(&(account, region, name));
                 }
             }
+            KIND_KEY_STORE => {
+                if let Some((account, region)) = place() {
+                    self.key_stores.evict(&(account, region, id.to_owned()));
+                }
+            }
             KIND_MATERIAL => {
                 // Of all regions: replicas share materials.
                 let account = text(1).and_then(|text| text.parse::<AccountId>().ok());
@@ -279,6 +296,7 @@ impl Core {
     pub(crate) fn forget_all(&self) {
         self.keys.clear();
         self.aliases.clear();
+        self.key_stores.clear();
         self.materials.clear();
         self.credentials.clear();
     }

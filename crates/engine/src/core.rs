@@ -9,6 +9,7 @@ use crate::clock_watch::ClockWatch;
 use crate::credentials::Credential;
 use crate::engine::{EngineOptions, EngineParts, NewStore, OpenError, Status};
 use crate::fault::Fault;
+use crate::key_stores::KeyStore;
 use crate::keys::{Alias, Key};
 use crate::material::{Material, MaterialKey};
 use crate::outbox::OutboxHead;
@@ -36,6 +37,7 @@ pub(crate) struct Core {
     pub(crate) epoch: Epoch,
     pub(crate) keys: Cache<(AccountId, Region, KeyId), Arc<Key>>,
     pub(crate) aliases: Cache<(AccountId, Region, AliasName), Arc<Alias>>,
+    pub(crate) key_stores: Cache<(AccountId, Region, String), Arc<KeyStore>>,
     pub(crate) materials: Cache<MaterialKey, Arc<Material>>,
     pub(crate) credentials: Cache<String, Arc<Credential>>,
     pub(crate) preauth: PreAuth,
@@ -58,6 +60,8 @@ pub(crate) struct Core {
 
 /// Access keys kept in memory.
 const CREDENTIALS_MAX: usize = 10_000;
+/// Custom key stores kept in memory.
+const KEY_STORES_MAX: usize = 10_000;
 
 impl Core {
     pub(crate) async fn create(parts: EngineParts, new: NewStore) -> Result<Self, OpenError> {
@@ -102,6 +106,7 @@ impl Core {
             epoch: Epoch::default(),
             keys: Cache::new(options.cached_records_max),
             aliases: Cache::new(options.cached_records_max),
+            key_stores: Cache::new(KEY_STORES_MAX),
             materials: Cache::new(options.cached_materials_max),
             credentials: Cache::new(CREDENTIALS_MAX),
             preauth: PreAuth::default(),

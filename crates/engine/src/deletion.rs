@@ -73,6 +73,9 @@ impl Core {
         if let Some(current) = key.record.current {
             change.delete_material(key.record.material(&key.place, key.id, current.backing_key_id()));
         }
+        if let Some(external) = &key.record.external {
+            self.dissociate(&key.place, external, &mut change).await?;
+        }
         let counts = self.counts(&key.place, &mut change).await?;
         let counts = Counts { keys: counts.keys.saturating_sub(1), ..counts };
         change.put(key.place.counts(), counts.to_fields());

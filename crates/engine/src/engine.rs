@@ -9,6 +9,7 @@ use crate::credentials::AccessKey;
 use crate::embedded::EmbeddedKms;
 use crate::fault::Fault;
 use crate::request::{Answer, RequestId, RequestMeta};
+use crate::xks::{NoXksClient, XksClient};
 use bulla_api::{AccountId, ApiError, KmsError, LocalFailure, Region};
 use bulla_audit::AuditSink;
 use bulla_crypto::attestation::Root;
@@ -52,10 +53,12 @@ pub struct EngineOptions {
     /// Whose attestation documents are believed when a request names a recipient. Empty: nobody's, and such a request is
     /// refused.
     pub attestation_roots: Vec<Root>,
+    /// Asks the proxies of external key stores.
+    pub xks: Arc<dyn XksClient>,
 }
 
 impl Default for EngineOptions {
-    /// For a server that has its store to itself.
+    /// For a server that has its store to itself, without external key stores.
     fn default() -> Self {
         Self {
             regions: Vec::new(),
@@ -63,6 +66,7 @@ impl Default for EngineOptions {
             cached_records_max: 100_000,
             cached_materials_max: 30_000,
             attestation_roots: Vec::new(),
+            xks: Arc::new(NoXksClient),
         }
     }
 }

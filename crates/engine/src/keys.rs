@@ -2,17 +2,19 @@
 
 use crate::core::Core;
 use crate::fault::Fault;
+use crate::key_stores::not_connected;
 use crate::kind;
 use crate::record::{AliasRecord, KeyRecord, Place};
 use bulla_api::{
     AliasArn, AliasName, ErrorCode, KeyArn, KeyId, KeyManagerType, KeyMetadata, KeySpec, KeyState,
     KeyUsageType, MultiRegionConfiguration, MultiRegionKey, MultiRegionKeyType, OriginType, Timestamp,
+    XksKeyConfigurationType,
 };
 use bulla_store::Generation;
 use std::sync::Arc;
 
 /// A key: its record, and what follows from it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Key {
     pub(crate) place: Place,
     pub(crate) id: KeyId,
@@ -23,6 +25,8 @@ pub(crate) struct Key {
     pub(crate) current_material_id: Option<String>,
     pub(crate) record: KeyRecord,
     pub(crate) generation: Generation,
+    /// In a custom key store that is not connected now. The record doesn't say so: it keeps the state that comes back.
+    unavailable: bool,
 }
 
 /// An alias: its record and its place.
@@ -37,7 +41,7 @@ impl Key {
         let current_material_id = record.current.map(|current| current.to_string());
         let arn = key_arn(&place, id);
         let account_text = place.account.to_string().into();
-        Self { place, id, arn, account_text, current_material_id, record, generation }
+        Self { place, id, arn, account_text, current_material_id, record, generation, unavailable: false }
     }
 
     /// The id of the material in use, where answers tell it: of symmetric keys.
@@ -47,23 +51,34 @@ impl Key {
 
     /// What DescribeKey tells.
     pub(crate) fn metadata(&self) -> KeyMetadata {
-        metadata(&self.place, self.id, &self.record)
+        let key_state = self.state();
+        let enabled = key_state == KeyState::Enabled;
+        KeyMetadata { key_state, enabled, ..metadata(&self.place, self.id, &self.record) }
+    }
+
+    /// The key's state now. Source: AWS KMS developer guide, "Key states of AWS KMS keys".
+    pub(crate) fn state(&self) -> KeyState {
+        match self.record.state {
+            KeyState::Enabled | KeyState::Disabled if self.unavailable => KeyState::Unavailable,
+            state => state,
+        }
     }
 
     /// Fails as AWS does when the key is not enabled. Source: AWS KMS developer guide, "Key states of AWS KMS keys".
     pub(crate) fn require_enabled(&self) -> Result<(), Fault> {
-        match self.record.state {
+        match self.state() {
             KeyState::Enabled => Ok(()),
             KeyState::Disabled => {
                 Err(Fault::answer(ErrorCode::DisabledException, format!("{} is disabled.", self.arn)))
             }
+            KeyState::Unavailable => Err(not_connected()),
             _ => Err(self.wrong_state()),
         }
     }
 
     /// Fails as AWS does when no grant can be made for the key. One whose key store is away can have grants.
     pub(crate) fn require_grantable(&self) -> Result<(), Fault> {
-        match self.record.state {
+        match self.state() {
             KeyState::Unavailable | KeyState::Updating => Ok(()),
             _ => self.require_enabled(),
         }
@@ -71,7 +86,7 @@ impl Key {
 
     /// Fails as AWS does when the key is pending deletion, or being made.
     pub(crate) fn require_not_pending_deletion(&self) -> Result<(), Fault> {
-        match self.record.state {
+        match self.state() {
             KeyState::Enabled | KeyState::Disabled | KeyState::PendingImport | KeyState::Unavailable => {
                 Ok(())
             }
@@ -81,7 +96,7 @@ impl Key {
 
     /// What is said when the state of a key doesn't allow something.
     pub(crate) fn wrong_state(&self) -> Fault {
-        let state = match self.record.state {
+        let state = match self.state() {
             KeyState::Enabled => "enabled",
             KeyState::Disabled => "disabled",
             KeyState::Creating => "creating",
@@ -96,13 +111,19 @@ impl Key {
 
     /// Fails as AWS does when the key's material comes from elsewhere.
     pub(crate) fn require_origin(&self, origin: OriginType) -> Result<(), Fault> {
-        if self.record.origin == origin {
-            return Ok(());
-        }
-        Err(Fault::answer(
+        if self.record.origin == origin { Ok(()) } else { Err(self.wrong_origin()) }
+    }
+
+    /// Fails as AWS does when the key is in a custom key store, where some things can't be had.
+    pub(crate) fn require_not_in_key_store(&self) -> Result<(), Fault> {
+        if self.record.external.is_none() { Ok(()) } else { Err(self.wrong_origin()) }
+    }
+
+    fn wrong_origin(&self) -> Fault {
+        Fault::answer(
             ErrorCode::UnsupportedOperationException,
             format!("{} origin is {} which is not valid for this operation.", self.arn, self.record.origin),
-        ))
+        )
     }
 
     /// Fails as AWS does when the key is for something else.
@@ -144,7 +165,7 @@ pub(crate) fn metadata(place: &Place, id: KeyId, record: &KeyRecord) -> KeyMetad
         deletion_date: record.deletion_ms.map(Timestamp::from_millis),
         valid_to: None,
         origin: record.origin,
-        custom_key_store_id: None,
+        custom_key_store_id: record.external.as_ref().map(|external| external.key_store.clone()),
         cloud_hsm_cluster_id: None,
         expiration_model: None,
         key_manager: KeyManagerType::Customer,
@@ -158,10 +179,13 @@ pub(crate) fn metadata(place: &Place, id: KeyId, record: &KeyRecord) -> KeyMetad
         multi_region_configuration: id.is_multi_region().then(primary),
         pending_deletion_window_in_days: None,
         mac_algorithms: kind::mac_algorithms(record.spec),
-        xks_key_configuration: None,
+        xks_key_configuration: record
+            .external
+            .as_ref()
+            .map(|external| XksKeyConfigurationType { id: Some(external.xks_key.clone()) }),
         current_key_material_id: record
             .current
-            .filter(|_| record.spec == KeySpec::SymmetricDefault)
+            .filter(|_| record.spec == KeySpec::SymmetricDefault && record.external.is_none())
             .map(|current| current.to_string()),
         arn,
     }
@@ -176,8 +200,19 @@ pub(crate) fn alias_arn(place: &Place, name: &AliasName) -> String {
 }
 
 impl Core {
-    /// The key, if it exists.
+    /// The key, if it exists, in the state in which it is now.
     pub(crate) async fn key(&self, place: &Place, id: KeyId) -> Result<Option<Arc<Key>>, Fault> {
+        let Some(key) = self.recorded_key(place, id).await? else { return Ok(None) };
+        let Some(external) = &key.record.external else { return Ok(Some(key)) };
+        let store = self.key_store(place, &external.key_store).await?;
+        if store.is_some_and(|store| store.is_connected()) {
+            return Ok(Some(key));
+        }
+        Ok(Some(Arc::new(Key { unavailable: true, ..Key::clone(&key) })))
+    }
+
+    /// The key as its record has it.
+    async fn recorded_key(&self, place: &Place, id: KeyId) -> Result<Option<Arc<Key>>, Fault> {
         let cache_key = (place.account, place.region.clone(), id);
         if let Some(key) = self.keys.get(&cache_key) {
             return Ok(Some(key));

@@ -29,10 +29,12 @@ mod dispatch;
 mod embedded;
 mod encryption;
 mod engine;
+mod external;
 mod fault;
 mod grant_token;
 mod grants;
 mod key_policy;
+mod key_stores;
 mod keys;
 mod kind;
 mod marker;
@@ -68,5 +70,6 @@ pub use engine::{Engine, EngineOptions, EngineParts, NewStore, OpenError, Status
 pub use references::{Finding, check_references};
 pub use request::{Answer, Protocol, RequestId, RequestMeta};
 pub use xks::{
-    XksCiphertext, XksClient, XksError, XksFuture, XksHealth, XksKeyMetadata, XksOrigin, XksProxy,
+    NoXksClient, XksCiphertext, XksClient, XksError, XksFuture, XksHealth, XksKeyMetadata, XksOrigin,
+    XksProxy,
 };

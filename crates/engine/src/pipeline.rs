@@ -125,7 +125,7 @@ impl Core {
         let mut attempt = 1;
         loop {
             trail.resources.clear();
-            let executed = match self.authorize(&parsed, &mut trail.resources).await {
+            let executed = match self.authorize(&parsed, trail.request_id(), &mut trail.resources).await {
                 Ok(authorized) => O::execute(self, authorized).await,
                 Err(fault) => Err(fault),
             };

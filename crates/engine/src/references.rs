@@ -10,10 +10,11 @@ use crate::grants::Grant;
 use crate::keys::key_arn;
 use crate::outbox::next_of;
 use crate::record::{
-    AliasRecord, Counts, GrantId, KIND_ACCESS_KEY, KIND_ALIAS, KIND_GRANT, KIND_GRANT_COUNT, KIND_GRANT_ID,
-    KIND_GRANT_PROPERTIES, KIND_KEY, KIND_KEY_USAGE, KIND_MATERIAL, KIND_MATERIAL_ENTRY,
-    KIND_RETIRABLE_GRANT, KIND_SCHEDULED, KeyRecord, MaterialEntry, Place, Scheduled, access_key_path,
-    account_path, grant_count_of, pointer_of,
+    AliasRecord, Counts, ExternalKey, GrantId, KIND_ACCESS_KEY, KIND_ALIAS, KIND_EXTERNAL_KEY, KIND_GRANT,
+    KIND_GRANT_COUNT, KIND_GRANT_ID, KIND_GRANT_PROPERTIES, KIND_KEY, KIND_KEY_STORE,
+    KIND_KEY_STORE_CREDENTIAL, KIND_KEY_STORE_NAME, KIND_KEY_STORE_URI, KIND_KEY_USAGE, KIND_MATERIAL,
+    KIND_MATERIAL_ENTRY, KIND_RETIRABLE_GRANT, KIND_SCHEDULED, KeyRecord, KeyStoreRecord, MaterialEntry,
+    Place, Scheduled, access_key_path, account_path, grant_count_of, key_of_external, owner_of, pointer_of,
 };
 use bulla_api::{AccountId, AliasName, KeyId};
 use bulla_store::{GET_PATHS_MAX, Path, Prefix, Stored, Vault, VaultError};
@@ -89,10 +90,14 @@ struct Seen {
     paths: HashSet<Path>,
     needs: Vec<Need>,
     findings: BTreeSet<Finding>,
-    /// In each place: keys and aliases, counted here.
-    found: HashMap<Place, (u64, u64)>,
+    /// In each place: keys, aliases and custom key stores, counted here.
+    found: HashMap<Place, [u64; 3]>,
     /// The same, as the store counts them.
-    counts: HashMap<Place, (u64, u64)>,
+    counts: HashMap<Place, [u64; 3]>,
+    /// Keys of each custom key store, counted here.
+    store_keys: HashMap<(Place, String), u64>,
+    /// Keys of each custom key store, as its record counts them.
+    store_counts: HashMap<(Place, String), u64>,
     /// Aliases of each key, counted here.
     aliases: HashMap<(Place, KeyId), u64>,
     /// Aliases of each key, as its record counts them.
@@ -188,7 +193,7 @@ impl Seen {
                 let target = AliasRecord::of(fields.clone()).ok()?.target;
                 self.need_of_key(target, place.key(target), "the key", name.as_str());
                 self.need(place.alias_of_key(target, &name), "the index record", name.as_str());
-                self.found.entry(place.clone()).or_default().1 += 1;
+                self.found.entry(place.clone()).or_default()[1] += 1;
                 *self.aliases.entry((place, target)).or_default() += 1;
             }
             "alias-of-key" => {
@@ -197,7 +202,23 @@ impl Seen {
             }
             "counts" => {
                 let counts = Counts::of(fields.clone());
-                self.counts.insert(place()?, (counts.keys, counts.aliases));
+                self.counts.insert(place()?, [counts.keys, counts.aliases, counts.key_stores]);
+            }
+            KIND_KEY_STORE => {
+                self.look_at_key_store(place()?, text(4)?, &KeyStoreRecord::of(fields.clone()).ok()?);
+            }
+            KIND_KEY_STORE_CREDENTIAL => {
+                let (place, id) = (place()?, text(4)?);
+                self.need(place.key_store(id), "the custom key store", format!("the credential of {id}"));
+            }
+            KIND_KEY_STORE_NAME | KIND_KEY_STORE_URI => {
+                let id = owner_of(fields).ok()?;
+                let of = format!("the name or address of {id}");
+                self.need(place()?.key_store(&id), "the custom key store", of);
+            }
+            KIND_EXTERNAL_KEY => {
+                let (place, key) = (place()?, key_of_external(fields)?);
+                self.need(place.key(key), "the key", format!("external key {} of {}", text(5)?, text(4)?));
             }
             "account" => {
                 let account: AccountId = text(4)?.parse().ok()?;
@@ -295,8 +316,25 @@ impl Seen {
         for scheduled in record.scheduled(&place, id) {
             self.need(scheduled.path(), "the scheduled work", arn.clone());
         }
-        self.found.entry(place.clone()).or_default().0 += 1;
+        if let Some(ExternalKey { key_store, xks_key }) = &record.external {
+            self.need(place.key_store(key_store), "the custom key store", arn.clone());
+            self.need(place.external_key(key_store, xks_key), "the external key", arn.clone());
+            *self.store_keys.entry((place.clone(), key_store.clone())).or_default() += 1;
+        }
+        self.found.entry(place.clone()).or_default()[0] += 1;
         self.key_counts.insert((place, id), record.aliases);
+    }
+
+    fn look_at_key_store(&mut self, place: Place, id: &str, record: &KeyStoreRecord) {
+        self.need(place.key_store_credential(id), "the credential", id);
+        self.need(place.key_store_name(&record.name), "the record of the name", id);
+        self.need(
+            place.key_store_uri(&record.uri_endpoint, &record.uri_path),
+            "the record of the address",
+            id,
+        );
+        self.found.entry(place.clone()).or_default()[2] += 1;
+        self.store_counts.insert((place, id.to_owned()), record.keys);
     }
 
     fn look_at_accounts(&mut self, named: &[String]) {
@@ -342,8 +380,15 @@ impl Seen {
             let recorded = self.counts.get(place).copied().unwrap_or_default();
             let found = self.found.get(place).copied().unwrap_or_default();
             let of = format!("account {} in {}", place.account, place.region);
-            compare("keys", of.clone(), recorded.0, found.0);
-            compare("aliases", of, recorded.1, found.1);
+            for (what, (recorded, found)) in
+                ["keys", "aliases", "custom key stores"].into_iter().zip(recorded.into_iter().zip(found))
+            {
+                compare(what, of.clone(), recorded, found);
+            }
+        }
+        for ((place, id), recorded) in self.store_counts {
+            let found = self.store_keys.get(&(place, id.clone())).copied().unwrap_or_default();
+            compare("keys", format!("custom key store {id}"), recorded, found);
         }
         for ((place, id), recorded) in self.key_counts {
             let arn = key_arn(&place, id);

@@ -105,6 +105,10 @@ impl<'m> Trail<'m> {
         }
     }
 
+    pub(crate) const fn request_id(&self) -> RequestId {
+        self.meta.request_id
+    }
+
     pub(crate) fn parameters(&mut self, parameters: Parameters) {
         self.parameters = (!parameters.is_empty()).then_some(parameters);
     }

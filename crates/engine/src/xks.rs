@@ -5,13 +5,14 @@
 
 use bulla_api::SecretBytes;
 use bulla_crypto::blob::double::Outer;
+use std::fmt;
 use std::pin::Pin;
 
 /// What a call of a proxy gives.
 pub type XksFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, XksError>> + Send + 'a>>;
 
 /// Asks the proxies of external key stores. Implementations bound how long a call takes and how many there are at once.
-pub trait XksClient: Send + Sync {
+pub trait XksClient: fmt::Debug + Send + Sync {
     /// Whether the proxy is there, accepts the credential, and reaches an external key manager.
     fn health<'a>(&'a self, proxy: XksProxy<'a>, origin: XksOrigin<'a>) -> XksFuture<'a, XksHealth>;
 
@@ -43,6 +44,53 @@ pub trait XksClient: Send + Sync {
         ciphertext: Outer<'a>,
         aad: &'a [u8],
     ) -> XksFuture<'a, Vec<u8>>;
+}
+
+/// Reaches no proxy: for an engine that stands alone.
+#[derive(Debug, Clone, Copy)]
+pub struct NoXksClient;
+
+impl NoXksClient {
+    fn answer<'a, T: Send + 'a>() -> XksFuture<'a, T> {
+        Box::pin(std::future::ready(Err(XksError::Unreachable)))
+    }
+}
+
+impl XksClient for NoXksClient {
+    fn health<'a>(&'a self, _: XksProxy<'a>, _: XksOrigin<'a>) -> XksFuture<'a, XksHealth> {
+        Self::answer()
+    }
+
+    fn key_metadata<'a>(
+        &'a self,
+        _: XksProxy<'a>,
+        _: &'a str,
+        _: XksOrigin<'a>,
+    ) -> XksFuture<'a, XksKeyMetadata> {
+        Self::answer()
+    }
+
+    fn encrypt<'a>(
+        &'a self,
+        _: XksProxy<'a>,
+        _: &'a str,
+        _: XksOrigin<'a>,
+        _: &'a [u8],
+        _: &'a [u8],
+    ) -> XksFuture<'a, XksCiphertext> {
+        Self::answer()
+    }
+
+    fn decrypt<'a>(
+        &'a self,
+        _: XksProxy<'a>,
+        _: &'a str,
+        _: XksOrigin<'a>,
+        _: Outer<'a>,
+        _: &'a [u8],
+    ) -> XksFuture<'a, Vec<u8>> {
+        Self::answer()
+    }
 }
 
 /// Where a proxy is, and what signs the requests to it.

@@ -6,6 +6,7 @@ mod support;
 use bulla_api::{Effect, TABLE};
 use bulla_engine::AuthFailure;
 use serde_json::{Value, json};
+use support::proxy::{PATH, SECRET, new_store};
 use support::{ACCOUNT, HELLO, REGION, Read, UNKNOWN_KEY, World, key_arn};
 
 /// What the scenario seals, and looks for in every record.
@@ -15,19 +16,24 @@ struct Scene {
     world: World,
     key: String,
     blob: String,
+    /// An external key store that is not connected.
+    store: String,
 }
 
 async fn scene(seed: u64) -> Scene {
-    let world = World::new(seed).await;
+    let (world, _) = World::with_proxy(seed).await;
     let key = world.new_key().await;
     world.call("CreateAlias", json!({"AliasName": "alias/a", "TargetKeyId": key})).await.ok();
     let blob = world.sealed(&key).await;
+    let made = world.call("CreateCustomKeyStore", new_store("outside", PATH)).await.ok();
+    let store = support::text(&made["CustomKeyStoreId"]);
     let _ = world.records().await;
-    Scene { world, key, blob }
+    Scene { world, key, blob, store }
 }
 
 /// An input that succeeds, and one that fails.
-fn inputs(operation: &str, key: &str, blob: &str) -> (Value, Value) {
+fn inputs(operation: &str, Scene { key, blob, store, .. }: &Scene) -> (Value, Value) {
+    let no_store = json!({"CustomKeyStoreId": "cks-1234567890abcdef0"});
     let unknown = json!({"KeyId": UNKNOWN_KEY});
     match operation {
         "CreateKey" => (json!({}), json!({"KeySpec": "SM2", "KeyUsage": "SIGN_VERIFY"})),
@@ -111,6 +117,12 @@ fn inputs(operation: &str, key: &str, blob: &str) -> (Value, Value) {
             json!({"CiphertextBlob": blob, "DestinationKeyId": key}),
             json!({"CiphertextBlob": blob, "DestinationKeyId": UNKNOWN_KEY}),
         ),
+        "CreateCustomKeyStore" => (new_store("second", "/second/kms/xks/v1"), new_store("outside", PATH)),
+        "DescribeCustomKeyStores" => (json!({}), no_store),
+        "UpdateCustomKeyStore"
+        | "ConnectCustomKeyStore"
+        | "DisconnectCustomKeyStore"
+        | "DeleteCustomKeyStore" => (json!({"CustomKeyStoreId": store}), no_store),
         other => unreachable!("{other} has no input here"),
     }
 }
@@ -118,7 +130,7 @@ fn inputs(operation: &str, key: &str, blob: &str) -> (Value, Value) {
 const ROOT: &str = "arn:aws:iam::111122223333:root";
 
 /// What has to be there for the right input, unrecorded.
-async fn prepare(world: &World, operation: &str, key: &str, right: &mut Value) {
+async fn prepare(Scene { world, key, store, .. }: &Scene, operation: &str, right: &mut Value) {
     match operation {
         "CancelKeyDeletion" => {
             world.call("ScheduleKeyDeletion", json!({"KeyId": key})).await.ok();
@@ -127,9 +139,23 @@ async fn prepare(world: &World, operation: &str, key: &str, right: &mut Value) {
             let grant = json!({"KeyId": key, "GranteePrincipal": ROOT, "Operations": ["Decrypt"]});
             right["GrantId"] = world.call("CreateGrant", grant).await.ok()["GrantId"].clone();
         }
+        "DisconnectCustomKeyStore" => {
+            world.call("ConnectCustomKeyStore", json!({"CustomKeyStoreId": store})).await.ok();
+        }
         _ => world.prove(operation, right).await,
     }
     let _ = world.records().await;
+}
+
+/// A scene that is fit for the operation, and inputs for it.
+async fn prepared(seed: u64, operation: &str) -> (Scene, Value, Value) {
+    let mut scene = scene(seed).await;
+    if scene.world.wants_another(operation) {
+        scene.key = scene.world.new_key_for(operation).await;
+    }
+    let (mut right, wrong) = inputs(operation, &scene);
+    prepare(&scene, operation, &mut right).await;
+    (scene, right, wrong)
 }
 
 /// How many events of the service stand beside the record of a call.
@@ -140,10 +166,7 @@ fn events_beside(operation: &str) -> usize {
 #[tokio::test]
 async fn each_success_and_each_failure_of_each_operation_leaves_one_record() {
     for row in TABLE {
-        let Scene { world, key, blob } = scene(1).await;
-        let key = if world.wants_another(row.name) { world.new_key_for(row.name).await } else { key };
-        let (mut right, wrong) = inputs(row.name, &key, &blob);
-        prepare(&world, row.name, &key, &mut right).await;
+        let (Scene { world, blob, .. }, right, wrong) = prepared(1, row.name).await;
         let answer = world.call(row.name, right).await.ok();
         let records = world.records().await;
         assert_eq!(records.len(), 1 + events_beside(row.name), "{}: {records:?}", row.name);
@@ -171,6 +194,7 @@ async fn each_success_and_each_failure_of_each_operation_leaves_one_record() {
                 assert!(!text.contains(value), "{} tells its {secret}", row.name);
             }
         }
+        assert!(!text.contains(SECRET), "{}", row.name);
         assert!(!text.contains(CANARY) && !text.contains(HELLO) && !text.contains(&blob), "{}", row.name);
 
         let failed = world.call(row.name, wrong).await;
@@ -185,10 +209,7 @@ async fn each_success_and_each_failure_of_each_operation_leaves_one_record() {
 #[tokio::test]
 async fn what_can_not_be_recorded_is_not_answered() {
     for row in TABLE {
-        let Scene { world, key, blob } = scene(2).await;
-        let key = if world.wants_another(row.name) { world.new_key_for(row.name).await } else { key };
-        let (mut right, wrong) = inputs(row.name, &key, &blob);
-        prepare(&world, row.name, &key, &mut right).await;
+        let (Scene { world, .. }, right, wrong) = prepared(2, row.name).await;
         world.sink.set_failing(true);
         let answer = world.call(row.name, right).await;
         let failed = world.call(row.name, wrong).await;

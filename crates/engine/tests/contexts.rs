@@ -146,7 +146,6 @@ async fn parameters_without_behaviour_are_refused() {
         ("GenerateDataKey", json!({"KeyId": key, "KeySpec": "AES_256", "Recipient": recipient})),
         ("Decrypt", json!({"CiphertextBlob": blob, "Recipient": recipient})),
         ("GenerateRandom", json!({"NumberOfBytes": 1, "Recipient": recipient})),
-        ("GenerateRandom", json!({"NumberOfBytes": 1, "CustomKeyStoreId": "cks-1"})),
     ] {
         let answer = world.call(operation, input).await;
         assert_eq!(answer.error, Some("UnsupportedOperationException"), "{operation}: {answer:?}");

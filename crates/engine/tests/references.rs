@@ -7,11 +7,13 @@ use bulla_engine::{Finding, check_references};
 use bulla_store::{Path, Vault};
 use serde_json::json;
 use std::sync::Arc;
-use support::{ACCOUNT, OTHER_REGION, REGION, World, root_key};
+use support::proxy::{PATH, new_external_key, new_store};
+use support::{ACCOUNT, OTHER_REGION, REGION, World, root_key, text};
 
 /// Of every kind of record something, audit records that wait included.
 async fn full() -> (World, String) {
-    let world = World::with_two_accounts(31).await;
+    let (world, _) = World::with_proxy(31).await;
+    world.add_account().await;
     let (key, second) = (world.new_key().await, world.new_key().await);
     world.new_key_as(&world.caller_of(ACCOUNT, OTHER_REGION).await).await;
     for name in ["alias/a", "alias/b%2F"] {
@@ -30,6 +32,10 @@ async fn full() -> (World, String) {
     }
     world.call("RotateKeyOnDemand", json!({"KeyId": key})).await.ok();
     world.call("ScheduleKeyDeletion", json!({"KeyId": second})).await.ok();
+    let store = world.call("CreateCustomKeyStore", new_store("outside", PATH)).await.ok();
+    let store = text(&store["CustomKeyStoreId"]);
+    world.call("ConnectCustomKeyStore", json!({"CustomKeyStoreId": store})).await.ok();
+    world.call("CreateKey", new_external_key(&store, "external")).await.ok();
     (world, key)
 }
 
@@ -80,6 +86,11 @@ async fn whatever_kind_of_record_is_removed_is_missed() {
         "grant-count",
         "retirable-grant",
         "scheduled",
+        "key-store",
+        "key-store-credential",
+        "key-store-name",
+        "key-store-uri",
+        "external-key",
     ];
     for removed in kinds {
         let (world, _) = full().await;

@@ -162,9 +162,8 @@ fn refuse_duplicates(request: &Request<'_>) -> Result<(), SigV4Error> {
 }
 
 fn read_signed_headers(text: &str) -> Result<&str, SigV4Error> {
-    let token = |b: u8| {
-        b.is_ascii_lowercase() || b == b'-' || b.is_ascii_digit() || b"!#$%&'*+.^_`|~".contains(&b)
-    };
+    let token =
+        |b: u8| b.is_ascii_lowercase() || b == b'-' || b.is_ascii_digit() || b"!#$%&'*+.^_`|~".contains(&b);
     let proper = |name: &str| !name.is_empty() && name.bytes().all(token);
     // Lower-case, sorted, without repeats, as every signer writes it: a list has one spelling, so what is
     // verified is what was signed.
@@ -185,8 +184,7 @@ pub(crate) const fn is_semicolon(byte: u8) -> bool {
 
 /// Refuses a request that leaves unsigned what decides its meaning.
 fn demand_signed(request: &Request<'_>, signed: &str, date_name: &str) -> Result<(), SigV4Error> {
-    let is_signed =
-        |name: &str| pieces(signed, is_semicolon).any(|signed| signed.eq_ignore_ascii_case(name));
+    let is_signed = |name: &str| pieces(signed, is_semicolon).any(|signed| signed.eq_ignore_ascii_case(name));
     if !is_signed("host") {
         return Err(SigV4Error::HostNotSigned);
     }

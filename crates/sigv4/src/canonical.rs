@@ -159,8 +159,7 @@ fn push_trimmed(value: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(value);
         return;
     }
-    let mut words =
-        value.split(|b| is_white(*b)).filter(|word| !word.is_empty());
+    let mut words = value.split(|b| is_white(*b)).filter(|word| !word.is_empty());
     if let Some(first) = words.next() {
         out.extend_from_slice(first);
     }

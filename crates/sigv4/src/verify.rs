@@ -66,11 +66,7 @@ pub fn verify<'r>(
     if !signature_holds(request, presented, signing_key)? {
         return Err(SigV4Error::Mismatch);
     }
-    Ok(Verified {
-        access_key_id: presented.access_key_id,
-        scope: presented.scope,
-        signed: presented.signed,
-    })
+    Ok(Verified { access_key_id: presented.access_key_id, scope: presented.scope, signed: presented.signed })
 }
 
 /// Does the work of deriving a key and of [`verify`] for an access key that doesn't exist, so that the
@@ -97,7 +93,11 @@ pub fn verify_unknown(
     }
 }
 
-fn check_claims(presented: &Presented<'_>, now: Instant, policy: &VerifyPolicy<'_>) -> Result<(), SigV4Error> {
+fn check_claims(
+    presented: &Presented<'_>,
+    now: Instant,
+    policy: &VerifyPolicy<'_>,
+) -> Result<(), SigV4Error> {
     let signed = presented.signed;
     let window_min = CLOCK_WINDOW_S / 60;
     let earliest = Instant::from_seconds(now.seconds().saturating_sub(CLOCK_WINDOW_S));

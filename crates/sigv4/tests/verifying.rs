@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use bulla_sigv4::{
-    Credentials, Instant, Request, SigV4Error, SigningKey, VerifyPolicy, parse_authorization,
-    sign, verify, verify_unknown,
+    Credentials, Instant, Request, SigV4Error, SigningKey, VerifyPolicy, parse_authorization, sign, verify,
+    verify_unknown,
 };
 use proptest::prelude::*;
 

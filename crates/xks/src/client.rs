@@ -13,6 +13,7 @@ use bulla_sigv4::Instant;
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::Full;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,12 @@ pub struct HttpsXksClient {
     clock: Arc<dyn Clock>,
     hosts: Hosts,
     connector: Connector,
+}
+
+impl fmt::Debug for HttpsXksClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpsXksClient").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
 }
 
 impl HttpsXksClient {

@@ -209,7 +209,7 @@ async fn a_slow_host_keeps_only_its_own_callers_waiting() {
 #[test]
 fn settings_that_can_not_be_used_are_refused() {
     let refused = |settings| {
-        bulla_xks::HttpsXksClient::new(settings, Arc::new(SystemClock::new())).err().expect("refused")
+        bulla_xks::HttpsXksClient::new(settings, Arc::new(SystemClock::new())).expect_err("refused")
     };
     let settings = XksSettings::default;
     assert_eq!(refused(XksSettings { timeout: Duration::ZERO, ..settings() }), SettingsError::Timeout);

@@ -27,7 +27,7 @@ async fn create(app: &App, name: Option<String>) -> Result<(), Failure> {
     let mut place = app.place()?;
     // Here `--account-id` is the new account's; nobody acts in it yet.
     let id: Option<AccountId> = place.account.take();
-    let local = LocalKms::new(place);
+    let local = LocalKms::new(place, app.xks()?);
     let input = serde_json::json!({ "AccountId": id.map(|id| id.to_string()), "Name": name });
     let created = local
         .administer(

@@ -29,6 +29,7 @@ pub(crate) fn run(app: &App, command: &cli::Serve) -> Result<(), Failure> {
     refuse_other_stores(command.store.as_deref(), &place.directory)?;
     let mut config = server_config(command, &place)?;
     let attestation_roots = attestation_roots(command.attestation_root.as_deref())?;
+    let xks = app.xks()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -48,7 +49,7 @@ pub(crate) fn run(app: &App, command: &cli::Serve) -> Result<(), Failure> {
     config.admin_socket = Some(directory.bind_admin_socket(&lock).map_err(directory_failure)?);
     let served = runtime.block_on(async {
         let options =
-            EngineOptions { regions: regions.clone(), attestation_roots, ..EngineOptions::default() };
+            EngineOptions { regions: regions.clone(), attestation_roots, xks, ..EngineOptions::default() };
         let engine = open(app, &place, &directory, &lock, options, sync).await?;
         write_credentials(&directory, &engine).await?;
         config.default_region = engine.regions().first().map(ToString::to_string).unwrap_or_default();

@@ -3,14 +3,14 @@
 //! Each call opens the store and closes it again, under the two locks of [`bulla_store::DataDir`]: so commands run
 //! side by side, notice each other's changes, and hold nothing while a body moves.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bulla_api::{
     self as api, ApiError, CallFuture, Effect, ErrorCode, KeyRef, Kms, KmsError, LocalFailure, Operation,
 };
 use bulla_audit::SyncPolicy;
 use bulla_crypto::RootKey;
-use bulla_engine::{Engine, EngineOptions, Via};
+use bulla_engine::{Engine, EngineOptions, Via, XksClient};
 use bulla_store::{CallLock, DataDir, DataDirError, Reach, RootKeySource, SharedServeLock};
 
 use super::socket::SocketClient;
@@ -29,6 +29,7 @@ const HANG_UPS_MAX: u32 = 3;
 /// The engine over a data directory, called as the root of an account.
 pub(crate) struct LocalKms {
     place: Place,
+    xks: Arc<dyn XksClient>,
     /// Obtained once, so that nobody is asked for a passphrase twice.
     root: OnceLock<RootKey>,
     /// Whether a recovery key of the store was exported, as the last call has shown.
@@ -67,8 +68,8 @@ struct OpenStore {
 
 impl LocalKms {
     /// Touches nothing.
-    pub(crate) fn new(place: Place) -> Self {
-        Self { place, root: OnceLock::new(), recovery_exported: Mutex::default() }
+    pub(crate) fn new(place: Place, xks: Arc<dyn XksClient>) -> Self {
+        Self { place, xks, root: OnceLock::new(), recovery_exported: Mutex::default() }
     }
 
     /// Where the store is.
@@ -206,6 +207,7 @@ impl LocalKms {
             cached_records_max: CACHED_MAX,
             cached_materials_max: CACHED_MAX,
             attestation_roots: Vec::new(),
+            xks: Arc::clone(&self.xks),
         };
         let engine = opening::open_engine(&directory, root, options, SyncPolicy::WithinASecond)
             .await

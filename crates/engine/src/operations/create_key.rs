@@ -4,6 +4,7 @@ use super::{Executes, invalid, unsupported};
 use crate::authorize::{Authorized, Names};
 use crate::change::Change;
 use crate::core::Core;
+use crate::external::check_key_store;
 use crate::fault::Fault;
 use crate::key_policy::{parse_policy, refuse_lockout};
 use crate::keys::{key_arn, metadata};
@@ -38,7 +39,9 @@ impl Executes for CreateKey {
             .maybe_text("description", input.description.as_deref())
             .maybe_text("keySpec", spec(input).map(KeySpec::as_str))
             .maybe_text("keyUsage", input.key_usage.map(KeyUsageType::as_str))
-            .maybe_text("origin", input.origin.map(OriginType::as_str));
+            .maybe_text("origin", input.origin.map(OriginType::as_str))
+            .maybe_text("customKeyStoreId", input.custom_key_store_id.as_deref())
+            .maybe_text("xksKeyId", input.xks_key_id.as_deref());
         if let Some(multi_region) = input.multi_region {
             parameters = parameters.with("multiRegion", Parameter::Bool(multi_region));
         }
@@ -68,6 +71,7 @@ impl Executes for CreateKey {
         let material = core.make_material(id, record.spec).await?;
         let entry = MaterialEntry::new(material.id, now_ms, None);
         change.add_material(&place, id, &mut record, &entry, material);
+        record.external = core.associate(input, &place, id, request.origin(), &mut change).await?;
         if let Some(policy) = &input.policy {
             let bypass = input.bypass_policy_lockout_safety_check;
             refuse_lockout(&parse_policy(policy)?, request.caller().account(), &key_arn(&place, id), bypass)?;
@@ -128,15 +132,9 @@ fn check_kind(input: &CreateKeyInput) -> Result<(), Fault> {
             format!("KeySpec {spec} is not supported in this Region"),
         ));
     }
+    check_key_store(input, spec)?;
     match input.origin {
-        None | Some(OriginType::AwsKms) => {}
-        Some(other) => return Err(unsupported(&format!("Origin {other}"))),
+        None | Some(OriginType::AwsKms | OriginType::AwsCloudhsm | OriginType::ExternalKeyStore) => Ok(()),
+        Some(other) => Err(unsupported(&format!("Origin {other}"))),
     }
-    if input.custom_key_store_id.is_some() {
-        return Err(unsupported("CustomKeyStoreId"));
-    }
-    if input.xks_key_id.is_some() {
-        return Err(unsupported("XksKeyId"));
-    }
-    Ok(())
 }

@@ -36,6 +36,7 @@ impl Executes for GenerateDataKeyPair {
 
     async fn execute(core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
         let (input, key) = (request.input(), request.key(Role::Key)?);
+        key.require_not_in_key_store()?;
         key.require_enabled()?;
         key.require_data_keys(Self::ROW.name)?;
         stop_dry_run(input.dry_run)?;

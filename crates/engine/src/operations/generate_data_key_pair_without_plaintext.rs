@@ -32,6 +32,7 @@ impl Executes for GenerateDataKeyPairWithoutPlaintext {
 
     async fn execute(core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
         let (input, key) = (request.input(), request.key(Role::Key)?);
+        key.require_not_in_key_store()?;
         key.require_enabled()?;
         key.require_data_keys(Self::ROW.name)?;
         stop_dry_run(input.dry_run)?;

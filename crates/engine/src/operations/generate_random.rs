@@ -1,19 +1,18 @@
 //! GenerateRandom.
 
-use super::{Executes, invalid, unsupported};
+use super::{Executes, invalid};
 use crate::authorize::{Authorized, Names};
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::pipeline::Executed;
-use bulla_api::{GenerateRandom, GenerateRandomInput, GenerateRandomOutput, RecipientInfo, SecretBytes};
+use bulla_api::{
+    ErrorCode, GenerateRandom, GenerateRandomInput, GenerateRandomOutput, RecipientInfo, SecretBytes,
+};
 use bulla_audit::Parameters;
 use std::sync::Arc;
 
 impl Executes for GenerateRandom {
     fn check(input: &GenerateRandomInput) -> Result<(), Fault> {
-        if input.custom_key_store_id.is_some() {
-            return Err(unsupported("CustomKeyStoreId"));
-        }
         byte_count(input).map(|_| ())
     }
 
@@ -26,10 +25,20 @@ impl Executes for GenerateRandom {
     }
 
     fn describe(input: &GenerateRandomInput) -> Parameters {
-        Parameters::new().maybe_number("numberOfBytes", input.number_of_bytes)
+        Parameters::new()
+            .maybe_number("numberOfBytes", input.number_of_bytes)
+            .maybe_text("customKeyStoreId", input.custom_key_store_id.as_deref())
     }
 
     async fn execute(core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
+        if let Some(id) = &request.input().custom_key_store_id {
+            // Only clusters have a generator of their own, and there are none here.
+            let store = core.named_key_store(request.place(), id).await?;
+            return Err(Fault::answer(
+                ErrorCode::UnsupportedOperationException,
+                format!("{} is an external key store, which is not valid for this operation.", store.id),
+            ));
+        }
         let mut plaintext = SecretBytes::zeroed(byte_count(request.input())?);
         core.rng().fill(plaintext.expose_mut());
         let answered = request.recipient().answer(core, plaintext)?;

@@ -33,6 +33,7 @@ impl Executes for ListKeyRotations {
     async fn execute(core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
         let (input, key) = (request.input(), request.key(Role::Key)?);
         key.require_rotatable()?;
+        key.require_not_in_key_store()?;
         let include = input.include_key_material.unwrap_or_default();
         let filter = format!("{} {include}", key.id);
         let listing = Listing {

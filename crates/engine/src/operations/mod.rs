@@ -1,16 +1,21 @@
 //! The operations, one file each. What they demand stands in their rows; what is asked and what comes of it, here.
 
 mod cancel_key_deletion;
+mod connect_custom_key_store;
 mod create_alias;
+mod create_custom_key_store;
 mod create_grant;
 mod create_key;
 mod decapsulate;
 mod decrypt;
 mod delete_alias;
+mod delete_custom_key_store;
 mod derive_shared_secret;
+mod describe_custom_key_stores;
 mod describe_key;
 mod disable_key;
 mod disable_key_rotation;
+mod disconnect_custom_key_store;
 mod enable_key;
 mod enable_key_rotation;
 mod encapsulate;
@@ -43,6 +48,7 @@ mod sign;
 mod tag_resource;
 mod untag_resource;
 mod update_alias;
+mod update_custom_key_store;
 mod update_key_description;
 mod verify;
 mod verify_mac;

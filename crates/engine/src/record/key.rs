@@ -28,8 +28,19 @@ pub(crate) struct KeyRecord {
     /// Automatic rotation, while it is switched on.
     pub(crate) rotation: Option<Rotation>,
     pub(crate) aliases: u64,
+    /// For a key in an external key store: where, and which.
+    pub(crate) external: Option<ExternalKey>,
     /// As read, so that fields of newer versions are kept.
     pub(crate) fields: Fields,
+}
+
+/// The other half of a key in an external key store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ExternalKey {
+    /// The custom key store's id.
+    pub(crate) key_store: String,
+    /// As its proxy calls the key.
+    pub(crate) xks_key: String,
 }
 
 mod field {
@@ -49,6 +60,8 @@ mod field {
     // 20 to 39: rotation and import.
     pub(super) const ROTATION_PERIOD_DAYS: u16 = 20;
     pub(super) const NEXT_ROTATION_MS: u16 = 21;
+    pub(super) const KEY_STORE: u16 = 40;
+    pub(super) const XKS_KEY: u16 = 41;
 }
 
 /// When a key is rotated by itself.
@@ -85,6 +98,7 @@ impl KeyRecord {
             on_demand_rotations: 0,
             rotation: None,
             aliases: 0,
+            external: None,
             fields: Fields::new(),
         }
     }
@@ -115,6 +129,9 @@ impl KeyRecord {
             None => fields.remove(field::ROTATION_PERIOD_DAYS).remove(field::NEXT_ROTATION_MS),
         };
         fields.set_u64(field::ALIASES, self.aliases);
+        if let Some(ExternalKey { key_store, xks_key }) = &self.external {
+            fields.set_str(field::KEY_STORE, key_store).set_str(field::XKS_KEY, xks_key);
+        }
         fields
     }
 
@@ -135,12 +152,24 @@ impl KeyRecord {
             }),
             None => None,
         };
+        let external = match (fields.get_str(field::KEY_STORE), fields.get_str(field::XKS_KEY)) {
+            (Some(key_store), Some(xks_key)) => {
+                Some(ExternalKey { key_store: key_store.to_owned(), xks_key: xks_key.to_owned() })
+            }
+            (None, None) => None,
+            _ => return None,
+        };
+        let origin = fields.get_str(field::ORIGIN)?.parse().ok()?;
+        // Half of such a key must not be taken for a whole one.
+        if (origin == OriginType::ExternalKeyStore) != external.is_some() {
+            return None;
+        }
         Some(Self {
             state: fields.get_str(field::STATE)?.parse().ok()?,
             // A kind of key that this version doesn't know must not be taken for one that it does.
             spec: fields.get_str(field::SPEC)?.parse().ok()?,
             usage: fields.get_str(field::USAGE)?.parse().ok()?,
-            origin: fields.get_str(field::ORIGIN)?.parse().ok()?,
+            origin,
             created_ms: fields.get_i64(field::CREATED_MS)?,
             description: fields.get_str(field::DESCRIPTION)?.to_owned(),
             tags: tags
@@ -156,6 +185,7 @@ impl KeyRecord {
             on_demand_rotations: fields.get_u64(field::ON_DEMAND_ROTATIONS)?,
             rotation,
             aliases: fields.get_u64(field::ALIASES)?,
+            external,
             fields: Fields::new(),
         })
     }

@@ -6,6 +6,7 @@ mod alias;
 mod counts;
 mod grant;
 mod key;
+mod key_store;
 mod material;
 mod scheduled;
 mod usage;
@@ -17,7 +18,10 @@ pub(crate) use grant::{
     KIND_GRANT_PROPERTIES, KIND_RETIRABLE_GRANT, Retiring, grant_count_fields, grant_count_of,
     pointer_fields, pointer_of, retirable_grants,
 };
-pub(crate) use key::{KeyRecord, Kind, Rotation};
+pub(crate) use key::{ExternalKey, KeyRecord, Kind, Rotation};
+pub(crate) use key_store::{
+    CredentialFields, KeyStoreRecord, external_key_fields, key_of_external, owner_fields, owner_of,
+};
 pub(crate) use material::{MaterialEntry, MaterialFields};
 pub(crate) use scheduled::{KIND_SCHEDULED, Scheduled, Work, scheduled_path};
 pub(crate) use usage::{KIND_KEY_USAGE, UsageRecord};
@@ -80,6 +84,40 @@ impl Place {
         self.of_kind("alias-of-key").join(key.to_string())
     }
 
+    pub(crate) fn key_store(&self, id: &str) -> Path {
+        self.key_stores().join(id)
+    }
+
+    pub(crate) fn key_stores(&self) -> Path {
+        self.of_kind(KIND_KEY_STORE)
+    }
+
+    /// What signs the requests to the store's proxy.
+    pub(crate) fn key_store_credential(&self, id: &str) -> Path {
+        self.of_kind(KIND_KEY_STORE_CREDENTIAL).join(id)
+    }
+
+    /// Which store has this name. A name is longer than a path may be.
+    pub(crate) fn key_store_name(&self, name: &str) -> Path {
+        let digest = bulla_crypto::sha256(&[name.as_bytes()]);
+        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.of_kind(KIND_KEY_STORE_NAME).join(digest)
+    }
+
+    /// Which store asks at this address. The case of a host's name doesn't matter.
+    pub(crate) fn key_store_uri(&self, endpoint: &str, path: &str) -> Path {
+        self.of_kind(KIND_KEY_STORE_URI).join(endpoint.to_ascii_lowercase() + path)
+    }
+
+    /// Which KMS key of a store an external key is of.
+    pub(crate) fn external_key(&self, store: &str, xks_key: &str) -> Path {
+        self.external_keys(store).join(xks_key)
+    }
+
+    pub(crate) fn external_keys(&self, store: &str) -> Path {
+        self.of_kind(KIND_EXTERNAL_KEY).join(store)
+    }
+
     /// Counts that limits are checked against.
     pub(crate) fn counts(&self) -> Path {
         self.of_kind("counts")
@@ -91,6 +129,11 @@ pub(crate) const KIND_ALIAS: &str = "alias";
 pub(crate) const KIND_ACCESS_KEY: &str = "access-key";
 pub(crate) const KIND_MATERIAL: &str = "material";
 pub(crate) const KIND_MATERIAL_ENTRY: &str = "material-entry";
+pub(crate) const KIND_KEY_STORE: &str = "key-store";
+pub(crate) const KIND_KEY_STORE_CREDENTIAL: &str = "key-store-credential";
+pub(crate) const KIND_KEY_STORE_NAME: &str = "key-store-name";
+pub(crate) const KIND_KEY_STORE_URI: &str = "key-store-uri";
+pub(crate) const KIND_EXTERNAL_KEY: &str = "external-key";
 
 pub(crate) fn account_path(account: AccountId) -> Path {
     Path::of_store("account").join(account.to_string())

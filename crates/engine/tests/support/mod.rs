@@ -1,6 +1,8 @@
 //! A world for scenarios: simulated disk, clock and randomness, records in memory, and callers who sign.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 
+pub mod proxy;
+
 use bulla_api::AccountId;
 use bulla_audit::MemorySink;
 use bulla_crypto::{RootKey, SeededRng};
@@ -30,6 +32,7 @@ pub struct World {
     pub clock: Arc<SimClock>,
     pub sink: Arc<MemorySink>,
     pub engine: Engine,
+    options: EngineOptions,
     seed: AtomicU64,
 }
 
@@ -77,25 +80,41 @@ pub fn root_key() -> RootKey {
 
 impl World {
     pub async fn new(seed: u64) -> Self {
+        Self::with_options(seed, EngineOptions::default()).await
+    }
+
+    /// With somebody behind the seam to external key stores.
+    pub async fn with_proxy(seed: u64) -> (Self, Arc<proxy::FakeProxy>) {
+        let proxy = Arc::new(proxy::FakeProxy::default());
+        let options = EngineOptions { xks: Arc::clone(&proxy) as _, ..EngineOptions::default() };
+        (Self::with_options(seed, options).await, proxy)
+    }
+
+    async fn with_options(seed: u64, options: EngineOptions) -> Self {
         let disk = SimDisk::new(seed);
         let clock = Arc::new(SimClock::at(START_MS));
         let sink = Arc::new(MemorySink::new());
-        let parts = parts(&disk, &clock, &sink, seed, EngineOptions::default());
+        let parts = parts(&disk, &clock, &sink, seed, options.clone());
         let new = NewStore {
             account: Some(ACCOUNT.parse().unwrap()),
             regions: vec![REGION.parse().unwrap(), OTHER_REGION.parse().unwrap()],
             passphrase: None,
         };
         let engine = Engine::create(parts, new).await.unwrap();
-        Self { disk, clock, sink, engine, seed: AtomicU64::new(seed + 1000) }
+        Self { disk, clock, sink, engine, options, seed: AtomicU64::new(seed + 1000) }
     }
 
     /// With a second account.
     pub async fn with_two_accounts(seed: u64) -> Self {
         let world = Self::new(seed).await;
-        let new = NewAccount { id: Some(OTHER_ACCOUNT.parse().unwrap()), name: Some("other".to_owned()) };
-        world.engine.create_account(new).await.unwrap();
+        world.add_account().await;
         world
+    }
+
+    /// The second account.
+    pub async fn add_account(&self) {
+        let new = NewAccount { id: Some(OTHER_ACCOUNT.parse().unwrap()), name: Some("other".to_owned()) };
+        self.engine.create_account(new).await.unwrap();
     }
 
     pub async fn open_with(&self, options: EngineOptions) -> Result<Engine, OpenError> {
@@ -106,7 +125,7 @@ impl World {
     /// The machine goes down and comes up again.
     pub async fn restart(&mut self) {
         self.disk.crash();
-        self.engine = self.open_with(EngineOptions::default()).await.unwrap();
+        self.engine = self.open_with(self.options.clone()).await.unwrap();
     }
 
     pub async fn caller(&self) -> Authenticated {
