@@ -6,6 +6,7 @@ Bytes are `bytes`, times are `datetime`. An error that the service answers with 
 import base64
 import datetime
 import json
+import os
 import re
 import subprocess
 import sys
@@ -122,6 +123,66 @@ def from_json(value, shape: Shape | None):
             return datetime.datetime.fromisoformat(value)
         case "timestamp":
             return datetime.datetime.fromtimestamp(value, datetime.timezone.utc)
+        case _:
+            return value
+
+
+class Driver:
+    """An SDK of another language, in a process that makes the calls: see `javascript/driver.cjs`."""
+
+    def __init__(self, command: list, server: Server, credentials: tuple[str, str], directory: Path, **env):
+        key = dict(zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), credentials))
+        self.process = Conversation(command, clean_env(directory / "home", ENDPOINT=server.endpoint, **key, **env))
+
+    def operations(self, service: str) -> set[str]:
+        return set(self.process.hello["operations"][service])
+
+    def call(self, service: str, region: str, operation: str, members: dict) -> dict:
+        shape = MODELS[service].operation_model(operation).input_shape
+        request = {"service": service, "region": region, "operation": operation, "input": marked(members, shape)}
+        done = self.process.ask(request)
+        if "error" in done:
+            raise Refusal(done["error"]["code"], done["error"]["message"])
+        return unmarked(done["answer"])
+
+    def close(self) -> None:
+        self.process.close()
+
+
+def javascript(server: Server, credentials: tuple[str, str], directory: Path) -> Driver:
+    """The AWS SDK for JavaScript, version 3."""
+    modules = os.environ.get("BULLA_NODE_MODULES")
+    assert modules, "BULLA_NODE_MODULES doesn't say where `npm ci` installed tests/javascript: ./test does both"
+    driver = Path(__file__).with_name("javascript") / "driver.cjs"
+    return Driver(["node", driver], server, credentials, directory, NODE_PATH=modules)
+
+
+def marked(value, shape: Shape):
+    """An input as JSON that tells bytes and times from texts."""
+    match shape.type_name:
+        case "structure":
+            return {name: marked(member, shape.members[name]) for name, member in value.items()}
+        case "list":
+            return [marked(item, shape.member) for item in value]
+        case "blob":
+            return {"$bytes": base64.b64encode(value if isinstance(value, bytes) else value.encode()).decode()}
+        case "timestamp":
+            return {"$time": value}
+        case _:
+            return value
+
+
+def unmarked(value):
+    """An answer in such JSON."""
+    match value:
+        case {"$bytes": text}:
+            return base64.b64decode(text)
+        case {"$time": text}:
+            return datetime.datetime.fromisoformat(text)
+        case dict():
+            return {name: unmarked(member) for name, member in value.items()}
+        case list():
+            return [unmarked(item) for item in value]
         case _:
             return value
 

@@ -5,11 +5,11 @@ import json
 
 import pytest
 import scenario
-from clients import AwsCommand, Boto3
+from clients import AwsCommand, Boto3, javascript
 from conftest import Host, Server
 from xks_proxy import HOST, PATH, ExternalKey, XksProxy
 
-CLIENTS = {"boto3": Boto3, "aws": AwsCommand}
+CLIENTS = {"boto3": Boto3, "aws": AwsCommand, "javascript": javascript}
 SCENARIOS = scenario.scenarios()
 EXTERNAL_KEY = "external-1"
 # Operations that a client doesn't have yet, at the version that `requirements.txt` names.
