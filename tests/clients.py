@@ -18,7 +18,7 @@ from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.model import Shape
-from conftest import Server, clean_env
+from conftest import TOP, Server, clean_env, target_directory
 from scenario import Refusal
 
 MODELS = {service: botocore.session.get_session().get_service_model(service) for service in ("kms", "sts")}
@@ -128,7 +128,8 @@ def from_json(value, shape: Shape | None):
 
 
 class Driver:
-    """An SDK of another language, in a process that makes the calls: see `javascript/driver.cjs`."""
+    """An SDK of another language, in a process that makes the calls: see `javascript/driver.cjs` and `examples/rust_sdk` of
+    the crate bulla."""
 
     def __init__(self, command: list, server: Server, credentials: tuple[str, str], directory: Path, **env):
         key = dict(zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), credentials))
@@ -155,6 +156,24 @@ def javascript(server: Server, credentials: tuple[str, str], directory: Path) ->
     assert modules, "BULLA_NODE_MODULES doesn't say where `npm ci` installed tests/javascript: ./test does both"
     driver = Path(__file__).with_name("javascript") / "driver.cjs"
     return Driver(["node", driver], server, credentials, directory, NODE_PATH=modules)
+
+
+def rust(server: Server, credentials: tuple[str, str], directory: Path) -> Driver:
+    """The AWS SDK for Rust."""
+    given = os.environ.get("BULLA_RUST_SDK")
+    driver = Path(given) if given else target_directory() / "debug/examples/rust_sdk"
+    assert driver.is_file(), f"there is no {driver}: cargo build -p bulla --example rust_sdk, or set BULLA_RUST_SDK"
+    return Driver([driver], server, credentials, directory)
+
+
+def rust_operations() -> set[str]:
+    """Those of the crate aws-sdk-kms that is in `Cargo.lock`, by its sources."""
+    cargo = ["cargo", "metadata", "--format-version", "1", "--locked", "--manifest-path", TOP / "Cargo.toml"]
+    packages = json.loads(subprocess.run(cargo, check=True, stdout=subprocess.PIPE).stdout)["packages"]
+    (manifest,) = [package["manifest_path"] for package in packages if package["name"] == "aws-sdk-kms"]
+    files = (Path(manifest).parent / "src/operation").glob("*.rs")
+    names = [re.search(r"^pub struct (\w+);$", file.read_text(), re.MULTILINE) for file in files]
+    return {name[1] for name in names}
 
 
 def marked(value, shape: Shape):

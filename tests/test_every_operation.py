@@ -5,11 +5,11 @@ import json
 
 import pytest
 import scenario
-from clients import AwsCommand, Boto3, javascript
+from clients import AwsCommand, Boto3, javascript, rust, rust_operations
 from conftest import Host, Server
 from xks_proxy import HOST, PATH, ExternalKey, XksProxy
 
-CLIENTS = {"boto3": Boto3, "aws": AwsCommand, "javascript": javascript}
+CLIENTS = {"boto3": Boto3, "aws": AwsCommand, "javascript": javascript, "rust": rust}
 SCENARIOS = scenario.scenarios()
 EXTERNAL_KEY = "external-1"
 # Operations that a client doesn't have yet, at the version that `requirements.txt` names.
@@ -68,3 +68,9 @@ def test_the_scenarios_call_every_operation_that_the_client_has(request, client)
     assert scenario.operations("kms") == model
     assert client.operations("kms") == model - NEWER_THAN.get(request.node.callspec.params["client"], set())
     assert scenario.operations("sts") == scenario.served() - model
+
+
+def test_every_operation_of_the_sdk_for_rust_is_called():
+    """Its client can't tell what it has: the driver's list is what `client.operations` says."""
+    model = json.loads((scenario.TOP / "crates/api/model/kms.json").read_text())["operations"]
+    assert rust_operations() == set(model)
