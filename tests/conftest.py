@@ -22,11 +22,15 @@ TOP = Path(__file__).resolve().parent.parent
 READY_S = 30  # A debug build that makes a store and keys, beside other tests, on two cores.
 
 
+def target_directory() -> Path:
+    """Where cargo builds."""
+    return Path(os.environ.get("CARGO_TARGET_DIR", TOP / "target"))
+
+
 def bulla_binary() -> Path:
     """BULLA_BIN, or what `cargo build -p bulla` last made."""
     given = os.environ.get("BULLA_BIN")
-    target = Path(os.environ.get("CARGO_TARGET_DIR", TOP / "target"))
-    path = Path(given) if given else target / "debug" / "bulla"
+    path = Path(given) if given else target_directory() / "debug" / "bulla"
     if not path.is_file():
         pytest.exit(f"there is no {path}: run `cargo build -p bulla`, or set BULLA_BIN", returncode=2)
     return path.resolve()

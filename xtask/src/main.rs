@@ -10,6 +10,7 @@ mod tidy;
 const USAGE: &str = "\
 cargo xtask tidy                      checks arrows, invariants, golden files, docs' links
 cargo xtask tidy --record-golden      adds new golden files to their list (a file once listed never changes)
+cargo xtask api-docs                  makes docs/api.md from the operation table and the API model
 cargo xtask test [STAGE]              runs ./test
 cargo xtask bench [files|service|start]... [--quick] [--no-build] [--size 2G] [--dir DIR] [--json]
                                       measures a release build beside its yardsticks";
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
     };
     match task.as_str() {
         "tidy" => tidy::run(rest),
+        "api-docs" => tidy::api_docs(),
         "test" => passed(Command::new("./test").args(rest).current_dir(tidy::top())),
         "bench" => bench(rest),
         _ => {

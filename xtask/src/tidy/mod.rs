@@ -2,12 +2,14 @@
 //!
 //! Each rule reads the tree and gives findings; each has a test that shows it fail on a bad sample.
 
+mod api_docs;
 mod arrows;
 mod golden;
 mod links;
 mod lockfile;
 mod operations;
 mod source;
+mod table;
 mod tree;
 
 use std::path::{Path, PathBuf};
@@ -43,16 +45,14 @@ const RULES: &[Rule] = &[
     ("one file an operation", operations::check),
     ("golden files stay as they are", golden::check),
     ("crates that are out", lockfile::check),
+    ("docs of the API", api_docs::check),
     ("links in the docs", links::check),
 ];
 
 pub(crate) fn run(arguments: &[String]) -> ExitCode {
-    let tree = match Tree::of_checkout(&top()) {
+    let tree = match checkout() {
         Ok(tree) => tree,
-        Err(error) => {
-            eprintln!("tidy: {error}");
-            return ExitCode::FAILURE;
-        }
+        Err(code) => return code,
     };
     if arguments.first().is_some_and(|argument| argument == "--record-golden") {
         return golden::record(&tree, &top());
@@ -72,6 +72,21 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
     }
     println!("tidy: {} files, {} rules, {count} findings", tree.files.len(), RULES.len());
     if count == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Makes `docs/api.md` anew.
+pub(crate) fn api_docs() -> ExitCode {
+    match checkout() {
+        Ok(tree) => api_docs::write(&tree, &top()),
+        Err(code) => code,
+    }
+}
+
+fn checkout() -> Result<Tree, ExitCode> {
+    Tree::of_checkout(&top()).map_err(|error| {
+        eprintln!("xtask: {error}");
+        ExitCode::FAILURE
+    })
 }
 
 /// The checkout that this program was built from.

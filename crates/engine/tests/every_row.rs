@@ -1,0 +1,125 @@
+//! Every row of the operation table has a test of its behaviour (a call in a scenario of `tests/operations/`, which AWS's own
+//! clients make), of its denial (`denial_matrix.rs`) and of its audit record (`audit_trail.rs`). The latter two walk the table
+//! themselves; here it is seen that they, and the scenarios, know each row.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use bulla_api::TABLE;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// What there is for the rows, as names of operations.
+struct Tests {
+    behaviour: BTreeSet<String>,
+    denial: BTreeSet<String>,
+    audit: BTreeSet<String>,
+}
+
+impl Tests {
+    fn there(rows: &BTreeSet<&str>) -> Self {
+        Self {
+            behaviour: scenarios().iter().flat_map(|steps| called(steps, rows)).collect(),
+            denial: inputs(include_str!("denial_matrix.rs"), "fn input("),
+            audit: inputs(include_str!("audit_trail.rs"), "fn inputs("),
+        }
+    }
+
+    fn gaps(&self, rows: &BTreeSet<&str>) -> Vec<String> {
+        let kinds = [("behaviour", &self.behaviour), ("denial", &self.denial), ("audit", &self.audit)];
+        let gaps = rows.iter().flat_map(|row| {
+            let missing = kinds.iter().filter(|(_, tests)| !tests.contains(*row));
+            missing.map(move |(kind, _)| format!("{row} has no {kind} test"))
+        });
+        gaps.collect()
+    }
+}
+
+fn table() -> BTreeSet<&'static str> {
+    TABLE.iter().map(|row| row.name).collect()
+}
+
+fn scenarios() -> Vec<Vec<Value>> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/operations");
+    let files = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let files = files.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
+    files.map(|path| serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()).collect()
+}
+
+/// The operations that a scenario calls when these rows are there: `tests/scenario.py` leaves out what needs others, and what
+/// refers to an answer that was left out.
+fn called(steps: &[Value], rows: &BTreeSet<&str>) -> BTreeSet<String> {
+    let (mut called, mut missing) = (BTreeSet::new(), Vec::new());
+    for step in steps {
+        let operation = step["call"].as_str().unwrap();
+        let needs = step["needs"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let text = step.to_string();
+        let refers = |name: &String| text.contains(&format!("${{{name}."));
+        if needs.chain([operation]).all(|one| rows.contains(one)) && !missing.iter().any(refers) {
+            called.insert(operation.to_owned());
+        } else if let Some(name) = step["as"].as_str() {
+            missing.push(name.to_owned());
+        }
+    }
+    called
+}
+
+/// The names that the function, a `match` of operations, has an arm for.
+fn inputs(source: &str, function: &str) -> BTreeSet<String> {
+    let body = source.split_once(function).unwrap().1;
+    let body = body.split_once("\n}\n").unwrap().0;
+    let parts: Vec<&str> = body.split('"').collect();
+    let patterns = parts.windows(2).filter(|pair| {
+        let [_, after] = pair else { return false };
+        after.trim_start().starts_with("=>") || after.trim_start().starts_with('|')
+    });
+    patterns.map(|pair| pair[0].to_owned()).collect()
+}
+
+#[test]
+fn every_row_has_its_tests() {
+    let rows = table();
+    let gaps = Tests::there(&rows).gaps(&rows);
+    assert!(gaps.is_empty(), "{}", gaps.join("\n"));
+}
+
+#[test]
+fn a_row_without_one_of_its_tests_is_found() {
+    let rows = table();
+    let without = |kind: fn(&mut Tests) -> &mut BTreeSet<String>| {
+        let mut tests = Tests::there(&rows);
+        assert!(kind(&mut tests).remove("Sign"));
+        tests.gaps(&rows)
+    };
+    assert_eq!(without(|tests| &mut tests.behaviour), ["Sign has no behaviour test"]);
+    assert_eq!(without(|tests| &mut tests.denial), ["Sign has no denial test"]);
+    assert_eq!(without(|tests| &mut tests.audit), ["Sign has no audit test"]);
+}
+
+#[test]
+fn a_new_row_has_none_of_them() {
+    let mut rows = table();
+    rows.insert("Levitate");
+    let gaps = Tests::there(&rows).gaps(&rows);
+    assert_eq!(gaps, ["behaviour", "denial", "audit"].map(|kind| format!("Levitate has no {kind} test")));
+}
+
+#[test]
+fn a_call_that_is_left_out_is_no_test() {
+    let steps = serde_json::json!([
+        {"call": "CreateKey", "as": "made", "needs": ["Encapsulate"]},
+        {"call": "Sign", "with": {"KeyId": "${made.KeyMetadata.KeyId}"}, "as": "signed"},
+        {"call": "Verify", "with": {"Signature": "${signed.Signature}"}},
+        {"call": "ListKeys", "with": {"KeyId": "${made_up}"}},
+    ]);
+    let (steps, mut rows) = (steps.as_array().unwrap(), table());
+    rows.remove("Encapsulate");
+    assert_eq!(called(steps, &rows).into_iter().collect::<Vec<_>>(), ["ListKeys"]);
+    rows.insert("Encapsulate");
+    assert_eq!(called(steps, &rows).len(), 4);
+}
+
+#[test]
+fn only_patterns_name_an_input() {
+    let source = "fn input(a: &str) -> Value {\n match a {\n \"A\"\n | \"B\" => json!({\"C\": \"D\", \"E\": [\"F\"]}),\n \"G\" => x,\n}\n}\n\"H\" => y";
+    assert_eq!(inputs(source, "fn input(").into_iter().collect::<Vec<_>>(), ["A", "B", "G"]);
+}
