@@ -216,9 +216,14 @@ impl World {
         text(&made["KeyMetadata"]["KeyId"])
     }
 
-    /// Whether an operation wants a key that is not symmetric.
+    /// Whether an operation wants a key that is not symmetric, or not of one region.
     pub fn wants_another(&self, operation: &str) -> bool {
         matches!(operation, "Sign" | "Verify" | "GetPublicKey" | "GenerateMac" | "VerifyMac")
+            || self.wants_multi_region(operation)
+    }
+
+    pub fn wants_multi_region(&self, operation: &str) -> bool {
+        matches!(operation, "ReplicateKey" | "UpdatePrimaryRegion")
     }
 
     /// A new key of the kind that an operation wants.
@@ -228,9 +233,13 @@ impl World {
                 json!({"KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY"})
             }
             "GenerateMac" | "VerifyMac" => json!({"KeySpec": "HMAC_256", "KeyUsage": "GENERATE_VERIFY_MAC"}),
-            _ => json!({}),
+            _ => json!({"MultiRegion": self.wants_multi_region(operation)}),
         };
-        text(&self.call("CreateKey", kind).await.ok()["KeyMetadata"]["KeyId"])
+        let key = text(&self.call("CreateKey", kind).await.ok()["KeyMetadata"]["KeyId"]);
+        if operation == "UpdatePrimaryRegion" {
+            self.call("ReplicateKey", json!({"KeyId": key, "ReplicaRegion": OTHER_REGION})).await.ok();
+        }
+        key
     }
 
     /// Puts what is to be verified into an input of Verify or VerifyMac.
