@@ -39,8 +39,12 @@ impl Service {
 pub enum Role {
     /// No key: the account itself, resource `*`.
     Account,
+    /// The same in the region that ReplicateKey's `ReplicaRegion` names, where a key is to be made.
+    ReplicaAccount,
     /// The key that `KeyId` (or, for aliases, `TargetKeyId`) names.
     Key,
+    /// The relative of a multi-Region key in the region that UpdatePrimaryRegion's `PrimaryRegion` names.
+    RelatedKey,
     /// The key that a ciphertext blob's header names.
     CiphertextKey,
     /// ReEncrypt's `DestinationKeyId`.
@@ -262,6 +266,10 @@ operations! {
         ["kms:RevokeGrant" Key Always];
     GetKeyLastUsage, get_key_last_usage, GetKeyLastUsageInput, GetKeyLastUsageOutput, Kms, Reads,
         ["kms:GetKeyLastUsage" Key Always];
+    ReplicateKey, replicate_key, ReplicateKeyInput, ReplicateKeyOutput, Kms, Changes,
+        ["kms:ReplicateKey" Key Always, "kms:CreateKey" ReplicaAccount Always, "kms:TagResource" ReplicaAccount Tagged];
+    UpdatePrimaryRegion, update_primary_region, UpdatePrimaryRegionInput, Empty, Kms, Changes,
+        ["kms:UpdatePrimaryRegion" Key Always, "kms:UpdatePrimaryRegion" RelatedKey Always];
     CreateCustomKeyStore, create_custom_key_store, CreateCustomKeyStoreInput, CreateCustomKeyStoreOutput, Kms, Changes,
         ["kms:CreateCustomKeyStore" Account Always];
     DescribeCustomKeyStores, describe_custom_key_stores, DescribeCustomKeyStoresInput, DescribeCustomKeyStoresOutput,

@@ -9,7 +9,7 @@ use crate::external::{Origin, Outside};
 use crate::fault::Fault;
 use crate::grant_token::NamedGrant;
 use crate::grants::{Grant, no_such_grant, parse_grant_id, parse_identity};
-use crate::keys::{Alias, Key, alias_arn, key_arn};
+use crate::keys::{Alias, Key, alias_arn, key_arn, no_such_key};
 use crate::material::Material;
 use crate::operations::Executes;
 use crate::parse::Parsed;
@@ -45,6 +45,8 @@ pub(crate) struct Names<'i> {
     pub(crate) grant: Option<GrantName<'i>>,
     /// [`Role::RetiringPrincipal`].
     pub(crate) retiring: Option<&'i str>,
+    /// The other region of [`Role::ReplicaAccount`] and [`Role::RelatedKey`].
+    pub(crate) other_region: Option<&'i str>,
 }
 
 /// Members that name a grant.
@@ -164,6 +166,11 @@ impl Core {
                 require(caller.principal(), place.account, demand.action, || "*".to_owned())?;
                 return Ok(Some(Handle::Account));
             }
+            Role::ReplicaAccount => {
+                self.other_place(place, names.other_region.ok_or(unnamed)?)?;
+                require(caller.principal(), place.account, demand.action, || "*".to_owned())?;
+                return Ok(Some(Handle::Account));
+            }
             Role::Alias => {
                 let name = alias_name(names.alias.ok_or(unnamed)?)?;
                 let arn = alias_arn(place, &name);
@@ -190,6 +197,15 @@ impl Core {
                 return Ok(Some(Handle::Retiring));
             }
             Role::Key => self.named_key(caller, place, names.key.ok_or(unnamed)?, demand.action).await?,
+            Role::RelatedKey => {
+                let (account, id) = key_by_id_or_arn(place, names.key.ok_or(unnamed.clone())?.text)?;
+                let owner = Place { account, region: place.region.clone() };
+                let owner = self.other_place(&owner, names.other_region.ok_or(unnamed)?)?;
+                // One that isn't there is the operation's affair, which knows first whether the key may have relatives.
+                let Some(key) = self.key(&owner, id).await? else { return Ok(None) };
+                require(caller.principal(), key.place.account, demand.action, || key.arn.clone())?;
+                key
+            }
             Role::DestinationKey => {
                 self.named_key(caller, place, names.destination.ok_or(unnamed)?, demand.action).await?
             }
@@ -238,6 +254,18 @@ impl Core {
         let key = self.key(place, id).await?.ok_or_else(|| no_such_key(place, id))?;
         require(caller.principal(), key.place.account, action, || key.arn.clone())?;
         Ok(key)
+    }
+
+    /// The same account in a region that a member names.
+    pub(crate) fn other_place(&self, place: &Place, region: &str) -> Result<Place, Fault> {
+        let served = self.regions.iter().find(|served| served.as_str() == region);
+        let served = served.ok_or_else(|| {
+            Fault::answer(
+                ErrorCode::UnsupportedOperationException,
+                format!("Region {region} is not one that this service has."),
+            )
+        })?;
+        Ok(place.elsewhere(served))
     }
 
     /// The grant that members name, if the caller may retire it. To anybody but the root of the key's account, one that
@@ -370,10 +398,6 @@ fn invalid_arn(text: &str) -> Fault {
     Fault::answer(ErrorCode::InvalidArnException, format!("Invalid arn {text}"))
 }
 
-fn no_such_key(place: &Place, id: KeyId) -> Fault {
-    not_found(format!("Key '{}' does not exist", key_arn(place, id)))
-}
-
 /// An alias as management operations name it.
 fn alias_name(text: &str) -> Result<AliasName, Fault> {
     if !text.starts_with("alias/") {
@@ -443,6 +467,11 @@ impl<'p, O: Executes> Authorized<'p, O> {
         self.key(Role::AliasTarget).ok()
     }
 
+    /// The relative of a multi-Region key, if there is one.
+    pub(crate) fn related_key(&self) -> Option<&KeyHandle> {
+        self.key(Role::RelatedKey).ok()
+    }
+
     /// The alias that was allowed.
     pub(crate) fn alias(&self) -> Result<&AliasHandle, Fault> {
         let found = self.handles.iter().find_map(|(_, handle)| match handle {
@@ -484,6 +513,11 @@ impl std::ops::Deref for KeyHandle {
 }
 
 impl KeyHandle {
+    /// The key, to be kept.
+    pub(crate) fn kept(&self) -> Arc<Key> {
+        Arc::clone(&self.key)
+    }
+
     /// Seals a plaintext under the material in use.
     pub(crate) async fn seal(
         &self,

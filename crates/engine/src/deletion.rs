@@ -5,7 +5,7 @@ use crate::core::Core;
 use crate::fault::Fault;
 use crate::grants::Grant;
 use crate::keys::Key;
-use crate::record::{Counts, Place, Scheduled};
+use crate::record::{Counts, Place, Scheduled, marker_fields};
 use crate::scheduled::Due;
 use crate::trail::{ServiceEvent, service_record};
 use bulla_api::{AliasName, KeyId, KeyState, Service};
@@ -30,7 +30,7 @@ const RECORDS_PER_COMMIT: usize = 80;
 mod field {
     /// The key is gone, what belonged to it is going.
     pub(super) const GONE: u16 = 1;
-    /// The key's materials were the account's key's in all regions, and are going too.
+    /// The key's materials were the account's key's in all regions, and are going too: this was the last of them.
     pub(super) const SHARED_MATERIALS: u16 = 2;
 }
 
@@ -42,9 +42,9 @@ impl Core {
         let mut shared_materials = fields.get_bool(field::SHARED_MATERIALS).unwrap_or(false);
         if !is_gone(fields) {
             match self.key(place, *id).await? {
-                Some(key) if is_due(&key, *due_ms) => {
+                Some(key) if is_due(&key, *due_ms) && !key.has_replicas(self).await? => {
                     self.delete_record(due, &key).await?;
-                    shared_materials = key.record.shares_materials(*id);
+                    shared_materials = takes_shared_materials(&key);
                 }
                 _ => return Ok(false),
             }
@@ -57,6 +57,9 @@ impl Core {
         }
         let mut transaction = self.vault.transaction();
         transaction.delete(due.path.clone());
+        if id.is_multi_region() {
+            transaction.delete(place.key_remains(*id));
+        }
         transaction.commit().await?;
         Ok(true)
     }
@@ -67,11 +70,18 @@ impl Core {
         let mut change = Change::new();
         let mut gone = due.stored.fields.clone();
         gone.set_bool(field::GONE, true);
-        gone.set_bool(field::SHARED_MATERIALS, key.record.shares_materials(key.id));
+        gone.set_bool(field::SHARED_MATERIALS, takes_shared_materials(key));
         change.expect_at(due.path.clone(), due.stored.generation).put(due.path.clone(), gone);
         change.expect_key(key).delete(key.place.key(key.id)).delete(key.place.key_policy(key.id));
-        if let Some(current) = key.record.current {
+        let leaves_material = key.is_replica() && key.record.shares_materials(key.id);
+        if let Some(current) = key.record.current.filter(|_| !leaves_material) {
             change.delete_material(key.record.material(&key.place, key.id, current.backing_key_id()));
+        }
+        if key.id.is_multi_region() {
+            change.put(key.place.key_remains(key.id), marker_fields());
+        }
+        if key.is_replica() {
+            self.tell_primary(key, &mut change).await?;
         }
         if let Some(external) = &key.record.external {
             self.dissociate(&key.place, external, &mut change).await?;
@@ -89,6 +99,20 @@ impl Core {
         };
         self.commit(change, service_record(self, event)).await?;
         tracing::info!(key = %key.arn, "a key was deleted as scheduled");
+        Ok(())
+    }
+
+    /// A replica goes. When it was the last one and its primary key waits for that, the waiting period of that begins.
+    async fn tell_primary(&self, replica: &Key, change: &mut Change) -> Result<(), Fault> {
+        let primary = self.primary_of(replica).await?;
+        let is_last = self.relatives(replica).await?.len() == 1;
+        let record = match primary.record.pending_window_days {
+            Some(days) if is_last && primary.record.state == KeyState::PendingReplicaDeletion => {
+                primary.record.pending_deletion(self.clock.wall_ms(), days)
+            }
+            _ => primary.record.clone(),
+        };
+        change.update_key(&primary, &record);
         Ok(())
     }
 
@@ -188,6 +212,11 @@ impl Core {
 /// Of a deletion's record in the queue: the key is gone, what belonged to it is going.
 pub(crate) fn is_gone(fields: &Fields) -> bool {
     fields.get_bool(field::GONE).unwrap_or(false)
+}
+
+/// Whether with the key go materials that it shared: not while there is a primary key that it was a replica of.
+fn takes_shared_materials(key: &Key) -> bool {
+    key.record.shares_materials(key.id) && !key.is_replica()
 }
 
 fn is_due(key: &Key, due_ms: i64) -> bool {

@@ -1,14 +1,14 @@
 //! Keys and aliases as requests see them: read from the store once, then from memory.
 
+use crate::change::Change;
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::key_stores::not_connected;
 use crate::kind;
-use crate::record::{AliasRecord, KeyRecord, Place};
+use crate::record::{AliasRecord, Counts, KeyRecord, Place};
 use bulla_api::{
     AliasArn, AliasName, ErrorCode, KeyArn, KeyId, KeyManagerType, KeyMetadata, KeySpec, KeyState,
-    KeyUsageType, MultiRegionConfiguration, MultiRegionKey, MultiRegionKeyType, OriginType, Timestamp,
-    XksKeyConfigurationType,
+    KeyUsageType, OriginType, Timestamp, XksKeyConfigurationType,
 };
 use bulla_store::Generation;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ impl Key {
         self.current_material_id.clone().filter(|_| self.record.spec == KeySpec::SymmetricDefault)
     }
 
-    /// What DescribeKey tells.
+    /// What is told of the key, but for its relatives: see [`Core::metadata_of`].
     pub(crate) fn metadata(&self) -> KeyMetadata {
         let key_state = self.state();
         let enabled = key_state == KeyState::Enabled;
@@ -92,6 +92,11 @@ impl Key {
             }
             _ => Err(self.wrong_state()),
         }
+    }
+
+    /// Whether the key is to be deleted, if not cancelled: after its waiting period, or after its replicas and that.
+    pub(crate) fn is_pending_deletion(&self) -> bool {
+        matches!(self.record.state, KeyState::PendingDeletion | KeyState::PendingReplicaDeletion)
     }
 
     /// What is said when the state of a key doesn't allow something.
@@ -146,14 +151,9 @@ impl Key {
     }
 }
 
-/// What DescribeKey and CreateKey tell of a key.
+/// What is told of a key, but for its relatives: see [`crate::multi_region::configuration`].
 pub(crate) fn metadata(place: &Place, id: KeyId, record: &KeyRecord) -> KeyMetadata {
     let arn = key_arn(place, id);
-    let primary = || MultiRegionConfiguration {
-        multi_region_key_type: Some(MultiRegionKeyType::Primary),
-        primary_key: Some(MultiRegionKey { arn: Some(arn.clone()), region: Some(place.region.to_string()) }),
-        replica_keys: Vec::new(),
-    };
     KeyMetadata {
         aws_account_id: place.account.to_string(),
         key_id: id.to_string(),
@@ -176,8 +176,8 @@ pub(crate) fn metadata(place: &Place, id: KeyId, record: &KeyRecord) -> KeyMetad
         key_agreement_algorithms: kind::key_agreement_algorithms(record.usage),
         encapsulation_algorithms: kind::encapsulation_algorithms(record.usage),
         multi_region: id.is_multi_region(),
-        multi_region_configuration: id.is_multi_region().then(primary),
-        pending_deletion_window_in_days: None,
+        multi_region_configuration: None,
+        pending_deletion_window_in_days: record.pending_window_days,
         mac_algorithms: kind::mac_algorithms(record.spec),
         xks_key_configuration: record
             .external
@@ -199,7 +199,28 @@ pub(crate) fn alias_arn(place: &Place, name: &AliasName) -> String {
     AliasArn { region: place.region.clone(), account: place.account, name: name.clone() }.to_string()
 }
 
+/// What is said of a key that isn't there.
+pub(crate) fn no_such_key(place: &Place, id: KeyId) -> Fault {
+    Fault::answer(ErrorCode::NotFoundException, format!("Key '{}' does not exist", key_arn(place, id)))
+}
+
+/// Most keys in one account and region (AWS KMS developer guide, "Resource quotas").
+const KEYS_MAX: u64 = 100_000;
+
 impl Core {
+    /// Counts a key that is to be made, if there is room for it.
+    pub(crate) async fn count_new_key(&self, place: &Place, change: &mut Change) -> Result<(), Fault> {
+        let counts = self.counts(place, change).await?;
+        if counts.keys >= KEYS_MAX {
+            return Err(Fault::answer(
+                ErrorCode::LimitExceededException,
+                "The account has as many keys as it can.",
+            ));
+        }
+        change.put(place.counts(), Counts { keys: counts.keys + 1, ..counts }.to_fields());
+        Ok(())
+    }
+
     /// The key, if it exists, in the state in which it is now.
     pub(crate) async fn key(&self, place: &Place, id: KeyId) -> Result<Option<Arc<Key>>, Fault> {
         let Some(key) = self.recorded_key(place, id).await? else { return Ok(None) };

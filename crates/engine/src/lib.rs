@@ -39,6 +39,7 @@ mod keys;
 mod kind;
 mod marker;
 mod material;
+mod multi_region;
 mod operations;
 mod outbox;
 mod parse;

@@ -11,7 +11,7 @@ use crate::keys::key_arn;
 use crate::outbox::next_of;
 use crate::record::{
     AliasRecord, Counts, ExternalKey, GrantId, KIND_ACCESS_KEY, KIND_ALIAS, KIND_EXTERNAL_KEY, KIND_GRANT,
-    KIND_GRANT_COUNT, KIND_GRANT_ID, KIND_GRANT_PROPERTIES, KIND_KEY, KIND_KEY_STORE,
+    KIND_GRANT_COUNT, KIND_GRANT_ID, KIND_GRANT_PROPERTIES, KIND_KEY, KIND_KEY_REMAINS, KIND_KEY_STORE,
     KIND_KEY_STORE_CREDENTIAL, KIND_KEY_STORE_NAME, KIND_KEY_STORE_URI, KIND_KEY_USAGE, KIND_MATERIAL,
     KIND_MATERIAL_ENTRY, KIND_RETIRABLE_GRANT, KIND_SCHEDULED, KeyRecord, KeyStoreRecord, MaterialEntry,
     Place, Scheduled, access_key_path, account_path, grant_count_of, key_of_external, owner_of, pointer_of,
@@ -108,6 +108,12 @@ struct Seen {
     grant_counts: HashMap<(Place, KeyId), u64>,
     /// Keys that are gone and whose other records are going.
     going: HashSet<KeyId>,
+    /// The same, with where they were.
+    going_from: HashSet<(Place, KeyId)>,
+    /// Where multi-Region keys are marked to be so.
+    remains: HashSet<(Place, KeyId)>,
+    /// Primary keys of each multi-Region key, counted here.
+    primaries: HashMap<(AccountId, KeyId), u64>,
     accounts: HashSet<AccountId>,
     outbox: Vec<u64>,
     outbox_next: Option<u64>,
@@ -220,6 +226,9 @@ impl Seen {
                 let (place, key) = (place()?, key_of_external(fields)?);
                 self.need(place.key(key), "the key", format!("external key {} of {}", text(5)?, text(4)?));
             }
+            KIND_KEY_REMAINS => {
+                self.remains.insert((place()?, key_id()?));
+            }
             "account" => {
                 let account: AccountId = text(4)?.parse().ok()?;
                 self.accounts.insert(account);
@@ -233,6 +242,10 @@ impl Seen {
                 let Scheduled { place, id, work, .. } = Scheduled::read(path)?;
                 if is_gone(fields) {
                     self.going.insert(id);
+                    if id.is_multi_region() {
+                        self.need(place.key_remains(id), "the mark of what remains", key_arn(&place, id));
+                    }
+                    self.going_from.insert((place, id));
                 } else {
                     self.need(place.key(id), "the key", format!("scheduled work ({work})"));
                 }
@@ -321,6 +334,12 @@ impl Seen {
             self.need(place.external_key(key_store, xks_key), "the external key", arn.clone());
             *self.store_keys.entry((place.clone(), key_store.clone())).or_default() += 1;
         }
+        if id.is_multi_region() {
+            *self.primaries.entry((place.account, id)).or_default() += u64::from(record.primary.is_none());
+        }
+        if let Some(primary) = &record.primary {
+            self.need(place.elsewhere(primary).key(id), "the primary key", arn);
+        }
         self.found.entry(place.clone()).or_default()[0] += 1;
         self.key_counts.insert((place, id), record.aliases);
     }
@@ -370,6 +389,9 @@ impl Seen {
                 findings.insert(Finding::Missing { what, of });
             }
         }
+        for (place, id) in self.remains.difference(&self.going_from) {
+            findings.insert(Finding::Missing { what: "the deletion", of: key_arn(place, *id) });
+        }
         let mut compare = |what: &'static str, of: String, recorded: u64, found: u64| {
             if recorded != found {
                 findings.insert(Finding::Count { what, of, recorded, found });
@@ -389,6 +411,9 @@ impl Seen {
         for ((place, id), recorded) in self.store_counts {
             let found = self.store_keys.get(&(place, id.clone())).copied().unwrap_or_default();
             compare("keys", format!("custom key store {id}"), recorded, found);
+        }
+        for ((account, id), found) in self.primaries {
+            compare("primary keys", format!("multi-Region key {id} of account {account}"), 1, found);
         }
         for ((place, id), recorded) in self.key_counts {
             let arn = key_arn(&place, id);

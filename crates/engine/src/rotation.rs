@@ -6,7 +6,7 @@ use crate::core::Core;
 use crate::fault::Fault;
 use crate::keys::Key;
 use crate::material::NewMaterial;
-use crate::record::{KeyRecord, MaterialEntry, Place, Rotation};
+use crate::record::{KeyRecord, MaterialEntry, Rotation};
 use crate::scheduled::Due;
 use crate::trail::{ServiceEvent, service_record};
 use bulla_api::{ErrorCode, KeySpec, KeyState, OriginType, RotationType, Service};
@@ -49,6 +49,12 @@ impl Key {
     pub(crate) fn require_rotatable_by_schedule(&self) -> Result<(), Fault> {
         self.require_rotatable()?;
         self.require_origin(OriginType::AwsKms)
+    }
+
+    /// Fails as AWS does when the key's rotation is not its own affair, but that of the primary key that it is a replica of.
+    pub(crate) fn require_own_rotation(&self) -> Result<(), Fault> {
+        self.require_rotatable_by_schedule()?;
+        self.require_not_replica()
     }
 }
 
@@ -97,18 +103,6 @@ impl Core {
         Ok(material_id)
     }
 
-    /// The key's relatives in other regions: of a multi-Region key, those with the same id.
-    pub(crate) async fn relatives(&self, key: &Key) -> Result<Vec<Arc<Key>>, Fault> {
-        let mut relatives = Vec::new();
-        if key.id.is_multi_region() {
-            for region in self.regions.iter().filter(|region| **region != key.place.region) {
-                let place = Place { account: key.place.account, region: region.clone() };
-                relatives.extend(self.key(&place, key.id).await?);
-            }
-        }
-        Ok(relatives)
-    }
-
     /// Carries out a rotation whose date has come. Gives back whether it fits its key.
     pub(crate) async fn rotate_when_due(self: &Arc<Self>, due: &Due<'_>) -> Result<bool, Fault> {
         let Some(key) = self.key(&due.scheduled.place, due.scheduled.id).await? else { return Ok(false) };
@@ -151,18 +145,8 @@ pub(crate) fn rotated(key: &Key, how: RotationType, current: KeyMaterialId) -> S
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::authenticate::Via;
-    use crate::clock::SimClock;
-    use crate::engine::{Engine, EngineOptions, EngineParts, NewStore};
-    use crate::request::RequestMeta;
-    use bulla_api::{KeyId, Region};
-    use bulla_audit::MemorySink;
-    use bulla_crypto::{RootKey, SeededRng};
-    use bulla_store::SimDisk;
     use proptest::prelude::*;
-    use serde_json::{Value, json};
 
     proptest! {
         #[test]
@@ -178,70 +162,6 @@ mod tests {
             prop_assert!(ahead_ms <= i64::from(period_days) * DAY_MS);
             if late_ms <= DAY_MS {
                 prop_assert_eq!(following.next_ms, Rotation::from(next_ms, period_days).next_ms);
-            }
-        }
-    }
-
-    async fn call(engine: &Engine, region: &str, operation: &str, input: Value) -> Value {
-        let region: Region = region.parse().unwrap();
-        let caller = engine.local_caller(None, Some(region), Via::Embedded).await.unwrap();
-        let meta = RequestMeta::local(engine.new_request_id(), "test");
-        let mut body = serde_json::to_vec(&input).unwrap();
-        let answer = engine.dispatch(Ok(caller), meta, &format!("TrentService.{operation}"), &mut body).await;
-        assert_eq!(answer.status(), 200, "{operation}: {:?}", answer.error_type());
-        let body = answer.into_body();
-        if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() }
-    }
-
-    /// An engine with a multi-Region key and a replica of it, that only the records know of.
-    async fn with_replica(clock: &Arc<SimClock>) -> (Engine, String) {
-        let parts = EngineParts {
-            store: Arc::new(SimDisk::new(1).open()),
-            root: RootKey::generate(&SeededRng::new(7)).unwrap(),
-            clock: Arc::clone(clock) as _,
-            rng: Arc::new(SeededRng::new(1)),
-            audit: Arc::new(MemorySink::new()),
-            options: EngineOptions::default(),
-        };
-        let regions = vec!["us-east-1".parse().unwrap(), "eu-west-1".parse().unwrap()];
-        let engine =
-            Engine::create(parts, NewStore { account: None, regions, passphrase: None }).await.unwrap();
-        let made = call(&engine, "us-east-1", "CreateKey", json!({"MultiRegion": true})).await;
-        let text = made["KeyMetadata"]["KeyId"].as_str().unwrap().to_owned();
-        let id: KeyId = text.parse().unwrap();
-        let account = engine.first_account().await.unwrap();
-        let place = |region: &str| Place { account, region: region.parse().unwrap() };
-        let core = &engine.0;
-        let primary = core.key(&place("us-east-1"), id).await.unwrap().unwrap();
-        let mut change = Change::new();
-        change.put(place("eu-west-1").key(id), primary.record.to_fields());
-        let record = service_record(core, core.operator_event("Replicate"));
-        core.commit(change, record).await.unwrap();
-        (engine, text)
-    }
-
-    #[tokio::test]
-    async fn a_rotation_reaches_the_replicas_of_a_multi_region_key() {
-        let clock = Arc::new(SimClock::at(1_795_435_200_000));
-        let (engine, key) = with_replica(&clock).await;
-        let enable = json!({"KeyId": key, "RotationPeriodInDays": 90});
-        call(&engine, "us-east-1", "EnableKeyRotation", enable).await;
-        for rotations in 0..3 {
-            let mut seen = Vec::new();
-            for (seals, opens) in [("us-east-1", "eu-west-1"), ("eu-west-1", "us-east-1")] {
-                let plaintext = json!({"KeyId": key, "Plaintext": "aGVsbG8="});
-                let sealed = call(&engine, seals, "Encrypt", plaintext).await;
-                let blob = json!({"CiphertextBlob": sealed["CiphertextBlob"]});
-                seen.push(call(&engine, opens, "Decrypt", blob).await["KeyMaterialId"].clone());
-                let listed = call(&engine, opens, "ListKeyRotations", json!({"KeyId": key})).await;
-                assert_eq!(listed["Rotations"].as_array().unwrap().len(), rotations);
-            }
-            assert_eq!(seen[0], seen[1]);
-            if rotations == 0 {
-                call(&engine, "us-east-1", "RotateKeyOnDemand", json!({"KeyId": key})).await;
-            } else {
-                clock.advance(std::time::Duration::from_secs(90 * 24 * 3600));
-                engine.tick().await;
             }
         }
     }

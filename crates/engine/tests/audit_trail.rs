@@ -7,7 +7,7 @@ use bulla_api::{Effect, TABLE};
 use bulla_engine::AuthFailure;
 use serde_json::{Value, json};
 use support::proxy::{PATH, SECRET, new_store};
-use support::{ACCOUNT, HELLO, REGION, Read, UNKNOWN_KEY, World, key_arn};
+use support::{ACCOUNT, HELLO, OTHER_REGION, REGION, Read, UNKNOWN_KEY, World, key_arn};
 
 /// What the scenario seals, and looks for in every record.
 const CANARY: &str = "Y2FuYXJ5LWNhbmFyeS1jYW5hcnk=";
@@ -117,6 +117,14 @@ fn inputs(operation: &str, Scene { key, blob, store, .. }: &Scene) -> (Value, Va
             json!({"CiphertextBlob": blob, "DestinationKeyId": key}),
             json!({"CiphertextBlob": blob, "DestinationKeyId": UNKNOWN_KEY}),
         ),
+        "ReplicateKey" => (
+            json!({"KeyId": key, "ReplicaRegion": OTHER_REGION}),
+            json!({"KeyId": key, "ReplicaRegion": "ap-southeast-2"}),
+        ),
+        "UpdatePrimaryRegion" => (
+            json!({"KeyId": key, "PrimaryRegion": OTHER_REGION}),
+            json!({"KeyId": key, "PrimaryRegion": "ap-southeast-2"}),
+        ),
         "CreateCustomKeyStore" => (new_store("second", "/second/kms/xks/v1"), new_store("outside", PATH)),
         "DescribeCustomKeyStores" => (json!({}), no_store),
         "UpdateCustomKeyStore"
@@ -160,7 +168,7 @@ async fn prepared(seed: u64, operation: &str) -> (Scene, Value, Value) {
 
 /// How many events of the service stand beside the record of a call.
 fn events_beside(operation: &str) -> usize {
-    usize::from(operation == "RotateKeyOnDemand")
+    usize::from(matches!(operation, "RotateKeyOnDemand" | "ReplicateKey" | "UpdatePrimaryRegion"))
 }
 
 #[tokio::test]

@@ -16,6 +16,8 @@ fn input(operation: &str, key: &str, alias: &str, blob: &str) -> Value {
         "CreateKey" | "ListKeys" | "ListAliases" | "GetCallerIdentity" => json!({}),
         "GenerateRandom" => json!({"NumberOfBytes": 16}),
         "DescribeCustomKeyStores" => json!({}),
+        "ReplicateKey" => json!({"KeyId": key, "ReplicaRegion": OTHER_REGION}),
+        "UpdatePrimaryRegion" => json!({"KeyId": key, "PrimaryRegion": OTHER_REGION}),
         "CreateCustomKeyStore" => json!({
             "CustomKeyStoreName": "hsm",
             "CloudHsmClusterId": "cluster-2a23b4cdefg",
@@ -236,7 +238,10 @@ async fn a_key_that_is_not_enabled_does_what_aws_lets_it_do() {
             ("ScheduleKeyDeletion", &works_pending[..], "is pending deletion."),
         ] {
             let world = World::new(4).await;
-            let key = world.new_key().await;
+            let key = match world.wants_multi_region(row.name) {
+                true => world.new_key_for(row.name).await,
+                false => world.new_key().await,
+            };
             world.call("CreateAlias", json!({"AliasName": "alias/a", "TargetKeyId": key})).await.ok();
             let blob = world.sealed(&key).await;
             let input = with_grant(&world, &key, input(row.name, &key, "alias/a", &blob)).await;
@@ -249,6 +254,11 @@ async fn a_key_that_is_not_enabled_does_what_aws_lets_it_do() {
             } else {
                 let code =
                     if change == "DisableKey" { "DisabledException" } else { "KMSInvalidStateException" };
+                // Its key has a replica.
+                let message = match row.name {
+                    "UpdatePrimaryRegion" => message.replace("pending", "pending replica"),
+                    _ => message.to_owned(),
+                };
                 answer.fails(code, &format!("{} {message}", key_arn(ACCOUNT, REGION, &key)));
             }
         }

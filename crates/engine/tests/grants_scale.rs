@@ -6,7 +6,7 @@ mod support;
 use bulla_store::{Fields, Path, Prefix, Vault};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use support::{World, root_key, text};
+use support::{ACCOUNT, OTHER_REGION, REGION, World, root_key, text};
 
 const GRANTEE: &str = "arn:aws:iam::111122223333:user/ann";
 const RETIRING: &str = "arn:aws:iam::111122223333:user/bob";
@@ -148,4 +148,27 @@ async fn a_key_with_very_many_grants_is_deleted_in_rounds() {
     assert!(0 < after && after < before / 2, "{before} {after}");
     world.engine.tick().await;
     assert_eq!(left(), 0);
+}
+
+#[tokio::test]
+async fn a_replica_is_not_made_again_while_its_predecessor_leaves_grants() {
+    let world = World::new(5).await;
+    world.disk.set_yields_max(0);
+    let elsewhere = world.caller_of(ACCOUNT, OTHER_REGION).await;
+    let made = world.call_as(&elsewhere, "CreateKey", json!({"MultiRegion": true})).await.ok();
+    let key = text(&made["KeyMetadata"]["KeyId"]);
+    let replicate = json!({"KeyId": key, "ReplicaRegion": REGION});
+    world.call_as(&elsewhere, "ReplicateKey", replicate.clone()).await.ok();
+    let first = text(&world.call("CreateGrant", grant(&key)).await.ok()["GrantId"]);
+    multiply(&world, &key, &first, 8_000).await;
+    world.call("ScheduleKeyDeletion", json!({"KeyId": key, "PendingWindowInDays": 7})).await.ok();
+    world.clock.advance(std::time::Duration::from_secs(8 * 86_400));
+    world.engine.accept_clock().await.unwrap();
+    world.engine.tick().await;
+    assert_eq!(world.call("ListGrants", json!({"KeyId": key})).await.error, Some("NotFoundException"));
+    let answer = world.call_as(&elsewhere, "ReplicateKey", replicate.clone()).await;
+    assert_eq!(answer.error, Some("AlreadyExistsException"));
+    world.engine.tick().await;
+    world.call_as(&elsewhere, "ReplicateKey", replicate).await.ok();
+    assert_eq!(world.call("ListGrants", json!({"KeyId": key})).await.ok()["Grants"], json!([]));
 }

@@ -32,6 +32,8 @@ async fn full() -> (World, String) {
     }
     world.call("RotateKeyOnDemand", json!({"KeyId": key})).await.ok();
     world.call("ScheduleKeyDeletion", json!({"KeyId": second})).await.ok();
+    let shared = world.new_key_for("UpdatePrimaryRegion").await;
+    world.call("RotateKeyOnDemand", json!({"KeyId": shared})).await.ok();
     let store = world.call("CreateCustomKeyStore", new_store("outside", PATH)).await.ok();
     let store = text(&store["CustomKeyStoreId"]);
     world.call("ConnectCustomKeyStore", json!({"CustomKeyStoreId": store})).await.ok();

@@ -24,13 +24,18 @@ impl Executes for CancelKeyDeletion {
 
     async fn execute(_core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
         let key = request.key(Role::Key)?;
-        if key.record.state != KeyState::PendingDeletion {
+        if !key.is_pending_deletion() {
             return Err(Fault::answer(
                 ErrorCode::KMSInvalidStateException,
                 format!("{} is not pending deletion.", key.arn),
             ));
         };
-        let record = KeyRecord { state: KeyState::Disabled, deletion_ms: None, ..key.record.clone() };
+        let record = KeyRecord {
+            state: KeyState::Disabled,
+            deletion_ms: None,
+            pending_window_days: None,
+            ..key.record.clone()
+        };
         let mut change = Change::new();
         change.update_key(key, &record);
         let output = CancelKeyDeletionOutput { key_id: key.arn.clone() };

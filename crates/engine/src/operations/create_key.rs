@@ -9,18 +9,16 @@ use crate::fault::Fault;
 use crate::key_policy::{parse_policy, refuse_lockout};
 use crate::keys::{key_arn, metadata};
 use crate::kind;
+use crate::multi_region::configuration;
 use crate::pipeline::Executed;
-use crate::record::{Counts, KeyRecord, Kind, MaterialEntry, policy_fields};
+use crate::record::{KeyRecord, Kind, MaterialEntry, policy_fields};
 use crate::tags::{check_tags, tags_parameter};
 use bulla_api::{
-    CreateKey, CreateKeyInput, CreateKeyOutput, ErrorCode, KeyId, KeySpec, KeyUsageType, OriginType,
+    CreateKey, CreateKeyInput, CreateKeyOutput, KeyId, KeyMetadata, KeySpec, KeyUsageType, OriginType,
 };
 use bulla_audit::{Parameter, Parameters};
 use bulla_policy::default_key_policy;
 use std::sync::Arc;
-
-/// Most keys in one account and region (AWS KMS developer guide, "Resource quotas").
-const KEYS_MAX: u64 = 100_000;
 
 impl Executes for CreateKey {
     fn check(input: &CreateKeyInput) -> Result<(), Fault> {
@@ -78,18 +76,12 @@ impl Executes for CreateKey {
         }
         let policy = input.policy.clone().unwrap_or_else(|| default_key_policy(place.account));
 
-        let counts = core.counts(&place, &mut change).await?;
-        if counts.keys >= KEYS_MAX {
-            return Err(Fault::answer(
-                ErrorCode::LimitExceededException,
-                "The account has as many keys as it can.",
-            ));
-        }
-        change.put(place.counts(), Counts { keys: counts.keys + 1, ..counts }.to_fields());
+        core.count_new_key(&place, &mut change).await?;
         change.expect_absent(place.key(id)).put(place.key(id), record.to_fields());
         change.put(place.key_policy(id), policy_fields(&policy));
 
-        let key_metadata = metadata(&place, id, &record);
+        let multi_region_configuration = configuration(&place, id, &record, &[]);
+        let key_metadata = KeyMetadata { multi_region_configuration, ..metadata(&place, id, &record) };
         let arn = key_metadata.arn.clone();
         let response =
             Parameters::new().text("keyId", key_metadata.key_id.as_str()).text("arn", arn.as_str());

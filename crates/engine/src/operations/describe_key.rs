@@ -22,8 +22,8 @@ impl Executes for DescribeKey {
         Parameters::new().text("keyId", input.key_id.as_str())
     }
 
-    async fn execute(_core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
-        let key_metadata = request.key(Role::Key)?.metadata();
+    async fn execute(core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
+        let key_metadata = core.metadata_of(request.key(Role::Key)?).await?;
         Ok(request.done(DescribeKeyOutput { key_metadata }))
     }
 }

@@ -22,7 +22,7 @@ impl Executes for DisableKeyRotation {
 
     async fn execute(_core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
         let key = request.key(Role::Key)?;
-        key.require_rotatable_by_schedule()?;
+        key.require_own_rotation()?;
         key.require_enabled()?;
         let response = Parameters::new().text("keyId", key.arn.as_str());
         if key.record.rotation.is_none() {

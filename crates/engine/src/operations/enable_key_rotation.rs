@@ -27,7 +27,7 @@ impl Executes for EnableKeyRotation {
 
     async fn execute(core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
         let key = request.key(Role::Key)?;
-        key.require_rotatable_by_schedule()?;
+        key.require_own_rotation()?;
         key.require_enabled()?;
         let response = Parameters::new().text("keyId", key.arn.as_str());
         let period_days = request.input().rotation_period_in_days.unwrap_or(PERIOD_DAYS_DEFAULT);

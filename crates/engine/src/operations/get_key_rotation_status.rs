@@ -6,7 +6,7 @@ use crate::core::Core;
 use crate::fault::Fault;
 use crate::pipeline::Executed;
 use bulla_api::{
-    GetKeyRotationStatus, GetKeyRotationStatusInput, GetKeyRotationStatusOutput, KeyState, Role, Timestamp,
+    GetKeyRotationStatus, GetKeyRotationStatusInput, GetKeyRotationStatusOutput, Role, Timestamp,
 };
 use bulla_audit::Parameters;
 use std::sync::Arc;
@@ -20,11 +20,14 @@ impl Executes for GetKeyRotationStatus {
         Parameters::new().text("keyId", input.key_id.as_str())
     }
 
-    async fn execute(_core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
+    async fn execute(core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
         let key = request.key(Role::Key)?;
         key.require_rotatable_by_schedule()?;
+        // Replicas are rotated with their primary key.
+        let own =
+            if key.is_replica() { core.primary_of(key).await?.record.rotation } else { key.record.rotation };
         // A key that is to be deleted is not rotated; cancelling brings its rotation back.
-        let rotation = key.record.rotation.filter(|_| key.record.state != KeyState::PendingDeletion);
+        let rotation = own.filter(|_| !key.is_pending_deletion());
         let output = GetKeyRotationStatusOutput {
             key_rotation_enabled: rotation.is_some(),
             key_id: key.arn.clone(),

@@ -23,7 +23,7 @@ impl Executes for RotateKeyOnDemand {
 
     async fn execute(core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
         let key = request.key(Role::Key)?;
-        key.require_rotatable_by_schedule()?;
+        key.require_own_rotation()?;
         key.require_enabled()?;
         core.require_rotation_on_demand(key)?;
         let record =

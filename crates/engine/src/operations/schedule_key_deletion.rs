@@ -15,7 +15,6 @@ use std::sync::Arc;
 
 const DAYS_MIN: u32 = 7;
 const DAYS_MAX: u32 = 30;
-const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 impl Executes for ScheduleKeyDeletion {
     fn check(input: &ScheduleKeyDeletionInput) -> Result<(), Fault> {
@@ -47,24 +46,30 @@ impl Executes for ScheduleKeyDeletion {
         let key = request.key(Role::Key)?;
         key.require_not_pending_deletion()?;
         let days = request.input().pending_window_in_days.unwrap_or(DAYS_MAX);
-        let deletion_ms = core.clock.wall_ms().saturating_add(i64::from(days) * DAY_MS);
-        let record = KeyRecord {
-            state: KeyState::PendingDeletion,
-            deletion_ms: Some(deletion_ms),
-            ..key.record.clone()
+        let record = match key.has_replicas(core).await? {
+            // The waiting period begins when the last of them is deleted.
+            true => KeyRecord {
+                state: KeyState::PendingReplicaDeletion,
+                pending_window_days: Some(days),
+                ..key.record.clone()
+            },
+            false => key.record.pending_deletion(core.clock.wall_ms(), days),
         };
         let mut change = Change::new();
         change.update_key(key, &record);
         let output = ScheduleKeyDeletionOutput {
             key_id: key.arn.clone(),
-            deletion_date: Some(Timestamp::from_millis(deletion_ms)),
-            key_state: Some(KeyState::PendingDeletion),
+            deletion_date: record.deletion_ms.map(Timestamp::from_millis),
+            key_state: Some(record.state),
             pending_window_in_days: Some(days),
         };
-        let response = Parameters::new()
+        let mut response = Parameters::new()
             .text("keyId", key.arn.as_str())
-            .text("keyState", KeyState::PendingDeletion.as_str())
-            .with("deletionDateMs", Parameter::Number(deletion_ms));
+            .text("keyState", record.state.as_str())
+            .maybe_number("pendingWindowInDays", record.pending_window_days);
+        if let Some(deletion_ms) = record.deletion_ms {
+            response = response.with("deletionDateMs", Parameter::Number(deletion_ms));
+        }
         Ok(request.done(output).changing(change).telling(response))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Place, Scheduled, Work};
 use crate::fault::Fault;
-use bulla_api::{KeyId, KeySpec, KeyState, KeyUsageType, OriginType, Tag};
+use bulla_api::{KeyId, KeySpec, KeyState, KeyUsageType, OriginType, Region, Tag};
 use bulla_crypto::blob::{BackingKeyId, KeyMaterialId};
 use bulla_store::{Fields, Path};
 
@@ -30,6 +30,10 @@ pub(crate) struct KeyRecord {
     pub(crate) aliases: u64,
     /// For a key in an external key store: where, and which.
     pub(crate) external: Option<ExternalKey>,
+    /// For a replica of a multi-Region key: where the primary key is.
+    pub(crate) primary: Option<Region>,
+    /// For a primary key that is to be deleted once its replicas are: its waiting period, which begins then.
+    pub(crate) pending_window_days: Option<u32>,
     /// As read, so that fields of newer versions are kept.
     pub(crate) fields: Fields,
 }
@@ -62,6 +66,8 @@ mod field {
     pub(super) const NEXT_ROTATION_MS: u16 = 21;
     pub(super) const KEY_STORE: u16 = 40;
     pub(super) const XKS_KEY: u16 = 41;
+    pub(super) const PRIMARY_REGION: u16 = 50;
+    pub(super) const PENDING_WINDOW_DAYS: u16 = 51;
 }
 
 /// When a key is rotated by itself.
@@ -71,6 +77,8 @@ pub(crate) struct Rotation {
     /// The next date. Passes unused while the key is not enabled.
     pub(crate) next_ms: i64,
 }
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// What a key is, from its making on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +107,38 @@ impl KeyRecord {
             rotation: None,
             aliases: 0,
             external: None,
+            primary: None,
+            pending_window_days: None,
             fields: Fields::new(),
+        }
+    }
+
+    /// A replica of this key, the primary one of `region`, as it is made elsewhere. Without material where each region
+    /// imports its own.
+    pub(crate) fn replica(
+        &self,
+        id: KeyId,
+        region: &Region,
+        created_ms: i64,
+        description: String,
+        tags: &[Tag],
+    ) -> Self {
+        let kind = Kind { spec: self.spec, usage: self.usage, origin: self.origin };
+        let new = Self { primary: Some(region.clone()), ..Self::new(kind, created_ms, description, tags) };
+        if self.shares_materials(id) {
+            Self { current: self.current, materials: self.materials, ..new }
+        } else {
+            Self { state: KeyState::PendingImport, ..new }
+        }
+    }
+
+    /// The key, to be deleted after a waiting period that begins now.
+    pub(crate) fn pending_deletion(&self, now_ms: i64, window_days: u32) -> Self {
+        Self {
+            state: KeyState::PendingDeletion,
+            deletion_ms: Some(now_ms.saturating_add(i64::from(window_days) * DAY_MS)),
+            pending_window_days: None,
+            ..self.clone()
         }
     }
 
@@ -132,6 +171,14 @@ impl KeyRecord {
         if let Some(ExternalKey { key_store, xks_key }) = &self.external {
             fields.set_str(field::KEY_STORE, key_store).set_str(field::XKS_KEY, xks_key);
         }
+        match &self.primary {
+            Some(region) => fields.set_str(field::PRIMARY_REGION, region.as_str()),
+            None => fields.remove(field::PRIMARY_REGION),
+        };
+        match self.pending_window_days {
+            Some(days) => fields.set_u64(field::PENDING_WINDOW_DAYS, days.into()),
+            None => fields.remove(field::PENDING_WINDOW_DAYS),
+        };
         fields
     }
 
@@ -164,6 +211,14 @@ impl KeyRecord {
         if (origin == OriginType::ExternalKeyStore) != external.is_some() {
             return None;
         }
+        let primary = match fields.get_str(field::PRIMARY_REGION) {
+            Some(region) => Some(region.parse().ok()?),
+            None => None,
+        };
+        let pending_window_days = match fields.get_u64(field::PENDING_WINDOW_DAYS) {
+            Some(days) => Some(days.try_into().ok()?),
+            None => None,
+        };
         Some(Self {
             state: fields.get_str(field::STATE)?.parse().ok()?,
             // A kind of key that this version doesn't know must not be taken for one that it does.
@@ -186,6 +241,8 @@ impl KeyRecord {
             rotation,
             aliases: fields.get_u64(field::ALIASES)?,
             external,
+            primary,
+            pending_window_days,
             fields: Fields::new(),
         })
     }

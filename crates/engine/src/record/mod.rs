@@ -38,6 +38,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// The same account in another region.
+    pub(crate) fn elsewhere(&self, region: &Region) -> Self {
+        Self { account: self.account, region: region.clone() }
+    }
+
     fn of_kind(&self, kind: &str) -> Path {
         Path::in_region(&self.account.to_string(), self.region.as_str(), kind)
     }
@@ -48,6 +53,12 @@ impl Place {
 
     pub(crate) fn keys(&self) -> Path {
         self.of_kind(KIND_KEY)
+    }
+
+    /// Marks that a multi-Region key is gone from here, and what belonged to it is still going: its id can come back, and
+    /// must not find what its predecessor left.
+    pub(crate) fn key_remains(&self, key: KeyId) -> Path {
+        self.of_kind(KIND_KEY_REMAINS).join(key.to_string())
     }
 
     pub(crate) fn key_policy(&self, key: KeyId) -> Path {
@@ -125,6 +136,7 @@ impl Place {
 }
 
 pub(crate) const KIND_KEY: &str = "key";
+pub(crate) const KIND_KEY_REMAINS: &str = "key-remains";
 pub(crate) const KIND_ALIAS: &str = "alias";
 pub(crate) const KIND_ACCESS_KEY: &str = "access-key";
 pub(crate) const KIND_MATERIAL: &str = "material";

@@ -216,18 +216,23 @@ impl World {
         text(&made["KeyMetadata"]["KeyId"])
     }
 
-    /// Whether an operation wants a key that is not symmetric.
+    /// Whether an operation wants a key that is not symmetric, or not of one region.
     pub fn wants_another(&self, operation: &str) -> bool {
         !matches!(self.kind_for(operation), Value::Null)
     }
 
-    /// What CreateKey is asked for a key that is not symmetric, where an operation wants one.
+    pub fn wants_multi_region(&self, operation: &str) -> bool {
+        matches!(operation, "ReplicateKey" | "UpdatePrimaryRegion")
+    }
+
+    /// What CreateKey is asked for a key that is not symmetric, or not of one region, where an operation wants one.
     fn kind_for(&self, operation: &str) -> Value {
         match operation {
             "Sign" | "Verify" | "GetPublicKey" => {
                 json!({"KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY"})
             }
             "GenerateMac" | "VerifyMac" => json!({"KeySpec": "HMAC_256", "KeyUsage": "GENERATE_VERIFY_MAC"}),
+            "ReplicateKey" | "UpdatePrimaryRegion" => json!({"MultiRegion": true}),
             "DeriveSharedSecret" => json!({"KeySpec": "ECC_NIST_P256", "KeyUsage": "KEY_AGREEMENT"}),
             "Encapsulate" | "Decapsulate" => {
                 json!({"KeySpec": "ML_KEM_768", "KeyUsage": "ENCAPSULATE_DECAPSULATE"})
@@ -238,7 +243,15 @@ impl World {
 
     /// A new key of the kind that an operation wants.
     pub async fn new_key_for(&self, operation: &str) -> String {
-        text(&self.call("CreateKey", self.kind_for(operation)).await.ok()["KeyMetadata"]["KeyId"])
+        let kind = match self.kind_for(operation) {
+            Value::Null => json!({}),
+            kind => kind,
+        };
+        let key = text(&self.call("CreateKey", kind).await.ok()["KeyMetadata"]["KeyId"]);
+        if operation == "UpdatePrimaryRegion" {
+            self.call("ReplicateKey", json!({"KeyId": key, "ReplicaRegion": OTHER_REGION})).await.ok();
+        }
+        key
     }
 
     /// Puts what is to be verified, or opened, into an input of Verify, VerifyMac or Decapsulate.
