@@ -3,7 +3,7 @@
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::kind;
-use crate::record::{AliasRecord, KeyRecord, Place};
+use crate::record::{AliasRecord, KeyRecord, Place, Validity};
 use bulla_api::{
     AliasArn, AliasName, ErrorCode, KeyArn, KeyId, KeyManagerType, KeyMetadata, KeySpec, KeyState,
     KeyUsageType, MultiRegionConfiguration, MultiRegionKey, MultiRegionKeyType, OriginType, Timestamp,
@@ -12,7 +12,7 @@ use bulla_store::Generation;
 use std::sync::Arc;
 
 /// A key: its record, and what follows from it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Key {
     pub(crate) place: Place,
     pub(crate) id: KeyId,
@@ -23,6 +23,8 @@ pub(crate) struct Key {
     pub(crate) current_material_id: Option<String>,
     pub(crate) record: KeyRecord,
     pub(crate) generation: Generation,
+    /// Whether the time of imported material is over, though it may not be deleted yet.
+    lapsed: bool,
 }
 
 /// An alias: its record and its place.
@@ -37,7 +39,7 @@ impl Key {
         let current_material_id = record.current.map(|current| current.to_string());
         let arn = key_arn(&place, id);
         let account_text = place.account.to_string().into();
-        Self { place, id, arn, account_text, current_material_id, record, generation }
+        Self { place, id, arn, account_text, current_material_id, record, generation, lapsed: false }
     }
 
     /// The id of the material in use, where answers tell it: of symmetric keys.
@@ -47,12 +49,27 @@ impl Key {
 
     /// What DescribeKey tells.
     pub(crate) fn metadata(&self) -> KeyMetadata {
-        metadata(&self.place, self.id, &self.record)
+        let key_state = self.state();
+        let enabled = key_state == KeyState::Enabled;
+        let told = metadata(&self.place, self.id, &self.record);
+        let (expiration_model, valid_to) = match key_state {
+            KeyState::PendingImport => (None, None),
+            _ => (told.expiration_model, told.valid_to),
+        };
+        KeyMetadata { key_state, enabled, expiration_model, valid_to, ..told }
+    }
+
+    /// The key's state now. Source: AWS KMS developer guide, "Key states of AWS KMS keys".
+    pub(crate) fn state(&self) -> KeyState {
+        match self.record.state {
+            KeyState::Enabled | KeyState::Disabled if self.lapsed => KeyState::PendingImport,
+            state => state,
+        }
     }
 
     /// Fails as AWS does when the key is not enabled. Source: AWS KMS developer guide, "Key states of AWS KMS keys".
     pub(crate) fn require_enabled(&self) -> Result<(), Fault> {
-        match self.record.state {
+        match self.state() {
             KeyState::Enabled => Ok(()),
             KeyState::Disabled => {
                 Err(Fault::answer(ErrorCode::DisabledException, format!("{} is disabled.", self.arn)))
@@ -63,7 +80,7 @@ impl Key {
 
     /// Fails as AWS does when no grant can be made for the key. One whose key store is away can have grants.
     pub(crate) fn require_grantable(&self) -> Result<(), Fault> {
-        match self.record.state {
+        match self.state() {
             KeyState::Unavailable | KeyState::Updating => Ok(()),
             _ => self.require_enabled(),
         }
@@ -71,7 +88,7 @@ impl Key {
 
     /// Fails as AWS does when the key is pending deletion, or being made.
     pub(crate) fn require_not_pending_deletion(&self) -> Result<(), Fault> {
-        match self.record.state {
+        match self.state() {
             KeyState::Enabled | KeyState::Disabled | KeyState::PendingImport | KeyState::Unavailable => {
                 Ok(())
             }
@@ -79,9 +96,17 @@ impl Key {
         }
     }
 
+    /// Fails as AWS does when the key can't be enabled or disabled.
+    pub(crate) fn require_switchable(&self) -> Result<(), Fault> {
+        match self.state() {
+            KeyState::PendingImport => Err(self.wrong_state()),
+            _ => self.require_not_pending_deletion(),
+        }
+    }
+
     /// What is said when the state of a key doesn't allow something.
     pub(crate) fn wrong_state(&self) -> Fault {
-        let state = match self.record.state {
+        let state = match self.state() {
             KeyState::Enabled => "enabled",
             KeyState::Disabled => "disabled",
             KeyState::Creating => "creating",
@@ -142,11 +167,11 @@ pub(crate) fn metadata(place: &Place, id: KeyId, record: &KeyRecord) -> KeyMetad
         key_usage: record.usage,
         key_state: record.state,
         deletion_date: record.deletion_ms.map(Timestamp::from_millis),
-        valid_to: None,
+        valid_to: record.validity.and_then(Validity::until).map(Timestamp::from_millis),
         origin: record.origin,
         custom_key_store_id: None,
         cloud_hsm_cluster_id: None,
-        expiration_model: None,
+        expiration_model: record.validity.map(Validity::model),
         key_manager: KeyManagerType::Customer,
         customer_master_key_spec: record.spec.as_str().parse().ok(),
         key_spec: record.spec,
@@ -176,8 +201,18 @@ pub(crate) fn alias_arn(place: &Place, name: &AliasName) -> String {
 }
 
 impl Core {
-    /// The key, if it exists.
+    /// The key, if it exists, in the state in which it is now.
     pub(crate) async fn key(&self, place: &Place, id: KeyId) -> Result<Option<Arc<Key>>, Fault> {
+        let Some(key) = self.recorded_key(place, id).await? else { return Ok(None) };
+        // By the clock as it is, whatever else waits for it to be believed: a key that is refused can be used again.
+        if key.record.validity.is_some_and(|validity| validity.is_over(self.clock.wall_ms())) {
+            return Ok(Some(Arc::new(Key { lapsed: true, ..Key::clone(&key) })));
+        }
+        Ok(Some(key))
+    }
+
+    /// The key as its record has it.
+    async fn recorded_key(&self, place: &Place, id: KeyId) -> Result<Option<Arc<Key>>, Fault> {
         let cache_key = (place.account, place.region.clone(), id);
         if let Some(key) = self.keys.get(&cache_key) {
             return Ok(Some(key));

@@ -6,7 +6,7 @@ use crate::core::Core;
 use crate::fault::Fault;
 use crate::keys::Key;
 use crate::material::NewMaterial;
-use crate::record::{KeyRecord, MaterialEntry, Place, Rotation};
+use crate::record::{KeyRecord, MaterialEntry, Rotation};
 use crate::scheduled::Due;
 use crate::trail::{ServiceEvent, service_record};
 use bulla_api::{ErrorCode, KeySpec, KeyState, OriginType, RotationType, Service};
@@ -97,18 +97,6 @@ impl Core {
         Ok(material_id)
     }
 
-    /// The key's relatives in other regions: of a multi-Region key, those with the same id.
-    pub(crate) async fn relatives(&self, key: &Key) -> Result<Vec<Arc<Key>>, Fault> {
-        let mut relatives = Vec::new();
-        if key.id.is_multi_region() {
-            for region in self.regions.iter().filter(|region| **region != key.place.region) {
-                let place = Place { account: key.place.account, region: region.clone() };
-                relatives.extend(self.key(&place, key.id).await?);
-            }
-        }
-        Ok(relatives)
-    }
-
     /// Carries out a rotation whose date has come. Gives back whether it fits its key.
     pub(crate) async fn rotate_when_due(self: &Arc<Self>, due: &Due<'_>) -> Result<bool, Fault> {
         let Some(key) = self.key(&due.scheduled.place, due.scheduled.id).await? else { return Ok(false) };
@@ -156,6 +144,7 @@ mod tests {
     use crate::authenticate::Via;
     use crate::clock::SimClock;
     use crate::engine::{Engine, EngineOptions, EngineParts, NewStore};
+    use crate::record::Place;
     use crate::request::RequestMeta;
     use bulla_api::{KeyId, Region};
     use bulla_audit::MemorySink;

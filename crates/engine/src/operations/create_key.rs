@@ -12,7 +12,7 @@ use crate::pipeline::Executed;
 use crate::record::{Counts, KeyRecord, Kind, MaterialEntry, policy_fields};
 use crate::tags::{check_tags, tags_parameter};
 use bulla_api::{
-    CreateKey, CreateKeyInput, CreateKeyOutput, ErrorCode, KeyId, KeySpec, KeyUsageType, OriginType,
+    CreateKey, CreateKeyInput, CreateKeyOutput, ErrorCode, KeyId, KeySpec, KeyState, KeyUsageType, OriginType,
 };
 use bulla_audit::{Parameter, Parameters};
 use bulla_policy::default_key_policy;
@@ -65,9 +65,13 @@ impl Executes for CreateKey {
             input.description.clone().unwrap_or_default(),
             &input.tags,
         );
-        let material = core.make_material(id, record.spec).await?;
-        let entry = MaterialEntry::new(material.id, now_ms, None);
-        change.add_material(&place, id, &mut record, &entry, material);
+        if record.origin == OriginType::External {
+            record.state = KeyState::PendingImport;
+        } else {
+            let material = core.make_material(id, record.spec).await?;
+            let entry = MaterialEntry::new(material.id, now_ms, None);
+            change.add_material(&place, id, &mut record, &entry, material);
+        }
         if let Some(policy) = &input.policy {
             let bypass = input.bypass_policy_lockout_safety_check;
             refuse_lockout(&parse_policy(policy)?, request.caller().account(), &key_arn(&place, id), bypass)?;
@@ -129,7 +133,7 @@ fn check_kind(input: &CreateKeyInput) -> Result<(), Fault> {
         ));
     }
     match input.origin {
-        None | Some(OriginType::AwsKms) => {}
+        None | Some(OriginType::AwsKms | OriginType::External) => {}
         Some(other) => return Err(unsupported(&format!("Origin {other}"))),
     }
     if input.custom_key_store_id.is_some() {

@@ -1,8 +1,8 @@
 //! The record of a KMS key.
 
-use super::{Place, Scheduled, Work};
+use super::{Place, Scheduled, Validity, Work};
 use crate::fault::Fault;
-use bulla_api::{KeyId, KeySpec, KeyState, KeyUsageType, OriginType, Tag};
+use bulla_api::{KeyId, KeySpec, KeyState, KeyUsageType, OriginType, Region, Tag};
 use bulla_crypto::blob::{BackingKeyId, KeyMaterialId};
 use bulla_store::{Fields, Path};
 
@@ -27,7 +27,15 @@ pub(crate) struct KeyRecord {
     pub(crate) on_demand_rotations: u64,
     /// Automatic rotation, while it is switched on.
     pub(crate) rotation: Option<Rotation>,
+    /// Imported material that a rotation on demand will make the current one. Its entry stands behind those of
+    /// [`Self::materials`].
+    pub(crate) pending: Option<KeyMaterialId>,
+    /// How long all imported materials are there, but for the pending one. `None` while one is lacking, and for keys whose
+    /// material is of our making.
+    pub(crate) validity: Option<Validity>,
     pub(crate) aliases: u64,
+    /// For a replica of a multi-Region key: where the primary key is.
+    pub(crate) primary: Option<Region>,
     /// As read, so that fields of newer versions are kept.
     pub(crate) fields: Fields,
 }
@@ -49,6 +57,9 @@ mod field {
     // 20 to 39: rotation and import.
     pub(super) const ROTATION_PERIOD_DAYS: u16 = 20;
     pub(super) const NEXT_ROTATION_MS: u16 = 21;
+    pub(super) const PENDING: u16 = 22;
+    pub(super) const VALID_TO_MS: u16 = 23;
+    pub(super) const PRIMARY_REGION: u16 = 50;
 }
 
 /// When a key is rotated by itself.
@@ -84,7 +95,10 @@ impl KeyRecord {
             materials: 0,
             on_demand_rotations: 0,
             rotation: None,
+            pending: None,
+            validity: None,
             aliases: 0,
+            primary: None,
             fields: Fields::new(),
         }
     }
@@ -114,7 +128,16 @@ impl KeyRecord {
                 .set_i64(field::NEXT_ROTATION_MS, rotation.next_ms),
             None => fields.remove(field::ROTATION_PERIOD_DAYS).remove(field::NEXT_ROTATION_MS),
         };
+        match &self.pending {
+            Some(pending) => fields.set_bytes(field::PENDING, &pending.0),
+            None => fields.remove(field::PENDING),
+        };
+        Validity::set(&mut fields, field::VALID_TO_MS, self.validity);
         fields.set_u64(field::ALIASES, self.aliases);
+        match &self.primary {
+            Some(region) => fields.set_str(field::PRIMARY_REGION, region.as_str()),
+            None => fields.remove(field::PRIMARY_REGION),
+        };
         fields
     }
 
@@ -124,15 +147,19 @@ impl KeyRecord {
 
     fn read(fields: &Fields) -> Option<Self> {
         let tags = fields.get_list(field::TAGS)?;
-        let current = match fields.get_bytes(field::CURRENT) {
-            Some(bytes) => Some(KeyMaterialId(bytes.try_into().ok()?)),
-            None => None,
+        let material_id = |number| match fields.get_bytes(number) {
+            Some(bytes) => bytes.try_into().ok().map(|id| Some(KeyMaterialId(id))),
+            None => Some(None),
         };
         let rotation = match fields.get_u64(field::ROTATION_PERIOD_DAYS) {
             Some(days) => Some(Rotation {
                 period_days: days.try_into().ok()?,
                 next_ms: fields.get_i64(field::NEXT_ROTATION_MS)?,
             }),
+            None => None,
+        };
+        let primary = match fields.get_str(field::PRIMARY_REGION) {
+            Some(region) => Some(region.parse().ok()?),
             None => None,
         };
         Some(Self {
@@ -151,11 +178,14 @@ impl KeyRecord {
                 })
                 .collect(),
             deletion_ms: fields.get_i64(field::DELETION_MS),
-            current,
+            current: material_id(field::CURRENT)?,
             materials: fields.get_u64(field::MATERIALS)?,
             on_demand_rotations: fields.get_u64(field::ON_DEMAND_ROTATIONS)?,
             rotation,
+            pending: material_id(field::PENDING)?,
+            validity: Validity::get(fields, field::VALID_TO_MS),
             aliases: fields.get_u64(field::ALIASES)?,
+            primary,
             fields: Fields::new(),
         })
     }

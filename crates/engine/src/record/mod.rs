@@ -18,7 +18,7 @@ pub(crate) use grant::{
     pointer_fields, pointer_of, retirable_grants,
 };
 pub(crate) use key::{KeyRecord, Kind, Rotation};
-pub(crate) use material::{MaterialEntry, MaterialFields};
+pub(crate) use material::{Imported, MaterialEntry, MaterialFields, Validity};
 pub(crate) use scheduled::{KIND_SCHEDULED, Scheduled, Work, scheduled_path};
 pub(crate) use usage::{KIND_KEY_USAGE, UsageRecord};
 
@@ -34,6 +34,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// The same account in another region.
+    pub(crate) fn elsewhere(&self, region: &Region) -> Self {
+        Self { account: self.account, region: region.clone() }
+    }
+
     fn of_kind(&self, kind: &str) -> Path {
         Path::in_region(&self.account.to_string(), self.region.as_str(), kind)
     }
