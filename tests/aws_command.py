@@ -1,10 +1,11 @@
-"""The `aws` command, without waiting for Python to load it anew for each call: loaded once, and forked for each line of
+"""The `aws` command, without waiting for Python to load it anew for each call: made once, and forked for each line of
 standard input, a list of arguments. Writes a line for each, `{"code": …, "stdout": …, "stderr": …}`, and before them one with
 the operations of each service.
 
-What the child runs is what the script `aws` runs; `test_aws_cli.py` starts that script itself.
+What parent and child run together is what the script `aws` runs; `test_aws_cli.py` starts that script itself.
 """
 
+import gc
 import json
 import os
 import sys
@@ -15,7 +16,7 @@ import awscli.clidriver
 import awscli.handlers  # Loaded by the command itself only once it runs.
 
 
-def run(arguments: list[str], out: int, err: int) -> int:
+def run(driver, arguments: list[str], out: int, err: int) -> int:
     """The child's exit code."""
     child = os.fork()
     if child:
@@ -25,8 +26,7 @@ def run(arguments: list[str], out: int, err: int) -> int:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(out, 1)
         os.dup2(err, 2)
-        sys.argv = ["aws", *arguments]
-        code = awscli.clidriver.main()
+        code = driver.main(arguments)
     except BaseException:
         traceback.print_exc()
     finally:
@@ -35,17 +35,15 @@ def run(arguments: list[str], out: int, err: int) -> int:
         os._exit(code)
 
 
-def operations() -> dict[str, list[str]]:
-    """By the models that the command brings along."""
-    session = awscli.clidriver.create_clidriver().session
-    return {service: session.get_service_model(service).operation_names for service in ("kms", "sts")}
-
-
 def main() -> None:
-    print(json.dumps({"operations": operations()}), flush=True)
+    driver = awscli.clidriver.create_clidriver()
+    # By the models that the command brings along. They are read once, here.
+    models = {service: driver.session.get_service_model(service) for service in ("kms", "sts")}
+    print(json.dumps({"operations": {name: model.operation_names for name, model in models.items()}}), flush=True)
+    gc.freeze()  # What the children share is not written to, and so not copied.
     for line in sys.stdin:
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            code = run(json.loads(line), out.fileno(), err.fileno())
+            code = run(driver, json.loads(line), out.fileno(), err.fileno())
             texts = []
             for file in (out, err):
                 file.seek(0)

@@ -200,6 +200,14 @@ operations! {
         ["kms:ListKeyRotations" Key Always];
     RotateKeyOnDemand, rotate_key_on_demand, RotateKeyOnDemandInput, RotateKeyOnDemandOutput, Kms, Changes,
         ["kms:RotateKeyOnDemand" Key Always];
+    GetParametersForImport, get_parameters_for_import,
+        GetParametersForImportInput, GetParametersForImportOutput, Kms, Reads,
+        ["kms:GetParametersForImport" Key Always];
+    ImportKeyMaterial, import_key_material, ImportKeyMaterialInput, ImportKeyMaterialOutput, Kms, Changes,
+        ["kms:ImportKeyMaterial" Key Always];
+    DeleteImportedKeyMaterial, delete_imported_key_material,
+        DeleteImportedKeyMaterialInput, DeleteImportedKeyMaterialOutput, Kms, Changes,
+        ["kms:DeleteImportedKeyMaterial" Key Always];
     CreateAlias, create_alias, CreateAliasInput, Empty, Kms, Changes,
         ["kms:CreateAlias" Alias Always, "kms:CreateAlias" Key Always];
     UpdateAlias, update_alias, UpdateAliasInput, Empty, Kms, Changes,

@@ -105,6 +105,24 @@ impl Change {
         self.expect_key(key).put(key.place.key(key.id), record.to_fields())
     }
 
+    /// Another change along with this one. What both rest on is said once.
+    pub(crate) fn and(&mut self, other: Self) -> &mut Self {
+        for step in other.steps {
+            let is_said = match &step {
+                Step::At(path, generation) => self
+                    .steps
+                    .iter()
+                    .any(|said| matches!(said, Step::At(of, at) if of == path && at == generation)),
+                _ => false,
+            };
+            if !is_said {
+                self.steps.push(step);
+            }
+        }
+        self.events.extend(other.events);
+        self
+    }
+
     /// What the service does along with the change, recorded beside it.
     pub(crate) fn event(&mut self, event: ServiceEvent) -> &mut Self {
         self.events.push(event);

@@ -5,7 +5,7 @@ use crate::core::Core;
 use crate::fault::Fault;
 use crate::grants::Grant;
 use crate::keys::Key;
-use crate::record::{Counts, Place, Scheduled, marker_fields};
+use crate::record::{Counts, MaterialEntry, Place, Scheduled, marker_fields};
 use crate::scheduled::Due;
 use crate::trail::{ServiceEvent, service_record};
 use bulla_api::{AliasName, KeyId, KeyState, Service};
@@ -23,8 +23,8 @@ const GRANTS_PER_COMMIT: usize = 25;
 /// Commits that remove grants of one key in one round, so that a key with very many keeps nothing else waiting.
 const GRANT_COMMITS_PER_ROUND: usize = 250;
 
-/// Other records of a key that is gone, removed in one commit.
-const RECORDS_PER_COMMIT: usize = 80;
+/// Other records of a key that is gone, removed in one commit, each with at most one of the queue.
+const RECORDS_PER_COMMIT: usize = 50;
 
 /// In a deletion's record in the queue.
 mod field {
@@ -127,12 +127,15 @@ impl Core {
                     break;
                 }
                 let mut transaction = self.vault.transaction();
-                for (path, _) in page.records {
+                for (path, stored) in page.records {
                     if secret {
-                        transaction.delete_secret(path)
+                        transaction.delete_secret(path);
                     } else {
-                        transaction.delete(path)
-                    };
+                        if let Some(expiry) = MaterialEntry::of(stored.fields)?.expiry(place, id) {
+                            transaction.delete(expiry.path());
+                        }
+                        transaction.delete(path);
+                    }
                 }
                 if !transaction.commit().await?.purged {
                     self.purge_wanted.store(true, Ordering::SeqCst);

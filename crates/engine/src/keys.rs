@@ -5,7 +5,7 @@ use crate::core::Core;
 use crate::fault::Fault;
 use crate::key_stores::not_connected;
 use crate::kind;
-use crate::record::{AliasRecord, Counts, KeyRecord, Place};
+use crate::record::{AliasRecord, Counts, KeyRecord, Place, Validity};
 use bulla_api::{
     AliasArn, AliasName, ErrorCode, KeyArn, KeyId, KeyManagerType, KeyMetadata, KeySpec, KeyState,
     KeyUsageType, OriginType, Timestamp, XksKeyConfigurationType,
@@ -27,6 +27,8 @@ pub(crate) struct Key {
     pub(crate) generation: Generation,
     /// In a custom key store that is not connected now. The record doesn't say so: it keeps the state that comes back.
     unavailable: bool,
+    /// Whether the time of imported material is over, though it may not be deleted yet.
+    lapsed: bool,
 }
 
 /// An alias: its record and its place.
@@ -41,7 +43,8 @@ impl Key {
         let current_material_id = record.current.map(|current| current.to_string());
         let arn = key_arn(&place, id);
         let account_text = place.account.to_string().into();
-        Self { place, id, arn, account_text, current_material_id, record, generation, unavailable: false }
+        let (unavailable, lapsed) = (false, false);
+        Self { place, id, arn, account_text, current_material_id, record, generation, unavailable, lapsed }
     }
 
     /// The id of the material in use, where answers tell it: of symmetric keys.
@@ -53,13 +56,19 @@ impl Key {
     pub(crate) fn metadata(&self) -> KeyMetadata {
         let key_state = self.state();
         let enabled = key_state == KeyState::Enabled;
-        KeyMetadata { key_state, enabled, ..metadata(&self.place, self.id, &self.record) }
+        let told = metadata(&self.place, self.id, &self.record);
+        let (expiration_model, valid_to) = match key_state {
+            KeyState::PendingImport => (None, None),
+            _ => (told.expiration_model, told.valid_to),
+        };
+        KeyMetadata { key_state, enabled, expiration_model, valid_to, ..told }
     }
 
     /// The key's state now. Source: AWS KMS developer guide, "Key states of AWS KMS keys".
     pub(crate) fn state(&self) -> KeyState {
         match self.record.state {
             KeyState::Enabled | KeyState::Disabled if self.unavailable => KeyState::Unavailable,
+            KeyState::Enabled | KeyState::Disabled if self.lapsed => KeyState::PendingImport,
             state => state,
         }
     }
@@ -97,6 +106,14 @@ impl Key {
     /// Whether the key is to be deleted, if not cancelled: after its waiting period, or after its replicas and that.
     pub(crate) fn is_pending_deletion(&self) -> bool {
         matches!(self.record.state, KeyState::PendingDeletion | KeyState::PendingReplicaDeletion)
+    }
+
+    /// Fails as AWS does when the key can't be enabled or disabled.
+    pub(crate) fn require_switchable(&self) -> Result<(), Fault> {
+        match self.state() {
+            KeyState::PendingImport => Err(self.wrong_state()),
+            _ => self.require_not_pending_deletion(),
+        }
     }
 
     /// What is said when the state of a key doesn't allow something.
@@ -163,11 +180,11 @@ pub(crate) fn metadata(place: &Place, id: KeyId, record: &KeyRecord) -> KeyMetad
         key_usage: record.usage,
         key_state: record.state,
         deletion_date: record.deletion_ms.map(Timestamp::from_millis),
-        valid_to: None,
+        valid_to: record.validity.and_then(Validity::until).map(Timestamp::from_millis),
         origin: record.origin,
         custom_key_store_id: record.external.as_ref().map(|external| external.key_store.clone()),
         cloud_hsm_cluster_id: None,
-        expiration_model: None,
+        expiration_model: record.validity.map(Validity::model),
         key_manager: KeyManagerType::Customer,
         customer_master_key_spec: record.spec.as_str().parse().ok(),
         key_spec: record.spec,
@@ -224,6 +241,10 @@ impl Core {
     /// The key, if it exists, in the state in which it is now.
     pub(crate) async fn key(&self, place: &Place, id: KeyId) -> Result<Option<Arc<Key>>, Fault> {
         let Some(key) = self.recorded_key(place, id).await? else { return Ok(None) };
+        // By the clock as it is, whatever else waits for it to be believed: a key that is refused can be used again.
+        if key.record.validity.is_some_and(|validity| validity.is_over(self.clock.wall_ms())) {
+            return Ok(Some(Arc::new(Key { lapsed: true, ..Key::clone(&key) })));
+        }
         let Some(external) = &key.record.external else { return Ok(Some(key)) };
         let store = self.key_store(place, &external.key_store).await?;
         if store.is_some_and(|store| store.is_connected()) {

@@ -33,6 +33,8 @@ mod external;
 mod fault;
 mod grant_token;
 mod grants;
+mod import;
+mod imported;
 mod key_policy;
 mod key_stores;
 mod keys;

@@ -83,14 +83,26 @@ impl Change {
         entry: &MaterialEntry,
         new: NewMaterial,
     ) {
-        let NewMaterial { id: material_id, key, sealed, public } = new;
         let entry_path = record.entry(place, id, record.materials);
         self.expect_absent(entry_path.clone()).put(entry_path, entry.to_fields());
-        let path = record.material(place, id, material_id.backing_key_id());
-        let fields = MaterialFields { material_id, made_ms: entry.made_ms, sealed, public };
-        self.expect_absent(path.clone()).put_material(path, fields.to_fields(), key);
-        record.current = Some(material_id);
+        record.current = Some(new.id);
         record.materials += 1;
+        self.put_new_material(place, id, record, entry.made_ms, new);
+    }
+
+    /// Puts material that is not there, without its entry.
+    pub(crate) fn put_new_material(
+        &mut self,
+        place: &Place,
+        id: KeyId,
+        record: &KeyRecord,
+        made_ms: i64,
+        new: NewMaterial,
+    ) {
+        let NewMaterial { id: material_id, key, sealed, public } = new;
+        let path = record.material(place, id, material_id.backing_key_id());
+        let fields = MaterialFields { material_id, made_ms, sealed, public };
+        self.expect_absent(path.clone()).put_material(path, fields.to_fields(), key);
     }
 }
 

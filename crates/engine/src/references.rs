@@ -188,10 +188,16 @@ impl Seen {
                     self.need_of_key(id, place.key(id), "the key", of);
                 }
                 if kind == KIND_MATERIAL_ENTRY {
-                    let backing = MaterialEntry::of(fields.clone()).ok()?.material_id.backing_key_id();
+                    let entry = MaterialEntry::of(fields.clone()).ok()?;
+                    let backing = entry.material_id.backing_key_id();
                     let materials = Path::in_region(text(1)?, text(2)?, KIND_MATERIAL).join(text(4)?);
                     let of = place().map_or_else(|| format!("key {id}"), |place| key_arn(&place, id));
-                    self.need_of_key(id, materials.join(backing.to_string()), "key material", of);
+                    if entry.has_material() {
+                        self.need_of_key(id, materials.join(backing.to_string()), "key material", of.clone());
+                    }
+                    if let Some(expiry) = place().and_then(|place| entry.expiry(&place, id)) {
+                        self.need_of_key(id, expiry.path(), "the scheduled work", of);
+                    }
                 }
             }
             KIND_ALIAS => {
@@ -247,7 +253,7 @@ impl Seen {
                     }
                     self.going_from.insert((place, id));
                 } else {
-                    self.need(place.key(id), "the key", format!("scheduled work ({work})"));
+                    self.need_of_key(id, place.key(id), "the key", format!("scheduled work ({work})"));
                 }
             }
             "outbox" => self.outbox.push(text(4)?.parse().ok()?),
@@ -323,7 +329,7 @@ impl Seen {
         let arn = key_arn(&place, id);
         self.need(account_path(place.account), "the account", arn.clone());
         self.need(place.key_policy(id), "the policy", arn.clone());
-        for number in 0..record.materials {
+        for number in 0..record.materials + u64::from(record.pending.is_some()) {
             self.need(record.entry(&place, id, number), "the history of a material", arn.clone());
         }
         for scheduled in record.scheduled(&place, id) {

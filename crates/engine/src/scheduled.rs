@@ -58,6 +58,7 @@ impl Core {
         let done = match due.scheduled.work {
             Work::Delete => self.delete_when_due(&due).await,
             Work::Rotate => self.rotate_when_due(&due).await,
+            Work::Expire(backing) => self.expire_when_due(&due, backing).await,
         };
         match done {
             Ok(true) => Ok(true),

@@ -324,7 +324,7 @@ impl Core {
 }
 
 /// `2026-11-23T19:53:42.123Z`.
-fn time_text(wall_ms: i64) -> String {
+pub(crate) fn time_text(wall_ms: i64) -> String {
     match jiff::Timestamp::from_millisecond(wall_ms) {
         Ok(time) => format!("{time:.3}"),
         // Further from now than any clock can be.

@@ -68,6 +68,18 @@ fn inputs(operation: &str, Scene { key, blob, store, .. }: &Scene) -> (Value, Va
         "EnableKeyRotation" | "DisableKeyRotation" | "GetKeyRotationStatus" | "ListKeyRotations" => {
             (json!({"KeyId": key}), unknown)
         }
+        "DeleteImportedKeyMaterial" => (json!({"KeyId": key}), unknown),
+        "GetParametersForImport" => (
+            json!({"KeyId": key, "WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"}),
+            json!({"KeyId": key, "WrappingAlgorithm": "RSAES_PKCS1_V1_5", "WrappingKeySpec": "RSA_2048"}),
+        ),
+        "ImportKeyMaterial" => (
+            json!({"KeyId": key}),
+            json!({
+                "KeyId": key, "ImportToken": CANARY, "EncryptedKeyMaterial": CANARY,
+                "ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE",
+            }),
+        ),
         "UpdateKeyDescription" => (json!({"KeyId": key, "Description": "d"}), json!({"KeyId": key})),
         "CreateAlias" => (
             json!({"AliasName": "alias/b", "TargetKeyId": key}),
@@ -197,6 +209,7 @@ async fn each_success_and_each_failure_of_each_operation_leaves_one_record() {
             "Mac",
             "SharedSecret",
             "SharedSecretCiphertextBlob",
+            "ImportToken",
         ] {
             if let Some(value) = answer.get(secret).and_then(Value::as_str) {
                 assert!(!text.contains(value), "{} tells its {secret}", row.name);

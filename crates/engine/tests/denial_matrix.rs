@@ -41,7 +41,15 @@ fn input(operation: &str, key: &str, alias: &str, blob: &str) -> Value {
         | "ListResourceTags"
         | "GetKeyPolicy"
         | "GetKeyLastUsage"
+        | "DeleteImportedKeyMaterial"
         | "ListKeyPolicies" => json!({"KeyId": key}),
+        "GetParametersForImport" => {
+            json!({"KeyId": key, "WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"})
+        }
+        "ImportKeyMaterial" => json!({
+            "KeyId": key, "ImportToken": HELLO, "EncryptedKeyMaterial": HELLO,
+            "ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE",
+        }),
         "TagResource" => json!({"KeyId": key, "Tags": [{"TagKey": "a", "TagValue": "b"}]}),
         "UntagResource" => json!({"KeyId": key, "TagKeys": ["a"]}),
         "PutKeyPolicy" => json!({"KeyId": key, "Policy": support::OPEN_POLICY}),
@@ -211,9 +219,13 @@ async fn a_key_that_is_not_enabled_does_what_aws_lets_it_do() {
         "ListRetirableGrants",
         "RetireGrant",
         "RevokeGrant",
+        "GetParametersForImport",
+        "ImportKeyMaterial",
+        "DeleteImportedKeyMaterial",
     ];
     let works_pending = [
         "DescribeKey",
+        "DeleteImportedKeyMaterial",
         "CancelKeyDeletion",
         "DeleteAlias",
         "GetKeyRotationStatus",
@@ -238,13 +250,17 @@ async fn a_key_that_is_not_enabled_does_what_aws_lets_it_do() {
             ("ScheduleKeyDeletion", &works_pending[..], "is pending deletion."),
         ] {
             let world = World::new(4).await;
-            let key = match world.wants_multi_region(row.name) {
+            let is_of_import = support::is_of_import(row.name);
+            let key = match is_of_import || world.wants_multi_region(row.name) {
                 true => world.new_key_for(row.name).await,
                 false => world.new_key().await,
             };
             world.call("CreateAlias", json!({"AliasName": "alias/a", "TargetKeyId": key})).await.ok();
             let blob = world.sealed(&key).await;
-            let input = with_grant(&world, &key, input(row.name, &key, "alias/a", &blob)).await;
+            let mut input = with_grant(&world, &key, input(row.name, &key, "alias/a", &blob)).await;
+            if is_of_import {
+                world.prove(row.name, &mut input).await;
+            }
             world.call(change, json!({"KeyId": key})).await.ok();
             let answer = world.call(row.name, input).await;
             if works.contains(&row.name) {

@@ -196,7 +196,11 @@ async fn what_a_key_can_be_made_of_is_said() {
             "UnsupportedOperationException",
             "KeySpec SM2 is not supported in this Region".to_owned(),
         ),
-        (json!({"Origin": "EXTERNAL"}), "UnsupportedOperationException", unsupported("Origin EXTERNAL")),
+        (
+            json!({"Origin": "AWS_CLOUDHSM"}),
+            "UnsupportedOperationException",
+            unsupported("Origin AWS_CLOUDHSM"),
+        ),
         (
             json!({"Tags": [{"TagKey": "a", "TagValue": ""}, {"TagKey": "a", "TagValue": ""}]}),
             "TagException",

@@ -8,7 +8,7 @@ use crate::fault::Fault;
 use crate::pipeline::Executed;
 use crate::record::KeyRecord;
 use bulla_api::{
-    CancelKeyDeletion, CancelKeyDeletionInput, CancelKeyDeletionOutput, ErrorCode, KeyState, Role,
+    CancelKeyDeletion, CancelKeyDeletionInput, CancelKeyDeletionOutput, ErrorCode, KeyState, OriginType, Role,
 };
 use bulla_audit::Parameters;
 use std::sync::Arc;
@@ -30,12 +30,10 @@ impl Executes for CancelKeyDeletion {
                 format!("{} is not pending deletion.", key.arn),
             ));
         };
-        let record = KeyRecord {
-            state: KeyState::Disabled,
-            deletion_ms: None,
-            pending_window_days: None,
-            ..key.record.clone()
-        };
+        // An imported key that lacks material waits for it again.
+        let lacks_material = key.record.origin == OriginType::External && key.record.validity.is_none();
+        let state = if lacks_material { KeyState::PendingImport } else { KeyState::Disabled };
+        let record = KeyRecord { state, deletion_ms: None, pending_window_days: None, ..key.record.clone() };
         let mut change = Change::new();
         change.update_key(key, &record);
         let output = CancelKeyDeletionOutput { key_id: key.arn.clone() };

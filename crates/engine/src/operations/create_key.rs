@@ -14,7 +14,8 @@ use crate::pipeline::Executed;
 use crate::record::{KeyRecord, Kind, MaterialEntry, policy_fields};
 use crate::tags::{check_tags, tags_parameter};
 use bulla_api::{
-    CreateKey, CreateKeyInput, CreateKeyOutput, KeyId, KeyMetadata, KeySpec, KeyUsageType, OriginType,
+    CreateKey, CreateKeyInput, CreateKeyOutput, ErrorCode, KeyId, KeyMetadata, KeySpec, KeyState,
+    KeyUsageType, OriginType,
 };
 use bulla_audit::{Parameter, Parameters};
 use bulla_policy::default_key_policy;
@@ -66,9 +67,13 @@ impl Executes for CreateKey {
             input.description.clone().unwrap_or_default(),
             &input.tags,
         );
-        let material = core.make_material(id, record.spec).await?;
-        let entry = MaterialEntry::new(material.id, now_ms, None);
-        change.add_material(&place, id, &mut record, &entry, material);
+        if record.origin == OriginType::External {
+            record.state = KeyState::PendingImport;
+        } else {
+            let material = core.make_material(id, record.spec).await?;
+            let entry = MaterialEntry::new(material.id, now_ms, None);
+            change.add_material(&place, id, &mut record, &entry, material);
+        }
         record.external = core.associate(input, &place, id, request.origin(), &mut change).await?;
         if let Some(policy) = &input.policy {
             let bypass = input.bypass_policy_lockout_safety_check;
@@ -124,9 +129,5 @@ fn check_kind(input: &CreateKeyInput) -> Result<(), Fault> {
             format!("KeySpec {spec} is not supported in this Region"),
         ));
     }
-    check_key_store(input, spec)?;
-    match input.origin {
-        None | Some(OriginType::AwsKms | OriginType::AwsCloudhsm | OriginType::ExternalKeyStore) => Ok(()),
-        Some(other) => Err(unsupported(&format!("Origin {other}"))),
-    }
+    check_key_store(input, spec)
 }

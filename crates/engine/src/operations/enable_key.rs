@@ -22,7 +22,7 @@ impl Executes for EnableKey {
 
     async fn execute(_core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
         let key = request.key(Role::Key)?;
-        key.require_not_pending_deletion()?;
+        key.require_switchable()?;
         if key.record.state == KeyState::Enabled {
             return Ok(request.done(Empty));
         }

@@ -1,6 +1,6 @@
 //! The record of a KMS key.
 
-use super::{Place, Scheduled, Work};
+use super::{Place, Scheduled, Validity, Work};
 use crate::fault::Fault;
 use bulla_api::{KeyId, KeySpec, KeyState, KeyUsageType, OriginType, Region, Tag};
 use bulla_crypto::blob::{BackingKeyId, KeyMaterialId};
@@ -27,6 +27,12 @@ pub(crate) struct KeyRecord {
     pub(crate) on_demand_rotations: u64,
     /// Automatic rotation, while it is switched on.
     pub(crate) rotation: Option<Rotation>,
+    /// Imported material that a rotation on demand will make the current one. Its entry stands behind those of
+    /// [`Self::materials`].
+    pub(crate) pending: Option<KeyMaterialId>,
+    /// How long all imported materials are there, but for the pending one. `None` while one is lacking, and for keys whose
+    /// material is of our making.
+    pub(crate) validity: Option<Validity>,
     pub(crate) aliases: u64,
     /// For a key in an external key store: where, and which.
     pub(crate) external: Option<ExternalKey>,
@@ -64,6 +70,8 @@ mod field {
     // 20 to 39: rotation and import.
     pub(super) const ROTATION_PERIOD_DAYS: u16 = 20;
     pub(super) const NEXT_ROTATION_MS: u16 = 21;
+    pub(super) const PENDING: u16 = 22;
+    pub(super) const VALID_TO_MS: u16 = 23;
     pub(super) const KEY_STORE: u16 = 40;
     pub(super) const XKS_KEY: u16 = 41;
     pub(super) const PRIMARY_REGION: u16 = 50;
@@ -105,6 +113,8 @@ impl KeyRecord {
             materials: 0,
             on_demand_rotations: 0,
             rotation: None,
+            pending: None,
+            validity: None,
             aliases: 0,
             external: None,
             primary: None,
@@ -167,6 +177,11 @@ impl KeyRecord {
                 .set_i64(field::NEXT_ROTATION_MS, rotation.next_ms),
             None => fields.remove(field::ROTATION_PERIOD_DAYS).remove(field::NEXT_ROTATION_MS),
         };
+        match &self.pending {
+            Some(pending) => fields.set_bytes(field::PENDING, &pending.0),
+            None => fields.remove(field::PENDING),
+        };
+        Validity::set(&mut fields, field::VALID_TO_MS, self.validity);
         fields.set_u64(field::ALIASES, self.aliases);
         if let Some(ExternalKey { key_store, xks_key }) = &self.external {
             fields.set_str(field::KEY_STORE, key_store).set_str(field::XKS_KEY, xks_key);
@@ -188,9 +203,9 @@ impl KeyRecord {
 
     fn read(fields: &Fields) -> Option<Self> {
         let tags = fields.get_list(field::TAGS)?;
-        let current = match fields.get_bytes(field::CURRENT) {
-            Some(bytes) => Some(KeyMaterialId(bytes.try_into().ok()?)),
-            None => None,
+        let material_id = |number| match fields.get_bytes(number) {
+            Some(bytes) => bytes.try_into().ok().map(|id| Some(KeyMaterialId(id))),
+            None => Some(None),
         };
         let rotation = match fields.get_u64(field::ROTATION_PERIOD_DAYS) {
             Some(days) => Some(Rotation {
@@ -235,10 +250,12 @@ impl KeyRecord {
                 })
                 .collect(),
             deletion_ms: fields.get_i64(field::DELETION_MS),
-            current,
+            current: material_id(field::CURRENT)?,
             materials: fields.get_u64(field::MATERIALS)?,
             on_demand_rotations: fields.get_u64(field::ON_DEMAND_ROTATIONS)?,
             rotation,
+            pending: material_id(field::PENDING)?,
+            validity: Validity::get(fields, field::VALID_TO_MS),
             aliases: fields.get_u64(field::ALIASES)?,
             external,
             primary,

@@ -2,6 +2,7 @@
 
 use super::Place;
 use bulla_api::KeyId;
+use bulla_crypto::blob::BackingKeyId;
 use bulla_store::{Fields, Path};
 use std::fmt;
 
@@ -22,14 +23,17 @@ pub(crate) enum Work {
     Delete,
     /// The key gets new material.
     Rotate,
+    /// Imported material is deleted at the end of its validity.
+    Expire(BackingKeyId),
 }
 
 impl fmt::Display for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Delete => "delete",
-            Self::Rotate => "rotate",
-        })
+        match self {
+            Self::Delete => f.write_str("delete"),
+            Self::Rotate => f.write_str("rotate"),
+            Self::Expire(backing) => write!(f, "expire-{backing}"),
+        }
     }
 }
 
@@ -38,7 +42,10 @@ impl Work {
         match text {
             "delete" => Some(Self::Delete),
             "rotate" => Some(Self::Rotate),
-            _ => None,
+            _ => {
+                let backing = u128::from_str_radix(text.strip_prefix("expire-")?, 16).ok()?;
+                Some(Self::Expire(BackingKeyId(backing.to_be_bytes())))
+            }
         }
     }
 }
@@ -91,9 +98,13 @@ mod tests {
         let place = Place { account: "111122223333".parse().unwrap(), region: "us-east-1".parse().unwrap() };
         let id = KeyId::from_random([7; 16]);
         let mut before: Option<Path> = None;
-        for (due_ms, work) in
-            [(9, Work::Delete), (10, Work::Delete), (10, Work::Rotate), (i64::MAX, Work::Rotate)]
-        {
+        for (due_ms, work) in [
+            (9, Work::Delete),
+            (10, Work::Expire(BackingKeyId([0; 16]))),
+            (10, Work::Expire(BackingKeyId([0xfe; 16]))),
+            (10, Work::Rotate),
+            (i64::MAX, Work::Rotate),
+        ] {
             let scheduled = Scheduled { due_ms, place: place.clone(), id, work };
             let path = scheduled.path();
             assert_eq!(Scheduled::read(&path), Some(scheduled));
@@ -108,6 +119,7 @@ mod tests {
         assert!(Scheduled::read(&Path::from_stored(good.into())).is_some());
         for bad in [
             good.replace("delete", "destroy"),
+            good.replace("delete", "expire-+7070707070707070707070707070707"),
             good.replace("00000000000000000009", "9"),
             good.replace("us-east-1", ""),
             good.replace("/delete", ""),

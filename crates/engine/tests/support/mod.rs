@@ -3,8 +3,11 @@
 
 pub mod proxy;
 
-use bulla_api::AccountId;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bulla_api::{AccountId, EncryptionAlgorithmSpec};
 use bulla_audit::MemorySink;
+use bulla_crypto::key_material::{PairSpec, PublicKey};
 use bulla_crypto::{RootKey, SeededRng};
 use bulla_engine::{
     Answer, AuthFailure, Authenticated, Engine, EngineOptions, EngineParts, NewAccount, NewStore, OpenError,
@@ -237,6 +240,7 @@ impl World {
             "Encapsulate" | "Decapsulate" => {
                 json!({"KeySpec": "ML_KEM_768", "KeyUsage": "ENCAPSULATE_DECAPSULATE"})
             }
+            _ if is_of_import(operation) => json!({"Origin": "EXTERNAL"}),
             _ => Value::Null,
         }
     }
@@ -251,11 +255,39 @@ impl World {
         if operation == "UpdatePrimaryRegion" {
             self.call("ReplicateKey", json!({"KeyId": key, "ReplicaRegion": OTHER_REGION})).await.ok();
         }
+        if is_of_import(operation) {
+            self.import(&key, &MATERIAL, json!({})).await.ok();
+        }
         key
     }
 
-    /// Puts what is to be verified, or opened, into an input of Verify, VerifyMac or Decapsulate.
+    /// What GetParametersForImport gives, and the material wrapped as it says.
+    pub async fn wrapped(&self, key: &str, material: &[u8]) -> Value {
+        let input =
+            json!({"KeyId": key, "WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"});
+        let parameters = self.call("GetParametersForImport", input).await.ok();
+        let public = STANDARD.decode(text(&parameters["PublicKey"])).unwrap();
+        let public = PublicKey::from_spki_der(PairSpec::Rsa2048, &public).unwrap();
+        let wrapped = public.encrypt(EncryptionAlgorithmSpec::RsaesOaepSha256, material).unwrap();
+        json!({
+            "KeyId": key, "ImportToken": parameters["ImportToken"], "EncryptedKeyMaterial": STANDARD.encode(wrapped),
+            "ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE",
+        })
+    }
+
+    /// Imports material that doesn't expire, unless `more` says something else.
+    pub async fn import(&self, key: &str, material: &[u8], more: Value) -> Read {
+        let mut input = self.wrapped(key, material).await;
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        self.call("ImportKeyMaterial", input).await
+    }
+
+    /// Puts what is to be verified, or opened, into an input of Verify, VerifyMac, Decapsulate or ImportKeyMaterial.
     pub async fn prove(&self, operation: &str, input: &mut Value) {
+        if operation == "ImportKeyMaterial" {
+            *input = self.wrapped(&text(&input["KeyId"]), &MATERIAL).await;
+            return;
+        }
         let (by, proof) = match operation {
             "Verify" => ("Sign", "Signature"),
             "VerifyMac" => ("GenerateMac", "Mac"),
@@ -280,6 +312,14 @@ impl World {
         self.engine.tick().await;
         self.sink.take().iter().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
+}
+
+/// The material of keys that are made for operations on imported material.
+pub const MATERIAL: [u8; 32] = [7; 32];
+
+/// Whether an operation is about imported material.
+pub fn is_of_import(operation: &str) -> bool {
+    matches!(operation, "GetParametersForImport" | "ImportKeyMaterial" | "DeleteImportedKeyMaterial")
 }
 
 /// A key policy that allows everybody everything.
