@@ -9,7 +9,7 @@ import re
 import pytest
 from conftest import Server, audit_records, refused
 from cryptography.hazmat.primitives import hashes, keywrap, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mlkem, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, mlkem, padding, rsa
 
 HASHES = {"1": hashes.SHA1, "256": hashes.SHA256}
 OAEP = ["RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"]
@@ -136,7 +136,7 @@ def test_an_elliptic_curve_key(kms, algorithm, wrapping, spec, curve, digest):
     private.public_key().verify(signed, MESSAGE, ec.ECDSA(digest()))
 
 
-def test_keys_for_agreement_ed25519_and_ml_kem(kms):
+def test_keys_of_other_kinds(kms):
     private = ec.generate_private_key(ec.SECP384R1())
     key = made(kms, "ECC_NIST_P384", "KEY_AGREEMENT")["KeyId"]
     bring(kms, key, pkcs8(private))
@@ -150,6 +150,12 @@ def test_keys_for_agreement_ed25519_and_ml_kem(kms):
     bring(kms, key, pkcs8(private), "RSA_AES_KEY_WRAP_SHA_256")
     signed = kms.sign(KeyId=key, Message=MESSAGE, SigningAlgorithm="ED25519_SHA_512")["Signature"]
     assert signed == private.sign(MESSAGE)
+
+    private = mldsa.MLDSA65PrivateKey.generate()
+    key = made(kms, "ML_DSA_65", "SIGN_VERIFY")["KeyId"]
+    bring(kms, key, pkcs8(private))
+    signed = kms.sign(KeyId=key, Message=MESSAGE, SigningAlgorithm="ML_DSA_SHAKE_256")["Signature"]
+    private.public_key().verify(signed, MESSAGE)
 
     # With the private key elsewhere too, what is encapsulated here can be checked.
     private = mlkem.MLKEM768PrivateKey.generate()

@@ -9,6 +9,7 @@ import cbor2
 import pytest
 from attestation import HOUR, PEM, Pki, now, private_pem, recipient_key
 from conftest import Server, audit_records, refused
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 OPENSSL = shutil.which("openssl")
@@ -76,6 +77,17 @@ def test_a_data_key(kms, pki, enclave, tmp_path):
     data_key = opened(answer, enclave, tmp_path)
     assert len(data_key) == 32
     assert kms.decrypt(CiphertextBlob=answer["CiphertextBlob"])["Plaintext"] == data_key
+
+
+def test_a_shared_secret(kms, pki, enclave, tmp_path):
+    key = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="KEY_AGREEMENT")["KeyMetadata"]["KeyId"]
+    peer = ec.generate_private_key(ec.SECP256R1())
+    der = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    answer = kms.derive_shared_secret(KeyId=key, KeyAgreementAlgorithm="ECDH", PublicKey=peer.public_key().public_bytes(*der),
+                                      Recipient=recipient(pki.document(enclave.public_key())))
+    assert not answer.get("SharedSecret"), "the caller sees the secret"
+    public = serialization.load_der_public_key(kms.get_public_key(KeyId=key)["PublicKey"])
+    assert opened(answer, enclave, tmp_path) == peer.exchange(ec.ECDH(), public)
 
 
 @pytest.mark.parametrize("length", [1, 32, 1024])
