@@ -1,6 +1,6 @@
 //! CreateKey.
 
-use super::{Executes, invalid, unsupported};
+use super::{Executes, invalid};
 use crate::authorize::{Authorized, Names};
 use crate::change::Change;
 use crate::core::Core;
