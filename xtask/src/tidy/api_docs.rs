@@ -98,7 +98,7 @@ fn render(tree: &Tree) -> Result<String, Vec<Finding>> {
     for limit in once(&model).chain(support.texts(EVERYWHERE, "limits")) {
         page.push_str(&format!("- Limit: {limit}.\n"));
     }
-    for difference in support.differences(EVERYWHERE, &served) {
+    for difference in support.texts(EVERYWHERE, "differs") {
         page.push_str(&format!("- Differs: {difference}\n"));
     }
     page.push_str(&format!("\n## Operations\n\n{count} of {}.\n\n", here.len()));
@@ -107,7 +107,11 @@ fn render(tree: &Tree) -> Result<String, Vec<Finding>> {
         let cells = if served.contains(name) {
             let limits: Vec<String> =
                 bounds(&model, &support, name).chain(support.texts(name, "limits")).collect();
-            format!("yes | {} | {}", limits.join("; "), support.differences(name, &served).join(" "))
+            format!(
+                "yes | {} | {}",
+                limits.join("; "),
+                support.texts(name, "differs").collect::<Vec<_>>().join(" ")
+            )
         } else {
             "not yet |  | ".to_owned()
         };
@@ -209,7 +213,7 @@ impl Support {
                 unfit(format!("AWS KMS has no operation {name}"));
             }
             let entry = entry.as_table();
-            let kinds = ["limits", "members", "differs", "until"];
+            let kinds = ["limits", "members", "differs"];
             for kind in entry
                 .into_iter()
                 .flatten()
@@ -219,9 +223,6 @@ impl Support {
                 unfit(format!("{name} has `{kind}`, which is not one of {}", kinds.join(", ")));
             }
             let part = |kind| entry.and_then(|entry| entry.get(kind)?.as_table()).into_iter().flatten();
-            for (until, _) in part("until").filter(|(until, _)| !known.contains(&until.as_str())) {
-                unfit(format!("{name} waits for {until}, an operation that AWS KMS doesn't have"));
-            }
             let mut bounded = Vec::new();
             walk(
                 model,
@@ -241,13 +242,6 @@ impl Support {
     fn texts(&self, name: &str, kind: &str) -> impl Iterator<Item = String> {
         let entry = self.0.get(name).and_then(|entry| entry.get(kind)?.as_array()).into_iter().flatten();
         entry.filter_map(|text| text.as_str().map(str::to_owned))
-    }
-
-    fn differences(&self, name: &str, served: &BTreeSet<&str>) -> Vec<String> {
-        let until = self.0.get(name).and_then(|entry| entry.get("until")?.as_table()).into_iter().flatten();
-        let until = until.filter(|(operation, _)| !served.contains(operation.as_str()));
-        let until = until.filter_map(|(_, text)| text.as_str().map(str::to_owned));
-        self.texts(name, "differs").chain(until).collect()
     }
 }
 
@@ -271,7 +265,7 @@ mod tests {
     }}"#;
     const STS: &str = r#"{"operations": {"AssumeRole": {}}}"#;
     const SAYS: &str = "[everywhere]\ndiffers = [\"Ours.\"]\n[Encrypt]\nlimits = [\"5 a day\"]\nmembers.Days = \"7 to 30\"\n\
-                        until.Sign = \"No signature.\"\n[Verify]\ndiffers = [\"Never shown.\"]\n";
+                        differs = [\"No signature.\"]\n[Verify]\ndiffers = [\"Never shown.\"]\n";
 
     fn page(rows: &[(&str, &str)], support: &str) -> Result<String, Vec<Finding>> {
         let (path, table) = table::sample(rows);
@@ -291,12 +285,6 @@ mod tests {
     }
 
     #[test]
-    fn what_waited_for_a_row_goes_when_it_is_there() {
-        let found = page(&[("Encrypt", "encrypt"), ("Sign", "sign")], SAYS).unwrap_or_default();
-        assert!(found.contains("| Sign | yes |") && !found.contains("No signature"), "{found}");
-    }
-
-    #[test]
     fn a_page_that_is_old_is_found() {
         let (path, table) = table::sample(&[("Encrypt", "encrypt")]);
         let new = page(&[("Encrypt", "encrypt")], SAYS).unwrap_or_default();
@@ -311,7 +299,6 @@ mod tests {
         for wrong in [
             "[Encript]\nlimits = []\n",
             "[Encrypt]\nlimit = []\n",
-            "[Encrypt]\nuntil.Sing = \"x\"\n",
             "[Encrypt]\nmembers.Day = \"7\"\n",
             "[Encrypt",
         ] {
