@@ -180,7 +180,7 @@ def test_generate_random_refuses(kms):
     refused(kms.generate_random, "ValidationException", "NumberOfBytes is required.")
     refused(kms.generate_random, "ValidationException", re.compile("at 'numberOfBytes'.*less than or equal to 1024$"),
             NumberOfBytes=1025)
-    refused(kms.generate_random, "UnsupportedOperationException", NumberOfBytes=1, CustomKeyStoreId="cks-1")
+    refused(kms.generate_random, "CustomKeyStoreNotFoundException", NumberOfBytes=1, CustomKeyStoreId="cks-1")
 
 
 def test_dry_run_says_whether_it_would_have_succeeded(kms, key):

@@ -146,18 +146,18 @@ async fn a_signature_for_one_service_is_not_one_for_another() {
 }
 
 #[tokio::test]
-async fn targets_that_are_none_are_told_from_those_to_come() {
+async fn targets_that_are_none_are_unknown() {
     let world = World::new(6).await;
     let signer = world.signer(ACCOUNT).await;
-    for (target, code) in [
-        ("TrentService.UpdatePrimaryRegion", "UnsupportedOperationException"),
-        ("TrentService.Nonsense", "UnknownOperationException"),
-        ("TrentService.", "UnknownOperationException"),
-        ("Other.ListKeys", "UnknownOperationException"),
-        ("BullaAdmin.ListAccounts", "UnknownOperationException"),
-        ("BullaAdmin.CreateAccount", "UnknownOperationException"),
+    for target in [
+        "TrentService.Nonsense",
+        "TrentService.",
+        "Other.ListKeys",
+        "BullaAdmin.ListAccounts",
+        "BullaAdmin.CreateAccount",
     ] {
-        assert_eq!(Read::of(world.call_signed(&signer, target, b"{}").await).error, Some(code), "{target}");
+        let answer = Read::of(world.call_signed(&signer, target, b"{}").await);
+        assert_eq!(answer.error, Some("UnknownOperationException"), "{target}");
     }
     for body in [&b""[..], b"[", b"[]", b"{\"Limit\":\"x\"}"] {
         let answer = Read::of(world.call_signed(&signer, LIST_KEYS, body).await);
