@@ -155,6 +155,7 @@ pub(crate) fn exit_of_kms(error: &KmsError) -> Exit {
         KmsError::Store(failure) => match failure.kind {
             LocalFailureKind::NotAuthentic => Exit::NotIntact,
             LocalFailureKind::Busy => Exit::Unreachable,
+            LocalFailureKind::Misconfigured => Exit::Usage,
             LocalFailureKind::Failed => Exit::Failed,
         },
         KmsError::Answered { error, .. } => match error.code {
@@ -170,9 +171,6 @@ pub(crate) fn exit_of_kms(error: &KmsError) -> Exit {
             | E::KeyUnavailableException => Exit::Unreachable,
             E::NotFoundException | E::DisabledException | E::KMSInvalidStateException => Exit::KeyUnusable,
             E::InvalidCiphertextException | E::IncorrectKeyException => Exit::NotIntact,
-            // Codes of AWS's own that stand in no operation's model.
-            E::Other if error.message.contains("ExpiredToken") => Exit::Denied,
-            E::Other => Exit::Unreachable,
             _ => Exit::Failed,
         },
     }
@@ -182,7 +180,14 @@ pub(crate) fn exit_of_kms(error: &KmsError) -> Exit {
 pub(crate) fn cause(error: &io::Error) -> String {
     let text = error.to_string();
     match text.find(" (os error") {
-        Some(end) => text.get(..end).unwrap_or(&text).to_lowercase(),
+        Some(end) => {
+            // The system's words begin with a capital; what follows them may be a name.
+            let mut text = text.get(..end).unwrap_or(&text).to_owned();
+            if let Some(first) = text.get_mut(..1) {
+                first.make_ascii_lowercase();
+            }
+            text
+        }
         None => text,
     }
 }

@@ -38,6 +38,7 @@ impl Place {
         let root = match &common.root_key {
             Some(text) => text
                 .parse::<RootKeySource>()
+                .and_then(|source| source.with_descriptor(crate::output::inherited_for_reading))
                 .map_err(|error| Failure::usage(format!("--root-key: {error}")))?,
             None if explicit => RootKeySource::file(&directory.join(names::ROOT_KEY)),
             None => {

@@ -50,13 +50,17 @@ impl Say {
     }
 
     /// A line on standard output.
-    pub(crate) fn line(self, line: &str) -> Result<(), Failure> {
-        let mut out = io::stdout().lock();
-        out.write_all(line.as_bytes())
-            .and_then(|()| out.write_all(b"\n"))
-            .and_then(|()| out.flush())
-            .map_err(|error| Failure::io("cannot write", "standard output", &error))
+    fn line(self, line: &str) -> Result<(), Failure> {
+        to_stdout(format!("{line}\n").as_bytes())
     }
+}
+
+/// All of it on standard output, with an error for what did not get there.
+pub(crate) fn to_stdout(bytes: &[u8]) -> Result<(), Failure> {
+    // Not through the library's buffer, which takes a descriptor that can't be written for one that can.
+    crate::output::standard_output()?
+        .write_all(bytes)
+        .map_err(|error| Failure::io("cannot write", "standard output", &error))
 }
 
 /// A line on standard error. Nothing can be done when that fails.

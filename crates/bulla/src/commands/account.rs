@@ -6,7 +6,6 @@ use bulla_engine::NewAccount;
 use crate::app::App;
 use crate::cli::Account;
 use crate::exit::Failure;
-use crate::kms::local::LocalKms;
 
 /// Does what the command says.
 pub(crate) async fn run(app: &App, command: &Account) -> Result<(), Failure> {
@@ -27,7 +26,7 @@ async fn create(app: &App, name: Option<String>) -> Result<(), Failure> {
     let mut place = app.place()?;
     // Here `--account-id` is the new account's; nobody acts in it yet.
     let id: Option<AccountId> = place.account.take();
-    let local = LocalKms::new(place);
+    let local = app.local_at(place);
     let input = serde_json::json!({ "AccountId": id.map(|id| id.to_string()), "Name": name });
     let created = local
         .administer(

@@ -4,6 +4,7 @@
 //! side by side, notice each other's changes, and hold nothing while a body moves.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use bulla_api::{
     self as api, ApiError, CallFuture, Effect, ErrorCode, KeyRef, Kms, KmsError, LocalFailure, Operation,
@@ -26,9 +27,14 @@ const CACHED_MAX: usize = 64;
 /// Servers that may end under one call before it gives up.
 const HANG_UPS_MAX: u32 = 3;
 
+/// How long a server's answer through the admin socket is waited for when no option says.
+const SOCKET_WAIT: Duration = Duration::from_secs(10);
+
 /// The engine over a data directory, called as the root of an account.
 pub(crate) struct LocalKms {
     place: Place,
+    /// How long a server's answer is waited for.
+    wait: Duration,
     /// Obtained once, so that nobody is asked for a passphrase twice.
     root: OnceLock<RootKey>,
     /// Whether a recovery key of the store was exported, as the last call has shown.
@@ -66,9 +72,11 @@ struct OpenStore {
 }
 
 impl LocalKms {
-    /// Touches nothing.
-    pub(crate) fn new(place: Place) -> Self {
-        Self { place, root: OnceLock::new(), recovery_exported: Mutex::default() }
+    /// Touches nothing. `wait` is how long a server that holds the store may take for one answer.
+    pub(crate) fn new(place: Place, wait: Option<Duration>) -> Self {
+        // None at all would have no server answer.
+        let wait = wait.filter(|wait| !wait.is_zero()).unwrap_or(SOCKET_WAIT);
+        Self { place, wait, root: OnceLock::new(), recovery_exported: Mutex::default() }
     }
 
     /// Where the store is.
@@ -166,12 +174,21 @@ impl LocalKms {
 
     /// The root key of the existing store.
     pub(crate) async fn root_key(&self) -> Result<RootKey, KmsError> {
-        let directory = self.directory(Absent::Fails)?;
+        let directory = DataDir::open(&self.place.directory).map_err(failure_of)?;
+        if !directory.has_store() {
+            return Err(self.no_store());
+        }
         self.obtain_root(&directory).await.map_err(KmsError::Store)
     }
 
     async fn access(&self, absent: Absent) -> Result<Access, KmsError> {
         let directory = self.directory(absent)?;
+        if directory.is_foreign() {
+            return match directory.reach().map_err(failure_of)? {
+                Reach::Served(stream) => Ok(Access::Served(self.client(stream))),
+                Reach::Store(_) => Err(failure_of(DataDirError::Busy(self.place.directory.clone()))),
+            };
+        }
         // The root key comes before the locks: it may wait for a terminal. A server needs no root key of ours.
         let mut new_root = None;
         if matches!(self.place.root, RootKeySource::File(_)) {
@@ -249,9 +266,11 @@ impl LocalKms {
 
     fn directory(&self, absent: Absent) -> Result<DataDir, KmsError> {
         let path = &self.place.directory;
-        let opened = match absent {
-            Absent::Fails => DataDir::open(path),
-            Absent::IsMade => DataDir::open_or_create(path),
+        let opened = match DataDir::open_to_reach(path) {
+            Err(DataDirError::Missing(_) | DataDirError::TooOpen { .. }) if absent == Absent::IsMade => {
+                DataDir::open_or_create(path)
+            }
+            opened => opened,
         };
         match opened {
             Ok(directory) if absent == Absent::Fails && !directory.has_store() => Err(self.no_store()),
@@ -263,7 +282,7 @@ impl LocalKms {
 
     /// What to say where there is no store; none where there is one, or something that can't be looked into.
     pub(crate) fn absence(&self) -> Option<String> {
-        match DataDir::open(&self.place.directory) {
+        match DataDir::open_to_reach(&self.place.directory) {
             Ok(directory) if !directory.has_store() => Some(self.no_store_text()),
             Err(DataDirError::Missing(_)) => Some(self.no_store_text()),
             _ => None,
@@ -287,6 +306,7 @@ impl LocalKms {
             stream,
             account: self.place.account,
             region: self.place.region.clone(),
+            wait: self.wait,
             described: format!(
                 "the server of {} through its admin socket ({})",
                 self.place.directory.display(),
@@ -340,7 +360,7 @@ impl LocalKms {
         }
         client.region = Some(key.region.clone());
         let caller = client.call::<api::GetCallerIdentity>(&api::GetCallerIdentityInput::default()).await;
-        match caller {
+        match caller.map_err(KmsError::from) {
             Ok(caller) if caller.account == key.account.to_string() => {}
             Ok(_) => return Err(self.elsewhere(Some(key))),
             Err(KmsError::Answered { error, .. }) if error.code == ErrorCode::ValidationException => {
@@ -421,12 +441,14 @@ macro_rules! forwarded {
                             match client.call::<api::$name>(&input).await {
                                 // The server ended between taking the connection and answering: whoever holds the
                                 // store now is asked. Not for a change, which may have been made.
-                                Err(KmsError::Unreachable { .. })
-                                    if api::$name::ROW.effect == Effect::Reads && hung_up < HANG_UPS_MAX =>
+                                Err(lost)
+                                    if lost.hung_up
+                                        && api::$name::ROW.effect == Effect::Reads
+                                        && hung_up < HANG_UPS_MAX =>
                                 {
                                     hung_up += 1;
                                 }
-                                answer => return answer,
+                                answer => return answer.map_err(KmsError::from),
                             }
                         };
                         let result = match self.caller(&open.engine, key.as_ref()).await {

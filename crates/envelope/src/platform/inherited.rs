@@ -41,6 +41,18 @@ impl Inherited {
     /// # Errors
     /// `EBADF` when it was not inherited, or is not open for writing.
     pub fn writable(&self, number: RawFd) -> io::Result<File> {
+        self.duplicate(number, |flags| flags.contains(OFlags::WRONLY) || flags.contains(OFlags::RDWR))
+    }
+
+    /// A duplicate of descriptor `number`, with its position.
+    ///
+    /// # Errors
+    /// `EBADF` when it was not inherited, or is not open for reading.
+    pub fn readable(&self, number: RawFd) -> io::Result<File> {
+        self.duplicate(number, |flags| !flags.contains(OFlags::WRONLY))
+    }
+
+    fn duplicate(&self, number: RawFd, fits: impl Fn(OFlags) -> bool) -> io::Result<File> {
         if !self.0.contains(&number) {
             return Err(Errno::BADF.into());
         }
@@ -48,8 +60,7 @@ impl Inherited {
         // has taken ownership since. Were it closed nevertheless, both calls below answer EBADF.
         let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
         let flags = rustix::fs::fcntl_getfl(descriptor)?;
-        let written = flags.contains(OFlags::WRONLY) || flags.contains(OFlags::RDWR);
-        if !written || flags.contains(OFlags::PATH) {
+        if flags.contains(OFlags::PATH) || !fits(flags) {
             return Err(Errno::BADF.into());
         }
         Ok(File::from(descriptor.try_clone_to_owned()?))
@@ -76,5 +87,10 @@ mod tests {
             let error = inherited.writable(refused).unwrap_err();
             assert_eq!(error.raw_os_error(), Some(Errno::BADF.raw_os_error()), "{refused}");
         }
+        inherited.readable(read_only.as_raw_fd()).unwrap();
+        let opened_since = File::open("/dev/null").unwrap();
+        let write_only = File::options().write(true).open("/dev/null").unwrap();
+        assert!(inherited.readable(opened_since.as_raw_fd()).is_err());
+        assert!(Inherited::at_start().readable(write_only.as_raw_fd()).is_err());
     }
 }
