@@ -405,7 +405,7 @@ pub(crate) enum Store {
         /// The recovery key's text, in a file, or - for standard input; it becomes the root key file
         #[arg(long, value_name = "FILE")]
         recovery_key: Option<PathBuf>,
-        /// The RSA private key, PEM, for a recovery key made with recovery-key --to
+        /// The private key, PEM, for a recovery key made with recovery-key --to
         #[arg(long, value_name = "PEM-FILE", requires = "recovery_key")]
         private_key: Option<PathBuf>,
     },
@@ -413,7 +413,7 @@ pub(crate) enum Store {
     Check,
     /// Print the root key as text for paper, or seal it to a public key
     RecoveryKey {
-        /// An RSA public key, PEM: seal the root key to it (OAEP with SHA-256) instead of printing it
+        /// A public key, PEM: seal the root key to it instead of printing it (RSA with OAEP and SHA-256, or EC on P-256, P-384, P-521)
         #[arg(long, value_name = "PEM-FILE")]
         to: Option<PathBuf>,
     },

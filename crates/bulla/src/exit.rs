@@ -64,7 +64,14 @@ impl Failure {
                 format!("{doing} `{what}`: the reader went away before the end; its input is not whole"),
             );
         }
+        let what = what.to_string();
         let next = match error.kind() {
+            // What is written straight is there as far as it came.
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+                if is_stream(&what) =>
+            {
+                "; free space or write elsewhere"
+            }
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
                 "; nothing was left behind; free space or write elsewhere with -o"
             }
@@ -75,6 +82,19 @@ impl Failure {
             _ => "",
         };
         Self::new(Exit::Failed, format!("{doing} `{what}`: {}{next}", cause(error)))
+    }
+}
+
+/// Whether what a message names is written in place: a standard stream or a device, and no file that appears whole.
+fn is_stream(what: &str) -> bool {
+    what.starts_with("standard ")
+        || std::fs::metadata(what).is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
+}
+
+impl Failure {
+    /// The same, with what happened all the same.
+    pub(crate) fn although(self, what: &str) -> Self {
+        Self { exit: self.exit, message: format!("{}; {what}", self.message) }
     }
 }
 
@@ -193,7 +213,7 @@ pub(crate) fn cause(error: &io::Error) -> String {
 }
 
 /// Whatever a message carries (file names, a server's text), it stays one line and can't drive a terminal.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 

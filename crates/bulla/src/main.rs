@@ -138,7 +138,8 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Failed, format!("cannot start: {error}")))?;
-    runtime.block_on(async {
+    let say = app.say;
+    let done = runtime.block_on(async {
         signals::survive_file_size_limit();
         match &command {
             Command::Serve(_) => Ok(()),
@@ -153,7 +154,14 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), Failure> {
             Command::Profile(command) => commands::profile::run(&app, command),
             Command::Completions(command) => completions(command),
         }
-    })
+    });
+    // `serve` says so in its log.
+    if !arena::status().locked {
+        say.note(
+            "bulla: memory for keys can't be locked and may be swapped out; raise the limit of locked memory (ulimit -l)",
+        );
+    }
+    done
 }
 
 fn configure_arena(command: &Command) -> Result<(), Failure> {

@@ -18,7 +18,13 @@ pub(crate) struct Say {
 impl Say {
     /// One line on standard error that matters even when all went well.
     pub(crate) fn note(self, line: &str) {
-        if !self.quiet {
+        if self.quiet {
+            return;
+        }
+        if self.json {
+            let message = line.strip_prefix("bulla: ").unwrap_or(line);
+            error_line(&serde_json::json!({ "event": "note", "message": message }).to_string());
+        } else {
             error_line(line);
         }
     }
@@ -65,7 +71,7 @@ pub(crate) fn to_stdout(bytes: &[u8]) -> Result<(), Failure> {
 
 /// A line on standard error. Nothing can be done when that fails.
 pub(crate) fn error_line(line: &str) {
-    let mut line = line.to_owned();
+    let mut line = crate::exit::one_line(line);
     line.push('\n');
     let _ = io::stderr().lock().write_all(line.as_bytes());
 }

@@ -35,7 +35,8 @@ pub(crate) async fn run(app: &App, command: &Store) -> Result<(), Failure> {
         Store::AcceptClock => {
             let local = app.local()?;
             let request = ("AcceptClock", serde_json::json!({}));
-            Ok(local.administer(request, async |engine| engine.accept_clock().await, |_| Some(())).await?)
+            local.administer(request, async |engine| engine.accept_clock().await, |_| Some(())).await?;
+            app.say.done("the clock was accepted", &serde_json::json!({ "event": "clock accepted" }), false)
         }
     }
 }
@@ -51,11 +52,6 @@ fn directory(app: &App) -> Result<DataDir, Failure> {
 fn backup(app: &App, out: &Path) -> Result<(), Failure> {
     let directory = directory(app)?;
     let to_stdout = out == Path::new(STREAM);
-    if to_stdout && std::io::stdout().is_terminal() {
-        return Err(Failure::usage(
-            "a backup is not for a terminal; redirect standard output, or name a file",
-        ));
-    }
     let store = directory.file(names::STORE);
     let inputs = FileId::of_inputs([store.as_path()]);
     let rules = OutputRules {
@@ -68,6 +64,11 @@ fn backup(app: &App, out: &Path) -> Result<(), Failure> {
     let failed = |error| opening::upkeep_failure(error, &directory);
     let shown = crate::app::shown(out, "standard output");
     match output::spot(out, rules) {
+        Ok(Spot::Stream(stream)) if stream.is_terminal() => {
+            return Err(Failure::usage(
+                "a backup is not for a terminal; redirect standard output, or name a file",
+            ));
+        }
         Ok(Spot::Stream(mut stream)) => {
             let mut copy = bulla_store::backup_stream(&directory).map_err(failed)?;
             std::io::copy(&mut copy, &mut stream)
@@ -355,15 +356,20 @@ async fn recovery_key(app: &App, to: Option<&Path>) -> Result<(), Failure> {
         let shown = to.map(|path| path.display().to_string()).unwrap_or_default();
         Failure::usage(format!("--to `{shown}`: {error}"))
     })?;
-    let mut out = std::io::stdout().lock();
-    let mut written = out.write_all(&text);
-    if !text.ends_with(b"\n") {
-        written = written.and_then(|()| out.write_all(b"\n"));
-    }
-    written
-        .and_then(|()| out.flush())
+    let mut out = output::standard_output()?;
+    let shown = match (app.say.json, std::str::from_utf8(&text)) {
+        // Of base 32 or 64 and white space alone.
+        (true, Ok(plain)) => {
+            let lines: Vec<&str> = plain.lines().collect();
+            zeroize::Zeroizing::new(format!(
+                "{{\"event\":\"recovery key\",\"RecoveryKey\":\"{}\"}}\n",
+                zeroize::Zeroizing::new(lines.join("\\n")).as_str()
+            ))
+        }
+        (_, plain) => zeroize::Zeroizing::new(format!("{}\n", plain.unwrap_or_default().trim_end())),
+    };
+    out.write_all(shown.as_bytes())
         .map_err(|error| Failure::io("cannot write", "standard output", &error))?;
-    drop(out);
     let request = ("RecoveryKeyExported", serde_json::json!({}));
     local.administer(request, async |engine| engine.record_recovery_exported().await, |_| Some(())).await?;
     app.say

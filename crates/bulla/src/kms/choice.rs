@@ -131,7 +131,7 @@ impl AwsEnvironment {
             || AwsFile::parse(&self.credentials.text).has(name);
         // The default one is there without being written down.
         if known || name == "default" {
-            return Ok(());
+            return self.require_source_of(name, because);
         }
         let files: Vec<_> =
             [&self.config, &self.credentials].iter().filter_map(|file| file.described()).collect();
@@ -139,6 +139,24 @@ impl AwsEnvironment {
             "{because}: there is no profile `{name}` in {}; check its name, or write it with bulla profile",
             if files.is_empty() { "any file, as HOME is not set".to_owned() } else { files.join(" or ") }
         )))
+    }
+
+    /// Refuses a profile whose credentials come from one that no file has, which the SDK takes for none configured.
+    fn require_source_of(&self, name: &str, because: &str) -> Result<(), Failure> {
+        let (config, credentials) =
+            (AwsFile::parse(&self.config.text), AwsFile::parse(&self.credentials.text));
+        let source = config
+            .get(&profile_title(name), "source_profile")
+            .or_else(|| credentials.get(name, "source_profile"));
+        match source {
+            Some(source) if !config.has(&profile_title(source)) && !credentials.has(source) => {
+                Err(Failure::usage(format!(
+                    "{because}: profile `{name}` takes its credentials from profile `{source}`, which is nowhere; check \
+                     source_profile"
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn variable(&self, name: &str) -> Option<&str> {
@@ -506,6 +524,10 @@ mod tests {
             assert!(failure.message.contains("/aws/config"), "{failure}");
         };
         nowhere(KmsSettings::default().choose(Some("nope"), &aws(&[])), "@nope");
+        let mut chained = aws(&[]);
+        chained.config.text.push_str("[profile role]\nrole_arn = r\nsource_profile = lost\n");
+        let told = KmsSettings::default().choose(Some("role"), &chained).unwrap_err().message;
+        assert!(told.contains("`role`") && told.contains("`lost`"), "{told}");
         nowhere(with_profile("nope").choose(None, &aws(&[])), "--profile");
         let variable = aws(&[("AWS_PROFILE", "nope")]);
         nowhere(KmsSettings::default().choose(None, &variable), "AWS_PROFILE");

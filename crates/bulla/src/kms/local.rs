@@ -7,7 +7,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bulla_api::{
-    self as api, ApiError, CallFuture, Effect, ErrorCode, KeyRef, Kms, KmsError, LocalFailure, Operation,
+    self as api, AccountId, ApiError, CallFuture, Effect, ErrorCode, KeyRef, Kms, KmsError, LocalFailure,
+    LocalFailureKind, Operation, Region,
 };
 use bulla_audit::SyncPolicy;
 use bulla_crypto::RootKey;
@@ -24,6 +25,9 @@ pub(crate) const DEFAULT_ALIAS: &str = "alias/default";
 pub(crate) const DEFAULT_REGION: &str = "us-east-1";
 /// Key records, and backing keys, that one call can need.
 const CACHED_MAX: usize = 64;
+/// How exactly a key's last use is kept. To the minute it would be a commit more, and its syncs, for each small file. AWS
+/// promises no exactness, and says not to judge by it alone whether a key may be deleted.
+const USAGE_GRANULARITY: Duration = Duration::from_secs(60 * 60);
 /// Servers that may end under one call before it gives up.
 const HANG_UPS_MAX: u32 = 3;
 
@@ -222,11 +226,12 @@ impl LocalKms {
             shared: false,
             cached_records_max: CACHED_MAX,
             cached_materials_max: CACHED_MAX,
+            usage_granularity: USAGE_GRANULARITY,
             attestation_roots: Vec::new(),
         };
         let engine = opening::open_engine(&directory, root, options, SyncPolicy::WithinASecond)
             .await
-            .map_err(KmsError::Store)?;
+            .map_err(|failure| KmsError::Store(opening::by_passphrase(&self.place.root, failure)))?;
         *self.recovery_exported.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(engine.recovery_exported());
         Ok(Access::Open(OpenStore { engine, made, _call: call, _serve: serve }))
@@ -244,6 +249,15 @@ impl LocalKms {
             None => opening::new_root(directory, &self.place)?,
         };
         let region = match &self.place.region {
+            Some(region) if !crate::place::has_form_of_region(region.as_str()) => {
+                return Err(LocalFailure {
+                    kind: LocalFailureKind::Misconfigured,
+                    message: format!(
+                        "--region {region}: a region's name ends with a number, as in us-east-1 or home-1; the store would \
+                         keep this one for good"
+                    ),
+                });
+            }
             Some(region) => region.clone(),
             None => DEFAULT_REGION.parse().map_err(|_| opening::failed("no region"))?,
         };
@@ -315,9 +329,9 @@ impl LocalKms {
         }
     }
 
-    /// The engine for one caller. `key` is the key ARN that the call names, if it names one: that key's region is
+    /// The engine for one caller. `key` is the key or alias that the call names by an ARN, if it does: that one's region is
     /// asked, and a key that can't be in this store is not asked for at all.
-    async fn caller(&self, engine: &Engine, key: Option<&api::KeyArn>) -> Result<impl Kms + use<>, KmsError> {
+    async fn caller(&self, engine: &Engine, key: Option<&Named>) -> Result<impl Kms + use<>, KmsError> {
         let answered = |error| KmsError::Answered { error, kms: self.describe() };
         let region = self.place.region.clone().or_else(|| key.map(|key| key.region.clone()));
         let mut caller = None;
@@ -338,8 +352,8 @@ impl LocalKms {
     }
 
     /// A key that is not in this store, and was not asked for.
-    fn elsewhere(&self, key: Option<&api::KeyArn>) -> KmsError {
-        let named = key.map(ToString::to_string).unwrap_or_default();
+    fn elsewhere(&self, key: Option<&Named>) -> KmsError {
+        let named = key.map(|key| key.arn.as_str()).unwrap_or_default();
         let message =
             format!("Key '{named}' is of another account or region than this KMS, which was not asked");
         KmsError::Answered {
@@ -352,7 +366,7 @@ impl LocalKms {
     async fn client_for(
         &self,
         mut client: SocketClient,
-        key: Option<&api::KeyArn>,
+        key: Option<&Named>,
     ) -> Result<SocketClient, KmsError> {
         let Some(key) = key else { return Ok(client) };
         if self.place.region.as_ref().is_some_and(|region| *region != key.region) {
@@ -416,10 +430,19 @@ async fn make_alias(kms: &dyn Kms) -> Result<bool, KmsError> {
     }
 }
 
-/// The key ARN that an input names in `KeyId`, if it names one.
-fn key_arn<O: Operation>(input: &O::Input) -> Option<api::KeyArn> {
-    match api::wire::member::<O>(input, "KeyId")?.parse() {
-        Ok(KeyRef::Arn(arn)) => Some(arn),
+/// The account and region of an ARN of a key or alias.
+struct Named {
+    account: AccountId,
+    region: Region,
+    arn: String,
+}
+
+/// What an input names in `KeyId`, if that is an ARN.
+fn named_in<O: Operation>(input: &O::Input) -> Option<Named> {
+    let arn = api::wire::member::<O>(input, "KeyId")?.to_owned();
+    match arn.parse() {
+        Ok(KeyRef::Arn(key)) => Some(Named { account: key.account, region: key.region, arn }),
+        Ok(KeyRef::AliasArn(alias)) => Some(Named { account: alias.account, region: alias.region, arn }),
         _ => None,
     }
 }
@@ -430,7 +453,7 @@ macro_rules! forwarded {
             $(
                 fn $method<'a>(&'a self, input: api::$input) -> CallFuture<'a, api::$output> {
                     Box::pin(async move {
-                        let key = key_arn::<api::$name>(&input);
+                        let key = named_in::<api::$name>(&input);
                         let mut hung_up = 0;
                         let open = loop {
                             let client = match self.access(Absent::Fails).await? {

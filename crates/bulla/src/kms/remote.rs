@@ -21,6 +21,7 @@ use aws_smithy_runtime_api::client::retries::classifiers::{
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
+use aws_types::os_shim_internal::{Env, Fs};
 use bulla_api as api;
 use bulla_api::{
     ApiError, CallFuture, ErrorCode, Kms, KmsError, LocalFailure, LocalFailureKind, Operation, Service,
@@ -47,6 +48,8 @@ pub(crate) struct RemoteKms {
     sts: aws_sdk_sts::Client,
     described: String,
     last_failure: LastFailure,
+    /// What is wrong with aws's configuration, which the SDK takes for an empty one.
+    broken: Option<String>,
 }
 
 /// What the last attempt failed of: when the time for retries is over, that says more than that it is over.
@@ -220,7 +223,11 @@ impl RemoteKms {
             loader = loader.region(aws_config::Region::new(region.clone()));
         }
         let shared = loader.load().await;
+        let broken = unreadable_configuration().await;
         let Some(region) = shared.region() else {
+            if let Some(cause) = broken {
+                return Err(usage(format!("{cause} (for {place})")));
+            }
             let cause = "no region is configured: give one with --region, AWS_REGION or in the profile";
             return Err(usage(format!("{cause} (for {place})")));
         };
@@ -243,6 +250,7 @@ impl RemoteKms {
             sts: aws_sdk_sts::Client::from_conf(sts.build()),
             described,
             last_failure,
+            broken,
         })
     }
 
@@ -252,6 +260,7 @@ impl RemoteKms {
     {
         let kms = self.described.clone();
         if let Some(cause) = credentials_cause(&error) {
+            let cause = self.broken.clone().unwrap_or(cause);
             return KmsError::Credentials { cause, kms };
         }
         if let Some(cause) = misconfigured(&error) {
@@ -361,6 +370,12 @@ fn timeouts(wait: Duration) -> TimeoutConfig {
         .build()
 }
 
+/// Why the SDK can't read aws's configuration and credentials files.
+async fn unreadable_configuration() -> Option<String> {
+    let loaded = aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), None).await;
+    loaded.err().map(|error| format!("the aws configuration can't be used: {}", whole(&error)))
+}
+
 /// What is wrong with the credentials, when that is why a request was not made.
 fn credentials_cause(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     let mut at = Some(error);
@@ -370,7 +385,11 @@ fn credentials_cause(error: &(dyn std::error::Error + 'static)) -> Option<String
                 CredentialsError::CredentialsNotLoaded(_) => {
                     "no credentials are configured: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile with --profile".to_owned()
                 }
-                other => format!("the credentials can't be used: {}", whole(other)),
+                other => {
+                    let causes = whole(other);
+                    let next = if causes.contains("SSO token") { "; sign in with aws sso login" } else { "" };
+                    format!("the credentials can't be used: {causes}{next}")
+                }
             });
         }
         at = error.source();
