@@ -100,7 +100,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&one_line(&self.message))
+        f.write_str(&without_numbers(&one_line(&self.message)))
     }
 }
 
@@ -212,6 +212,22 @@ pub(crate) fn cause(error: &io::Error) -> String {
     }
 }
 
+/// Without Rust's `(os error N)`, which the system's own words before it say better.
+fn without_numbers(text: &str) -> String {
+    let mut parts = text.split(" (os error ");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(')') {
+            Some((number, rest)) if number.bytes().all(|byte| byte.is_ascii_digit()) => out.push_str(rest),
+            _ => {
+                out.push_str(" (os error ");
+                out.push_str(part);
+            }
+        }
+    }
+    out
+}
+
 /// Whatever a message carries (file names, a server's text), it stays one line and can't drive a terminal.
 pub(crate) fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
@@ -247,5 +263,8 @@ mod tests {
     fn a_message_is_one_line_without_control_characters() {
         let failure = Failure::usage("a\nb\u{1b}[31mc");
         assert_eq!(failure.to_string(), "a b [31mc");
+        let failure =
+            Failure::usage("the log: No space left on device (os error 28); free some (os error x)");
+        assert_eq!(failure.to_string(), "the log: No space left on device; free some (os error x)");
     }
 }

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Home, Server, ended};
+use common::{Home, Server, can_mount, ended};
 
 #[test]
 fn a_closed_standard_output_is_an_error() {
@@ -172,6 +172,29 @@ fn a_data_home_without_a_home_asks_for_a_place_for_the_root_key() {
     let mut command = home.command(&["encrypt", "f"]);
     command.env_remove("HOME").env("XDG_DATA_HOME", home.file("data"));
     ended(command.output().unwrap()).is_failure(2, &["root key", "XDG_CONFIG_HOME", "--root-key"]);
+}
+
+#[test]
+fn a_full_disk_under_the_store_is_told_in_words() {
+    let home = Home::new();
+    if !can_mount() {
+        return;
+    }
+    std::fs::create_dir(home.file("small")).unwrap();
+    let script = "mount -t tmpfs -o size=300k none small || exit 99; \
+                  while \"$BULLA\" key create -q --data-dir small/d > /dev/null 2> told; do :; done; cat told >&2; \
+                  dd if=/dev/zero of=small/fill bs=512 2> /dev/null; rm -f small/d/store.db-*; \
+                  exec \"$BULLA\" key list --data-dir small/d";
+    let run = home.program("unshare").env("BULLA", common::BULLA).args(["-m", "sh", "-c", script]).output();
+    let full = ended(run.unwrap());
+    assert_eq!(full.code, 1, "{}", full.err);
+    assert_eq!(full.err.lines().count(), 2, "{}", full.err);
+    for line in full.err.to_lowercase().lines() {
+        assert!(
+            line.contains("no space left") && !line.contains("code ") && !line.contains("os error"),
+            "{line}"
+        );
+    }
 }
 
 #[test]
