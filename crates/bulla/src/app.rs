@@ -27,6 +27,7 @@ pub(crate) struct App {
     /// How much is told.
     pub(crate) say: Say,
     settings: KmsSettings,
+    matches: ArgMatches,
     data_dir_because: String,
     aws: Option<AwsEnvironment>,
     found: HashMap<Choice, FoundKms>,
@@ -76,7 +77,13 @@ impl App {
         };
         let say = Say { quiet: common.quiet, verbose: common.verbose, json: common.json };
         let data_dir_because = because("data_dir", "data-dir");
-        Ok(Self { common, say, settings, data_dir_because, aws: None, found: HashMap::new() })
+        let matches = matches.clone();
+        Ok(Self { common, say, settings, matches, data_dir_because, aws: None, found: HashMap::new() })
+    }
+
+    /// Where an option of the command was set.
+    pub(crate) fn rank(&self, id: &str) -> Rank {
+        Rank::of(&self.matches, id)
     }
 
     /// Refuses options that can't hold together or can't be read, before anything else is looked at.

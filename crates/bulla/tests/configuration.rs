@@ -40,6 +40,9 @@ fn a_flag_goes_before_the_configuration() {
         ended(home.command(&["verify", "-v", "f.sealed"]).env("BULLA_QUIET", "1").output().unwrap());
     assert!(variable.err.contains("verified"), "{}", variable.err);
     home.fails(&["verify", "-q", "-v", "f.sealed"], 2, &["--quiet", "--verbose"]);
+    home.write("t", "tls-cert = \"none.pem\"\ntls-key = \"none.key\"\n");
+    home.fails(&["serve", "--check-config", "--config", "t"], 1, &["none.pem"]);
+    home.ok(&["serve", "--check-config", "--config", "t", "--tls-auto", "localhost"]);
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub(crate) fn run(app: &App, command: &cli::Serve) -> Result<(), Failure> {
     let place = app.place()?;
     let regions = regions(app.common.region.as_deref())?;
     refuse_other_stores(command.store.as_deref(), &place.directory)?;
-    let mut config = server_config(command, &place)?;
+    let mut config = server_config(app, command, &place)?;
     config.json = logs_json(command, app.say.json);
     let attestation_roots = attestation_roots(command.attestation_root.as_deref())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -231,7 +231,7 @@ async fn write_credentials(directory: &DataDir, engine: &Engine) -> Result<(), F
         .map_err(directory_failure)
 }
 
-fn server_config(command: &cli::Serve, place: &Place) -> Result<ServerConfig, Failure> {
+fn server_config(app: &App, command: &cli::Serve, place: &Place) -> Result<ServerConfig, Failure> {
     let address = |text: &Option<String>, default| match text {
         None => Ok(default),
         Some(text) => parse_listen(text).map_err(|error| Failure::usage(error.to_string())),
@@ -247,8 +247,10 @@ fn server_config(command: &cli::Serve, place: &Place) -> Result<ServerConfig, Fa
         Some(connections) => config.limits.connections_per_source = connections,
         None => {}
     }
+    // Of two ways that contradict each other, the one that was said nearer to the command line.
+    let auto_is_nearer = app.rank("tls_auto") > app.rank("tls_cert");
     config.tls = match (&command.tls_cert, &command.tls_key, command.tls_auto.as_slice()) {
-        (Some(certificate), Some(key), _) => {
+        (Some(certificate), Some(key), names) if names.is_empty() || !auto_is_nearer => {
             Some(TlsSource::Files { certificate: certificate.clone(), key: key.clone() })
         }
         (_, _, []) => None,
