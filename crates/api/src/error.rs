@@ -191,6 +191,8 @@ pub enum LocalFailureKind {
     NotAuthentic,
     /// Another process holds the store.
     Busy,
+    /// A setting can't be what it is: no region, a certificate that is not trusted.
+    Misconfigured,
     /// Everything else: disk, permissions, no store there.
     Failed,
 }

@@ -2,6 +2,7 @@
 
 use crate::chain::{ChainEnd, HASH_BYTES, LINE_BYTES_MAX, read_line, read_recovery};
 use bulla_crypto::digest::Sha256;
+use serde::de::IgnoredAny;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
@@ -13,6 +14,8 @@ pub struct Report {
     pub records: u64,
     /// Torn lines that a recovery record closes: crashes, not tampering.
     pub recoveries: u64,
+    /// Number of the store's first change that the log has; 1 in a whole log, none in one without changes.
+    pub first_change: Option<u64>,
     /// Where the chain doesn't hold, at most the first hundred places.
     pub breaks: Vec<Break>,
     /// Bytes after the last whole line that no recovery record closes yet.
@@ -26,9 +29,18 @@ pub struct Report {
 impl Report {
     /// Whether every line is there, unchanged and in its place. A torn tail that awaits its recovery record is no
     /// break: a crash leaves one.
+    ///
+    /// Lines that were cut off cleanly at the end can't be missed, for nothing in a log says how long it is: a copy of
+    /// [`Report::last_sequence`] and [`Report::last_hash`] kept elsewhere shows it.
     #[must_use]
     pub fn is_intact(&self) -> bool {
         self.breaks.is_empty()
+    }
+
+    /// Whether there is anything in the file that such a log has, or nothing at all, as in a new one.
+    #[must_use]
+    pub fn is_a_log(&self) -> bool {
+        self.records + self.recoveries > 0 || (self.breaks.is_empty() && self.torn_tail_bytes == 0)
     }
 }
 
@@ -75,6 +87,38 @@ struct Gap {
     line: u64,
     bytes: u64,
     hash: Sha256,
+    /// The first line in it that is a whole record, so that it was changed after it was written.
+    changed: Option<u64>,
+    /// The first line in it that no crash leaves at a log's end. Behind a recovery record it may be of a disk that lost
+    /// more than that.
+    foreign: Option<u64>,
+}
+
+/// How the lines of a log begin.
+const LINE_START: &[u8] = b"{\"event";
+
+impl Gap {
+    fn add(&mut self, number: u64, line: &[u8]) {
+        self.bytes += line.len() as u64;
+        self.hash.update(line);
+        // Pages that never reached the disk are zeros.
+        if line.contains(&0) {
+            return;
+        }
+        let content = line.strip_suffix(b"\n");
+        let begins = match content.unwrap_or(line) {
+            short if short.len() < LINE_START.len() => LINE_START.starts_with(short) && !short.is_empty(),
+            long => long.starts_with(LINE_START),
+        };
+        // The beginning of a record alone is never JSON.
+        if content.is_some_and(|content| begins && serde_json::from_slice::<IgnoredAny>(content).is_ok()) {
+            self.changed.get_or_insert(number);
+        }
+        // A newline is the last that is written of a line.
+        if !begins || content.is_some() {
+            self.foreign.get_or_insert(number);
+        }
+    }
 }
 
 impl Check {
@@ -83,16 +127,26 @@ impl Check {
         let link = line.strip_suffix(b"\n").and_then(|content| Some((content, read_line(content)?)));
         let Some((content, link)) = link else {
             let line_number = self.line_number;
-            let gap =
-                self.gap.get_or_insert_with(|| Gap { line: line_number, bytes: 0, hash: Sha256::new() });
-            gap.bytes += line.len() as u64;
-            gap.hash.update(line);
+            let gap = self.gap.get_or_insert_with(|| Gap {
+                line: line_number,
+                bytes: 0,
+                hash: Sha256::new(),
+                changed: None,
+                foreign: None,
+            });
+            gap.add(line_number, line);
             return;
         };
         let gap = self.gap.take();
         match (read_recovery(content), gap) {
             (Some((bytes, hash)), Some(gap)) if gap.bytes == bytes && gap.hash.clone().finish() == hash => {
                 self.report.recoveries += 1;
+                if let Some(line) = gap.changed {
+                    self.broken(
+                        line,
+                        "not a line of this log, or changed, before a restart took it for a torn one",
+                    );
+                }
             }
             (None, None) => self.report.records += 1,
             (Some(_), _) => {
@@ -109,6 +163,16 @@ impl Check {
                 "not the line that follows the one before: lines are missing or moved",
             );
         }
+        if let (None, Some(mark)) = (self.report.first_change, &link.end.relayed) {
+            self.report.first_change = Some(mark.sequence);
+            if mark.sequence > 1 {
+                self.broken(
+                    self.line_number,
+                    "the first change here is not the store's first: an earlier log was removed, or the store was restored \
+                     without it",
+                );
+            }
+        }
         self.end = link.end;
     }
 
@@ -119,7 +183,12 @@ impl Check {
     }
 
     fn finish(mut self) -> Report {
-        self.report.torn_tail_bytes = self.gap.map_or(0, |gap| gap.bytes);
+        if let Some(gap) = self.gap.take() {
+            match gap.changed.or(gap.foreign) {
+                Some(line) => self.broken(line, "not a line of this log, or changed"),
+                None => self.report.torn_tail_bytes = gap.bytes,
+            }
+        }
         self.report.last_sequence = self.end.sequence;
         self.report.last_hash = self.end.hash;
         self.report

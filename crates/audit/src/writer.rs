@@ -158,6 +158,15 @@ impl Shared {
         }
     }
 
+    /// All that was written is on the disk.
+    fn mark_clean(&self) {
+        locked(&self.disk).dirty = false;
+    }
+
+    fn is_dirty(&self) -> bool {
+        locked(&self.disk).dirty
+    }
+
     fn disk_failure(&self) -> Option<AuditError> {
         locked(&self.disk).failed.clone().map(AuditError::Failed)
     }
@@ -254,6 +263,7 @@ impl Writer {
         }
         if sync {
             self.file.file().sync_data().map_err(|error| self.shared.fail_disk(&error))?;
+            self.shared.mark_clean();
         } else if written > 0 {
             self.shared.mark_dirty();
         }
@@ -314,8 +324,12 @@ pub(crate) fn run_writer(shared: &Shared, writer: &Mutex<Writer>) {
     while shared.wait_for_jobs() {
         locked(writer).write_next();
     }
-    if let Err(error) = locked(writer).file.file().sync_data() {
-        let _ = shared.fail_disk(&error);
+    // Of what is not dirty, all was synced, or is by the other thread, which is waited for.
+    if shared.is_dirty() {
+        match locked(writer).file.file().sync_data() {
+            Ok(()) => shared.mark_clean(),
+            Err(error) => drop(shared.fail_disk(&error)),
+        }
     }
     shared.close_disk();
 }
@@ -335,6 +349,10 @@ pub(crate) fn run_syncer(shared: &Shared, file: &File) {
             .wait_timeout_while(disk, SYNC_DELAY, |disk| !disk.closed)
             .unwrap_or_else(PoisonError::into_inner);
         disk = guard;
+        if !disk.dirty {
+            // Synced meanwhile, with a batch that was to be.
+            continue;
+        }
         disk.dirty = false;
         drop(disk);
         if let Err(error) = file.sync_data() {

@@ -112,6 +112,65 @@ fn a_record_whose_waiter_goes_away_is_written_all_the_same() {
 }
 
 #[test]
+fn what_is_added_at_the_end_is_noticed_and_only_a_torn_line_is_none() {
+    let (_directory, path) = log();
+    write(&path, 0..4);
+    let all = fs::read(&path).unwrap();
+    let next = all.split_inclusive(|byte| *byte == b'\n').next_back().unwrap();
+    let whole = &all[..all.len() - next.len()];
+    let with = |tail: &[u8]| {
+        fs::write(&path, [whole, tail].concat()).unwrap();
+        verify(&path).unwrap()
+    };
+    let last = whole.split_inclusive(|byte| *byte == b'\n').next_back().unwrap();
+    for garbage in [&b"x"[..], b"\n", b"garbage\n", b"{}\n", b"# note", b"{\"eventName\":\"Forged\"}\n"] {
+        assert!(!with(garbage).is_intact(), "{garbage:?}");
+    }
+    let changed = String::from_utf8(last.to_vec()).unwrap().replace("Decrypt", "Encrypt");
+    assert!(!with(changed.as_bytes()).is_intact());
+    for torn in [&next[..1], &next[..next.len() / 2], &next[..next.len() - 1], &[0; 5000][..]] {
+        let report = with(torn);
+        assert!(report.is_intact() && report.torn_tail_bytes == torn.len() as u64, "{report:?}");
+        write(&path, 3..4);
+        let closed = verify(&path).unwrap();
+        assert!(closed.is_intact() && closed.torn_tail_bytes == 0, "{closed:?}");
+    }
+    // The next start takes a changed last line for a torn one, and closes it; it is noticed still.
+    fs::write(&path, [&whole[..whole.len() - last.len()], changed.as_bytes()].concat()).unwrap();
+    write(&path, 3..4);
+    let report = verify(&path).unwrap();
+    assert!(report.recoveries == 1 && report.breaks.iter().any(|found| found.line == 3), "{report:?}");
+}
+
+#[test]
+fn a_file_that_is_no_log_is_told_from_a_new_one() {
+    let (_directory, path) = log();
+    for other in [&b"no log"[..], b"several\nlines\n", &[7; 4000], b"{\"event\":1}\n"] {
+        fs::write(&path, other).unwrap();
+        assert!(!verify(&path).unwrap().is_a_log(), "{other:?}");
+    }
+    fs::write(&path, b"").unwrap();
+    let report = verify(&path).unwrap();
+    assert!(report.is_a_log() && report.is_intact());
+}
+
+#[test]
+fn a_log_that_begins_amid_the_changes_of_its_store_lacks_those_before() {
+    let (_directory, path) = log();
+    for first in [1, 5] {
+        let _ = fs::remove_file(&path);
+        let sink = FileSink::open(&path, SyncPolicy::WithinASecond).unwrap();
+        runtime().block_on(async {
+            sink.record(entry(0)).await.unwrap();
+            sink.relay(vec![(mark(first), entry(1)), (mark(first + 1), entry(2))]).await.unwrap();
+        });
+        drop(sink);
+        let report = verify(&path).unwrap();
+        assert_eq!((report.first_change, report.is_intact()), (Some(first), first == 1), "{report:?}");
+    }
+}
+
+#[test]
 fn every_changed_missing_or_moved_line_is_noticed() {
     let (_directory, path) = log();
     write(&path, 0..6);
@@ -126,10 +185,9 @@ fn every_changed_missing_or_moved_line_is_noticed() {
         changed[at] ^= 1;
         fs::write(&path, &changed).unwrap();
         let report = verify(&path).unwrap();
-        // A change in the last line, or of the newline before it, can't be told from a torn one: it shows as bytes that
-        // prove nothing.
-        let in_last = at >= whole.len() - lines[5].len() - 1;
-        assert!(!report.is_intact() || (in_last && report.torn_tail_bytes > 0), "byte {at}");
+        // Without its newline the last line can't be told from a torn one: it shows as bytes that prove nothing.
+        let last_newline = at == whole.len() - 1;
+        assert!(!report.is_intact() || (last_newline && report.torn_tail_bytes > 0), "byte {at}");
     }
     let without = |drop: usize| {
         lines.iter().enumerate().filter(|(at, _)| *at != drop).flat_map(|(_, line)| line.to_vec()).collect()

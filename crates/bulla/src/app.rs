@@ -8,11 +8,11 @@ use std::time::Duration;
 use bulla_api::Kms;
 use bulla_engine::XksClient;
 use clap::ArgMatches;
-use clap::parser::ValueSource;
 
-use crate::cli::Common;
+use crate::cli::{Command, Common, KmsKind};
+use crate::config::Rank;
 use crate::exit::Failure;
-use crate::kms::choice::{AwsEnvironment, Choice, KmsSettings};
+use crate::kms::choice::{AwsEnvironment, Choice, KmsSettings, Setting};
 use crate::kms::local::LocalKms;
 use crate::kms::remote::RemoteKms;
 use crate::place::Place;
@@ -29,6 +29,7 @@ pub(crate) struct App {
     /// How much is told.
     pub(crate) say: Say,
     settings: KmsSettings,
+    matches: ArgMatches,
     data_dir_because: String,
     aws: Option<AwsEnvironment>,
     found: HashMap<Choice, FoundKms>,
@@ -45,38 +46,88 @@ pub(crate) struct FoundKms {
 
 impl App {
     /// `matches` tell where each option was set.
-    pub(crate) fn new(common: Common, matches: &ArgMatches) -> Self {
+    pub(crate) fn new(mut common: Common, matches: &ArgMatches) -> Result<Self, Failure> {
         let matches = innermost(matches);
-        let because = |id: &str, option: &str| match matches.value_source(id) {
-            Some(ValueSource::CommandLine) => format!("--{option}"),
-            Some(ValueSource::EnvVariable) => {
-                format!("BULLA_{}", option.replace('-', "_").to_ascii_uppercase())
-            }
-            _ => format!("{option} in the configuration file"),
+        settle_loudness(&mut common, matches)?;
+        let because = |id: &str, option: &str| match Rank::of(matches, id) {
+            Rank::Flag => format!("--{option}"),
+            Rank::Variable => format!("BULLA_{}", option.replace('-', "_").to_ascii_uppercase()),
+            Rank::Configured => format!("{option} in the configuration file"),
         };
+        let store = [("data_dir", "data-dir"), ("root_key", "root-key")]
+            .into_iter()
+            .find(|(id, _)| Rank::of(matches, id) == Rank::Flag)
+            .map(|(id, option)| setting((), id, option, matches, because));
         let settings = KmsSettings {
-            kms: common.kms.map(|kms| (kms, because("kms", "kms"))),
-            endpoint_url: common
-                .endpoint_url
+            kms: common.kms.map(|kms| setting(kms, "kms", "kms", matches, because)),
+            endpoint_url: common.endpoint_url.as_ref().map(|url| {
+                setting(
+                    url.trim_end_matches('/').to_owned(),
+                    "endpoint_url",
+                    "endpoint-url",
+                    matches,
+                    because,
+                )
+            }),
+            profile: common
+                .profile
                 .as_ref()
-                .map(|url| (url.trim_end_matches('/').to_owned(), because("endpoint_url", "endpoint-url"))),
-            profile: common.profile.as_ref().map(|name| (name.clone(), because("profile", "profile"))),
+                .map(|name| setting(name.clone(), "profile", "profile", matches, because)),
+            store,
             region: common.region.clone(),
             ca_file: common.ca_file.clone(),
         };
         let say = Say { quiet: common.quiet, verbose: common.verbose, json: common.json };
         let data_dir_because = because("data_dir", "data-dir");
-        Self { common, say, settings, data_dir_because, aws: None, found: HashMap::new() }
+        let matches = matches.clone();
+        Ok(Self { common, say, settings, matches, data_dir_because, aws: None, found: HashMap::new() })
+    }
+
+    /// Where an option of the command was set.
+    pub(crate) fn rank(&self, id: &str) -> Rank {
+        Rank::of(&self.matches, id)
     }
 
     /// Refuses options that can't hold together or can't be read, before anything else is looked at.
-    pub(crate) fn check(&self) -> Result<(), Failure> {
+    pub(crate) fn check(&self, command: &Command) -> Result<(), Failure> {
         self.settings.check()?;
+        self.refuse_kms_options(command)?;
         // Without HOME there may be no place, which only some commands need.
         if self.common.root_key.is_some() || self.common.account_id.is_some() {
             self.place()?;
         }
         Ok(())
+    }
+
+    /// Refuses options on the command line that name a KMS across the network where a command is about a store on
+    /// this host: it would do to that store what was meant for another.
+    fn refuse_kms_options(&self, command: &Command) -> Result<(), Failure> {
+        let what = match command {
+            Command::Serve(_) => "serve",
+            Command::Store(_) => "store",
+            Command::Account(_) => "account",
+            Command::Audit(_) => "audit",
+            Command::Profile(_) => "profile",
+            _ => return Ok(()),
+        };
+        let settings = &self.settings;
+        let is_flag = |rank: Rank| rank == Rank::Flag;
+        let kms = settings.kms.as_ref().filter(|kms| {
+            is_flag(kms.rank) && (kms.value == KmsKind::Aws || matches!(command, Command::Serve(_)))
+        });
+        let given = kms.map(|kms| format!("{} {}", kms.because, kms.value.name())).or_else(|| {
+            [&settings.endpoint_url, &settings.profile]
+                .into_iter()
+                .flatten()
+                .find(|setting| is_flag(setting.rank))
+                .map(|setting| setting.because.clone())
+        });
+        match given {
+            Some(given) => Err(Failure::usage(format!(
+                "{given}: bulla {what} is about the store of this host, in --data-dir, and asks no other KMS; leave it out"
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// The data directory.
@@ -90,19 +141,19 @@ impl App {
         if let Some(found) = self.found.get(&choice) {
             return Ok(found.clone());
         }
+        let wait = self.common.kms_wait.map(Duration::from_secs);
         let found = match &choice {
             Choice::Embedded { because } => {
                 let mut place = self.place()?.with_region(self.common.region.as_deref())?;
                 if let Some(because) = because {
                     place.because = format!("{because}, data directory from {}", place.because);
                 }
-                let local = Arc::new(LocalKms::new(place, self.xks()?));
+                let local = Arc::new(self.local_at(place)?);
                 let kms: Arc<dyn Kms> = Arc::clone(&local) as _;
                 FoundKms { kms, local: Some(local) }
             }
             Choice::Remote(remote) => {
-                let wait = self.common.kms_wait.map_or(KMS_WAIT, Duration::from_secs);
-                let kms: Arc<dyn Kms> = Arc::new(RemoteKms::new(remote, wait).await?);
+                let kms: Arc<dyn Kms> = Arc::new(RemoteKms::new(remote, wait.unwrap_or(KMS_WAIT)).await?);
                 FoundKms { kms, local: None }
             }
         };
@@ -112,7 +163,12 @@ impl App {
 
     /// The engine over the data directory, for commands that are about a store.
     pub(crate) fn local(&self) -> Result<LocalKms, Failure> {
-        Ok(LocalKms::new(self.place()?.with_region(self.common.region.as_deref())?, self.xks()?))
+        self.local_at(self.place()?.with_region(self.common.region.as_deref())?)
+    }
+
+    /// The engine over the store of a place.
+    pub(crate) fn local_at(&self, place: Place) -> Result<LocalKms, Failure> {
+        Ok(LocalKms::new(place, self.xks()?, self.common.kms_wait.map(Duration::from_secs)))
     }
 
     /// Who asks the proxies of external key stores.
@@ -137,6 +193,31 @@ impl App {
             self.say.note(&format!("bulla: {warning}"));
         }
     }
+}
+
+fn setting<T>(
+    value: T,
+    id: &str,
+    option: &str,
+    matches: &ArgMatches,
+    because: impl Fn(&str, &str) -> String,
+) -> Setting<T> {
+    Setting { value, because: because(id, option), rank: Rank::of(matches, id) }
+}
+
+/// Of quiet and verbose, that which was set nearer to the command line.
+fn settle_loudness(common: &mut Common, matches: &ArgMatches) -> Result<(), Failure> {
+    if !(common.quiet && common.verbose) {
+        return Ok(());
+    }
+    match Rank::of(matches, "quiet").cmp(&Rank::of(matches, "verbose")) {
+        std::cmp::Ordering::Less => common.quiet = false,
+        std::cmp::Ordering::Greater => common.verbose = false,
+        std::cmp::Ordering::Equal => {
+            return Err(Failure::usage("--quiet and --verbose contradict each other; give one of them"));
+        }
+    }
+    Ok(())
 }
 
 fn innermost(matches: &ArgMatches) -> &ArgMatches {

@@ -74,7 +74,7 @@ pub(crate) struct Common {
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// Say nothing but errors
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
     /// Print a summary
     #[arg(short, long, global = true)]
@@ -91,6 +91,16 @@ pub(crate) enum KmsKind {
     Aws,
     /// The engine in this program, over the store in --data-dir
     Embedded,
+}
+
+impl KmsKind {
+    /// As the option says it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Aws => "aws",
+            Self::Embedded => "embedded",
+        }
+    }
 }
 
 /// The commands.
@@ -391,18 +401,18 @@ bulla store restore --recovery-key paper.txt keys.bak     on another machine")]
 pub(crate) enum Store {
     /// Write a consistent copy of the store, also beside a running server
     Backup {
-        /// The file to write
+        /// The file to write; - is standard output
         out: PathBuf,
     },
     /// Make a data directory from a backup
     Restore {
-        /// The backup
+        /// The backup; - is standard input
         #[arg(value_name = "IN")]
         backup: PathBuf,
         /// The recovery key's text, in a file, or - for standard input; it becomes the root key file
         #[arg(long, value_name = "FILE")]
         recovery_key: Option<PathBuf>,
-        /// The RSA private key, PEM, for a recovery key made with recovery-key --to
+        /// The private key, PEM, for a recovery key made with recovery-key --to
         #[arg(long, value_name = "PEM-FILE", requires = "recovery_key")]
         private_key: Option<PathBuf>,
     },
@@ -410,7 +420,7 @@ pub(crate) enum Store {
     Check,
     /// Print the root key as text for paper, or seal it to a public key
     RecoveryKey {
-        /// An RSA public key, PEM: seal the root key to it (OAEP with SHA-256) instead of printing it
+        /// A public key, PEM: seal the root key to it instead of printing it (RSA with OAEP and SHA-256, or EC on P-256, P-384, P-521)
         #[arg(long, value_name = "PEM-FILE")]
         to: Option<PathBuf>,
     },
@@ -433,7 +443,11 @@ pub(crate) enum Account {
 
 /// `bulla audit`.
 #[derive(Debug, Subcommand)]
-#[command(after_help = "Examples:\n  bulla audit verify\n  bulla audit verify /var/lib/bulla/audit.log")]
+#[command(
+    after_help = "A log does not say how long it is: whole lines cut off at its end are missed only by who has kept the \
+number and hash of a later line elsewhere (-v and --json give those of the last one).\n\n\
+Examples:\n  bulla audit verify\n  bulla audit verify -v /var/lib/bulla/audit.log"
+)]
 pub(crate) enum Audit {
     /// Check that no record of the log was changed, left out or put in
     Verify {

@@ -35,6 +35,13 @@ pub(crate) fn no_home() -> Failure {
     Failure::usage("no data directory: HOME is not set; set it, or name one with --data-dir DIR")
 }
 
+/// The same, when the data directory is known and the root key's place is not.
+pub(crate) fn no_home_for_root_key() -> Failure {
+    Failure::usage(
+        "no place for the root key: neither HOME nor XDG_CONFIG_HOME is set; set one, or name the key with --root-key file:PATH",
+    )
+}
+
 fn base(variable: &str, under_home: &str) -> Option<PathBuf> {
     env(variable)
         .map(PathBuf::from)

@@ -64,7 +64,14 @@ impl Failure {
                 format!("{doing} `{what}`: the reader went away before the end; its input is not whole"),
             );
         }
+        let what = what.to_string();
         let next = match error.kind() {
+            // What is written straight is there as far as it came.
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+                if is_stream(&what) =>
+            {
+                "; free space or write elsewhere"
+            }
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
                 "; nothing was left behind; free space or write elsewhere with -o"
             }
@@ -78,9 +85,22 @@ impl Failure {
     }
 }
 
+/// Whether what a message names is written in place: a standard stream or a device, and no file that appears whole.
+fn is_stream(what: &str) -> bool {
+    what.starts_with("standard ")
+        || std::fs::metadata(what).is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
+}
+
+impl Failure {
+    /// The same, with what happened all the same.
+    pub(crate) fn although(self, what: &str) -> Self {
+        Self { exit: self.exit, message: format!("{}; {what}", self.message) }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&one_line(&self.message))
+        f.write_str(&without_numbers(&one_line(&self.message)))
     }
 }
 
@@ -155,6 +175,7 @@ pub(crate) fn exit_of_kms(error: &KmsError) -> Exit {
         KmsError::Store(failure) => match failure.kind {
             LocalFailureKind::NotAuthentic => Exit::NotIntact,
             LocalFailureKind::Busy => Exit::Unreachable,
+            LocalFailureKind::Misconfigured => Exit::Usage,
             LocalFailureKind::Failed => Exit::Failed,
         },
         KmsError::Answered { error, .. } => match error.code {
@@ -170,9 +191,6 @@ pub(crate) fn exit_of_kms(error: &KmsError) -> Exit {
             | E::KeyUnavailableException => Exit::Unreachable,
             E::NotFoundException | E::DisabledException | E::KMSInvalidStateException => Exit::KeyUnusable,
             E::InvalidCiphertextException | E::IncorrectKeyException => Exit::NotIntact,
-            // Codes of AWS's own that stand in no operation's model.
-            E::Other if error.message.contains("ExpiredToken") => Exit::Denied,
-            E::Other => Exit::Unreachable,
             _ => Exit::Failed,
         },
     }
@@ -182,13 +200,36 @@ pub(crate) fn exit_of_kms(error: &KmsError) -> Exit {
 pub(crate) fn cause(error: &io::Error) -> String {
     let text = error.to_string();
     match text.find(" (os error") {
-        Some(end) => text.get(..end).unwrap_or(&text).to_lowercase(),
+        Some(end) => {
+            // The system's words begin with a capital; what follows them may be a name.
+            let mut text = text.get(..end).unwrap_or(&text).to_owned();
+            if let Some(first) = text.get_mut(..1) {
+                first.make_ascii_lowercase();
+            }
+            text
+        }
         None => text,
     }
 }
 
+/// Without Rust's `(os error N)`, which the system's own words before it say better.
+fn without_numbers(text: &str) -> String {
+    let mut parts = text.split(" (os error ");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(')') {
+            Some((number, rest)) if number.bytes().all(|byte| byte.is_ascii_digit()) => out.push_str(rest),
+            _ => {
+                out.push_str(" (os error ");
+                out.push_str(part);
+            }
+        }
+    }
+    out
+}
+
 /// Whatever a message carries (file names, a server's text), it stays one line and can't drive a terminal.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
@@ -222,5 +263,8 @@ mod tests {
     fn a_message_is_one_line_without_control_characters() {
         let failure = Failure::usage("a\nb\u{1b}[31mc");
         assert_eq!(failure.to_string(), "a b [31mc");
+        let failure =
+            Failure::usage("the log: No space left on device (os error 28); free some (os error x)");
+        assert_eq!(failure.to_string(), "the log: No space left on device; free some (os error x)");
     }
 }

@@ -126,16 +126,17 @@ pub(crate) async fn discovered(app: &mut App, accounts: &[String]) -> Result<(Ke
     let caller = found.kms.get_caller_identity(GetCallerIdentityInput::default()).await?;
     let partition = caller.arn.split(':').nth(1).filter(|name| !name.is_empty()).unwrap_or("aws").to_owned();
     let accounts: Vec<_> = accounts.iter().cloned().chain([caller.account]).collect();
-    let asked = format!(
-        "or its account with --discovery-account: {} has account {}",
-        found.kms.describe(),
-        accounts.join(", ")
-    );
+    // A store's own accounts are acted in, one at a time; elsewhere the credentials say in which.
+    let option = match found.local {
+        Some(_) => "its account, if it is one of this store, with --account-id",
+        None => "its account with --discovery-account",
+    };
+    let asked = format!("or {option}: {} was asked as account {}", found.kms.describe(), accounts.join(", "));
     Ok((KmsDiscovery::new(found.kms, partition).accounts(accounts).into(), asked))
 }
 
 /// Where no store is, each key is unknown.
-fn require_store(found: &FoundKms) -> Result<(), Failure> {
+pub(crate) fn require_store(found: &FoundKms) -> Result<(), Failure> {
     match found.local.as_ref().and_then(|local| local.absence()) {
         Some(absence) => Err(Failure::new(Exit::KeyUnusable, absence)),
         None => Ok(()),

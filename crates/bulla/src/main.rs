@@ -40,19 +40,35 @@ fn main() -> ExitCode {
         return ended(&Failure::new(Exit::Failed, format!("{error}; nothing was done")));
     }
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let command = match config::with_configuration(Cli::command(), &arguments) {
-        Ok(command) => command,
+    // Help, version and completions are asked for also where the configuration is broken, and need none.
+    let bare = Cli::command().try_get_matches_from(&arguments);
+    match &bare {
+        Err(error) if is_answer(error) => return answered(error),
+        Ok(matches) if matches.subcommand_name() == Some("completions") => {
+            return match Cli::from_arg_matches(matches).map(|cli| cli.command) {
+                Ok(Command::Completions(command)) => exit_of(completions(&command)),
+                _ => ended(&Failure::usage("completions: see --help")),
+            };
+        }
+        _ => {}
+    }
+    let configured = match config::with_configuration(Cli::command(), &arguments) {
+        Ok(configured) => configured,
         Err(failure) => return ended(&failure),
     };
-    let parsed = command.try_get_matches_from(&arguments);
+    let parsed = configured.command.clone().try_get_matches_from(&arguments);
     let (cli, matches) = match parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches))) {
         Ok(parsed) => parsed,
-        Err(error) => return misunderstood(&error),
+        Err(error) => return ended(&misunderstood(&error, configured.cause_of(&error, &arguments))),
     };
     if let Err(failure) = refuse_command(&cli.command, &arguments) {
         return ended(&failure);
     }
-    match run(cli, &matches) {
+    exit_of(run(cli, &matches))
+}
+
+fn exit_of(result: Result<(), Failure>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => ended(&failure),
     }
@@ -71,24 +87,39 @@ fn refuse_command(command: &Command, arguments: &[OsString]) -> Result<(), Failu
     Ok(())
 }
 
-/// Help and version as they are; what is wrong with the command line in one line.
-fn misunderstood(error: &clap::Error) -> ExitCode {
+/// Whether the parser stopped because it was asked something.
+fn is_answer(error: &clap::Error) -> bool {
     use clap::error::ErrorKind as K;
-    match error.kind() {
-        K::DisplayHelp | K::DisplayVersion | K::DisplayHelpOnMissingArgumentOrSubcommand => {
-            // A reader who went away needs neither.
-            let _ = error.print();
-            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage.code()))
-        }
-        _ => {
-            let text = error.to_string();
-            let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
-            let words: Vec<_> = lines.filter(|line| !line.starts_with("For more")).collect();
-            let what = words.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
-            let what = what.strip_prefix("error: ").unwrap_or(&what);
-            ended(&Failure::usage(format!("{what}; see --help")))
-        }
+    matches!(error.kind(), K::DisplayHelp | K::DisplayVersion | K::DisplayHelpOnMissingArgumentOrSubcommand)
+}
+
+/// Help and version as they are.
+fn answered(answer: &clap::Error) -> ExitCode {
+    match answer.print() {
+        // Help that nobody asked for, in the place of a command, is wrong usage all the same.
+        Ok(()) => ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(Exit::Usage.code())),
+        Err(error) => ended(&Failure::io("cannot write", "standard output", &error)),
     }
+}
+
+/// What is wrong with the command line, in one line.
+fn misunderstood(error: &clap::Error, place: Option<String>) -> Failure {
+    let text = error.to_string();
+    let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+    let words: Vec<_> = lines.filter(|line| !line.starts_with("For more")).collect();
+    let what = words.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
+    let what = what.strip_prefix("error: ").unwrap_or(&what);
+    match place {
+        Some(place) => Failure::usage(format!("{place}: {what}; see --help")),
+        None => Failure::usage(format!("{what}; see --help")),
+    }
+}
+
+/// Prints completions for a shell.
+fn completions(command: &cli::Completions) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(command.shell, &mut Cli::command(), "bulla", &mut script);
+    say::to_stdout(&script)
 }
 
 fn ended(failure: &Failure) -> ExitCode {
@@ -99,8 +130,8 @@ fn ended(failure: &Failure) -> ExitCode {
 fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), Failure> {
     let Cli { common, command } = cli;
     configure_arena(&command)?;
-    let mut app = App::new(common, matches);
-    app.check()?;
+    let mut app = App::new(common, matches)?;
+    app.check(&command)?;
     if let Command::Serve(command) = &command {
         return commands::serve::run(&app, command);
     }
@@ -108,7 +139,8 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Failed, format!("cannot start: {error}")))?;
-    runtime.block_on(async {
+    let say = app.say;
+    let done = runtime.block_on(async {
         signals::survive_file_size_limit();
         match &command {
             Command::Serve(_) => Ok(()),
@@ -121,13 +153,16 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), Failure> {
             Command::Account(command) => commands::account::run(&app, command).await,
             Command::Audit(command) => commands::audit::run(&app, command),
             Command::Profile(command) => commands::profile::run(&app, command),
-            Command::Completions(command) => {
-                let mut grammar = Cli::command();
-                clap_complete::generate(command.shell, &mut grammar, "bulla", &mut std::io::stdout().lock());
-                Ok(())
-            }
+            Command::Completions(command) => completions(command),
         }
-    })
+    });
+    // `serve` says so in its log.
+    if !arena::status().locked {
+        say.note(
+            "bulla: memory for keys can't be locked and may be swapped out; raise the limit of locked memory (ulimit -l)",
+        );
+    }
+    done
 }
 
 fn configure_arena(command: &Command) -> Result<(), Failure> {

@@ -144,7 +144,8 @@ fn not_authentic(message: String) -> LocalFailure {
 /// A data directory that can't be used.
 pub(crate) fn directory_failure(error: &DataDirError) -> LocalFailure {
     let kind = match error {
-        DataDirError::Busy(_) | DataDirError::AlreadyServed(_) => LocalFailureKind::Busy,
+        // Trying again is of no use while a server runs.
+        DataDirError::Busy(_) => LocalFailureKind::Busy,
         _ => LocalFailureKind::Failed,
     };
     LocalFailure { kind, message: error.to_string() }
@@ -186,6 +187,19 @@ fn open_failure(error: OpenError, directory: &DataDir) -> LocalFailure {
         OpenError::Store(error) => vault_open_failure(error, directory),
     }
 }
+
+/// What to say of a root key that is another store's, when it followed from a passphrase.
+pub(crate) fn by_passphrase(source: &RootKeySource, mut failure: LocalFailure) -> LocalFailure {
+    if source.is_passphrase() && failure.message.contains(WRONG_ROOT_KEY) {
+        failure.message = format!(
+            "`{source}`: the passphrase is not that of the store; enter the one that it was made with"
+        );
+    }
+    failure
+}
+
+/// How the store begins to say so.
+const WRONG_ROOT_KEY: &str = "wrong root key";
 
 fn vault_open_failure(error: bulla_store::OpenError, directory: &DataDir) -> LocalFailure {
     use bulla_store::OpenError as E;

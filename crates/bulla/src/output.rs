@@ -78,16 +78,32 @@ pub(crate) enum Target<'a> {
 
 /// Opens a path for writing; `-` is standard output.
 pub(crate) fn open<'a>(path: &Path, rules: OutputRules<'a>) -> Result<Target<'a>, Failure> {
+    match spot(path, rules)? {
+        Spot::Stream(file) => Ok(Target::Stream(file)),
+        Spot::File => Fresh::open(path, rules).map(Target::Fresh),
+    }
+}
+
+/// Where a path leads.
+pub(crate) enum Spot {
+    /// To a device, pipe, socket or inherited descriptor, opened for writing.
+    Stream(File),
+    /// To a file that may be made or replaced.
+    File,
+}
+
+/// Looks where a path leads, and refuses what may not be written by the rules.
+pub(crate) fn spot(path: &Path, rules: OutputRules<'_>) -> Result<Spot, Failure> {
     if path == Path::new("-") {
-        let failed = |error: io::Error| Failure::io("cannot write", "standard output", &error);
-        let file = File::from(io::stdout().as_fd().try_clone_to_owned().map_err(failed)?);
-        spare_inputs(&file.metadata().map_err(failed)?, "standard output", rules)?;
-        return Ok(Target::Stream(file));
+        let file = standard_output()?;
+        let meta = file.metadata().map_err(|error| Failure::io("cannot write", "standard output", &error))?;
+        spare_inputs(&meta, "standard output", rules)?;
+        return Ok(Spot::Stream(file));
     }
     let failed = |error: io::Error| Failure::io("cannot write", path.display(), &error);
     if let Some(file) = inherited(path)? {
         spare_inputs(&file.metadata().map_err(failed)?, path.display(), rules)?;
-        return Ok(Target::Stream(file));
+        return Ok(Spot::Stream(file));
     }
     match std::fs::metadata(path) {
         Ok(meta) if meta.is_dir() => Err(Failure::new(
@@ -96,18 +112,21 @@ pub(crate) fn open<'a>(path: &Path, rules: OutputRules<'a>) -> Result<Target<'a>
         )),
         Ok(meta) if !meta.is_file() => {
             spare_inputs(&meta, path.display(), rules)?;
-            open_special(path, &meta).map(Target::Stream)
+            open_special(path, &meta).map(Spot::Stream)
         }
         Ok(meta) => {
             spare_inputs(&meta, path.display(), rules)?;
-            if !rules.force {
-                return Err(exists(path));
-            }
-            Fresh::open(path, rules).map(Target::Fresh)
+            if rules.force { Ok(Spot::File) } else { Err(exists(path)) }
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Fresh::open(path, rules).map(Target::Fresh),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Spot::File),
         Err(error) => Err(failed(error)),
     }
+}
+
+/// Standard output, written straight.
+pub(crate) fn standard_output() -> Result<File, Failure> {
+    let given = INHERITED.get().map_or_else(|| Err(Errno::BADF.into()), |all| all.writable(1));
+    given.map_err(|error| Failure::io("cannot write", "standard output", &error))
 }
 
 /// Refuses a target that is an input: it would be gone before it was read, or with it.
@@ -167,6 +186,12 @@ static INHERITED: OnceLock<Inherited> = OnceLock::new();
 /// no target.
 pub(crate) fn take_down_inherited() {
     INHERITED.get_or_init(Inherited::at_start);
+}
+
+/// The caller's descriptor of this number, to read from.
+pub(crate) fn inherited_for_reading(number: u32) -> io::Result<File> {
+    let number = RawFd::try_from(number).map_err(|_| Errno::BADF)?;
+    INHERITED.get().map_or_else(|| Err(Errno::BADF.into()), |all| all.readable(number))
 }
 
 /// The caller's descriptor that a path such as `/dev/fd/N` or `/dev/stdout` means, which is written where it stands.
@@ -294,7 +319,7 @@ impl Drop for Fresh<'_> {
 }
 
 /// The path that a chain of symbolic links ends at, existing or not.
-fn follow_links(path: &Path) -> io::Result<PathBuf> {
+pub(crate) fn follow_links(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..LINKS_MAX {
         match std::fs::read_link(&path) {

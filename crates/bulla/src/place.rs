@@ -9,6 +9,9 @@ use crate::cli::Common;
 use crate::dirs;
 use crate::exit::Failure;
 
+/// How messages begin to name the engine in this process.
+pub(crate) const EMBEDDED: &str = "the embedded KMS";
+
 /// A data directory and how to open the store in it.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
@@ -38,10 +41,11 @@ impl Place {
         let root = match &common.root_key {
             Some(text) => text
                 .parse::<RootKeySource>()
+                .and_then(|source| source.with_descriptor(crate::output::inherited_for_reading))
                 .map_err(|error| Failure::usage(format!("--root-key: {error}")))?,
             None if explicit => RootKeySource::file(&directory.join(names::ROOT_KEY)),
             None => {
-                let home = dirs::config_home().ok_or_else(dirs::no_home)?;
+                let home = dirs::config_home().ok_or_else(dirs::no_home_for_root_key)?;
                 RootKeySource::file(&home.join("bulla").join(names::ROOT_KEY))
             }
         };
@@ -64,7 +68,7 @@ impl Place {
 
     /// How messages name the engine over this store.
     pub(crate) fn describe(&self) -> String {
-        format!("the embedded KMS in {} ({})", self.directory.display(), self.because)
+        format!("{EMBEDDED} in {} ({})", self.directory.display(), self.because)
     }
 
     /// The warning for a new store whose root key stands beside it.
@@ -77,6 +81,15 @@ impl Place {
             )
         })
     }
+}
+
+/// Whether a region's name has the form of AWS's, words and a number: `us-east-1`, `home-1`.
+pub(crate) fn has_form_of_region(name: &str) -> bool {
+    name.rsplit_once('-').is_some_and(|(words, number)| {
+        !number.is_empty()
+            && number.bytes().all(|byte| byte.is_ascii_digit())
+            && words.split('-').all(|word| !word.is_empty())
+    })
 }
 
 fn parse<T: std::str::FromStr<Err = bulla_api::Malformed>>(

@@ -7,7 +7,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Shorter work shows nothing.
 const DELAY: Duration = Duration::from_secs(1);
@@ -35,16 +35,20 @@ impl Progress {
                 Some(length) => ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr()),
                 None => ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()),
             };
+            // Of the whole time: the bar's own estimates begin with it, when much was moved already.
+            let bar = bar.with_elapsed(DELAY);
             let template = match length {
-                Some(_) => "{msg} [{wide_bar}] {bytes}/{total_bytes} {bytes_per_sec} {eta}",
-                None => "{msg} {bytes} {bytes_per_sec} {elapsed}",
+                Some(_) => "{msg} [{wide_bar}] {bytes}/{total_bytes} {prefix}",
+                None => "{msg} {bytes} {prefix} {elapsed}",
             };
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style);
             }
             bar.set_message(name);
             loop {
-                bar.set_position(moved.load(Ordering::Relaxed));
+                let now = moved.load(Ordering::Relaxed);
+                bar.set_prefix(speed(now, length, bar.elapsed()));
+                bar.set_position(now);
                 if stopped.recv_timeout(REDRAW) != Err(RecvTimeoutError::Timeout) {
                     break;
                 }
@@ -56,6 +60,27 @@ impl Progress {
     }
 }
 
+/// Bytes a second since the start, and how long the rest takes at that speed.
+fn speed(moved: u64, length: Option<u64>, elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
+    #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
+    let bytes_per_second = moved as f64 / seconds;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "not negative, and shown rounded"
+    )]
+    let shown = format!("{}/s", HumanBytes(bytes_per_second as u64));
+    match length {
+        #[expect(clippy::cast_precision_loss, reason = "shown in seconds")]
+        Some(length) if bytes_per_second >= 1.0 => {
+            let rest = length.saturating_sub(moved) as f64 / bytes_per_second;
+            format!("{shown} {}", HumanDuration(Duration::try_from_secs_f64(rest).unwrap_or(Duration::MAX)))
+        }
+        _ => shown,
+    }
+}
+
 impl Drop for Progress {
     fn drop(&mut self) {
         drop(self.stop.take());
@@ -63,5 +88,18 @@ impl Drop for Progress {
             // It holds nothing that matters.
             let _ = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_speed_is_that_of_the_whole_time() {
+        let told = speed(3 << 20, Some(9 << 20), Duration::from_secs(3));
+        assert_eq!(told, "1.00 MiB/s 6 seconds");
+        assert_eq!(speed(0, Some(5), Duration::ZERO), "0 B/s");
+        assert_eq!(speed(2048, None, Duration::from_secs(2)), "1.00 KiB/s");
     }
 }

@@ -18,7 +18,13 @@ pub(crate) struct Say {
 impl Say {
     /// One line on standard error that matters even when all went well.
     pub(crate) fn note(self, line: &str) {
-        if !self.quiet {
+        if self.quiet {
+            return;
+        }
+        if self.json {
+            let message = line.strip_prefix("bulla: ").unwrap_or(line);
+            error_line(&serde_json::json!({ "event": "note", "message": message }).to_string());
+        } else {
             error_line(line);
         }
     }
@@ -50,18 +56,22 @@ impl Say {
     }
 
     /// A line on standard output.
-    pub(crate) fn line(self, line: &str) -> Result<(), Failure> {
-        let mut out = io::stdout().lock();
-        out.write_all(line.as_bytes())
-            .and_then(|()| out.write_all(b"\n"))
-            .and_then(|()| out.flush())
-            .map_err(|error| Failure::io("cannot write", "standard output", &error))
+    fn line(self, line: &str) -> Result<(), Failure> {
+        to_stdout(format!("{line}\n").as_bytes())
     }
+}
+
+/// All of it on standard output, with an error for what did not get there.
+pub(crate) fn to_stdout(bytes: &[u8]) -> Result<(), Failure> {
+    // Not through the library's buffer, which takes a descriptor that can't be written for one that can.
+    crate::output::standard_output()?
+        .write_all(bytes)
+        .map_err(|error| Failure::io("cannot write", "standard output", &error))
 }
 
 /// A line on standard error. Nothing can be done when that fails.
 pub(crate) fn error_line(line: &str) {
-    let mut line = line.to_owned();
+    let mut line = crate::exit::one_line(line);
     line.push('\n');
     let _ = io::stderr().lock().write_all(line.as_bytes());
 }

@@ -160,7 +160,11 @@ fn a_home_without_the_store_says_that_the_key_is_not_there() {
     assert!(!empty.data().exists(), "no other command makes a store");
     empty.ok(&["key", "create"]);
     // Another store: its account is another, so none of its keys is asked.
-    empty.fails(&["decrypt", "-o", "g", path.to_str().unwrap()], 3, &["arn:aws:kms", "--discovery-account"]);
+    empty.fails(
+        &["decrypt", "-o", "g", path.to_str().unwrap()],
+        3,
+        &["arn:aws:kms", "if it is one of this store"],
+    );
 }
 
 #[test]

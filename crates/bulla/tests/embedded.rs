@@ -129,7 +129,7 @@ fn root_keys_come_from_where_the_option_says() {
     let at = ["--data-dir", "p", "--root-key", "passphrase:file:passphrase"];
     home.ok(&["decrypt", "-o", "/dev/null", at[0], at[1], at[2], at[3], "p.sealed"]);
     let wrong = home.shell("echo wrong > w; chmod 600 w; exec \"$BULLA\" decrypt --data-dir p --root-key passphrase:file:w -o g p.sealed");
-    wrong.is_failure(3, &["wrong root key"]);
+    wrong.is_failure(3, &["the passphrase is not that of the store"]);
     home.fails(
         &["decrypt", "-o", "g", "--data-dir", "p", "--root-key", "passphrase:tty", "p.sealed"],
         1,

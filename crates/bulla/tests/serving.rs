@@ -213,7 +213,7 @@ fn a_private_ca_is_trusted_by_profile_by_variable_and_by_option() {
         }
         ended(command.output().unwrap())
     };
-    with(&[], None).is_failure(5, &[&url, "--endpoint-url"]);
+    with(&[], None).is_failure(2, &[&url, "--endpoint-url", "--ca-file"]);
     let ca = ca.to_str().unwrap();
     assert_eq!(with(&["--ca-file", ca], None).code, 0);
     assert_eq!(with(&[], Some(ca)).code, 0);

@@ -89,6 +89,13 @@ pub fn seal_to_public_key(root: &RootKey, pem: &[u8]) -> Result<String, Recovery
     }
 }
 
+/// Whether a text looks like what [`seal_to_public_key`] gives.
+#[must_use]
+pub fn is_sealed_to_public_key(text: &[u8]) -> bool {
+    let text = text.trim_ascii_start();
+    [RSA_PREFIX, EC_PREFIX].iter().any(|prefix| text.starts_with(prefix.as_bytes()))
+}
+
 /// Opens what [`seal_to_public_key`] gave, with the private key in PEM.
 ///
 /// # Errors

@@ -17,6 +17,7 @@ use bulla_crypto::{Rng, RootKey};
 use bulla_sigv4 as sigv4;
 use bulla_store::{PassphraseParams, Store};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The key management service over one store. Cheap to clone; all clones are the same one.
 #[derive(Clone)]
@@ -50,6 +51,9 @@ pub struct EngineOptions {
     pub cached_records_max: usize,
     /// Most backing keys kept in locked memory. The arena's capacity bounds it too.
     pub cached_materials_max: usize,
+    /// A key's last use is written only when the one that is written is older than this. Zero: each minute's, and the last
+    /// one when the engine is closed.
+    pub usage_granularity: Duration,
     /// Whose attestation documents are believed when a request names a recipient. Empty: nobody's, and such a request is
     /// refused.
     pub attestation_roots: Vec<Root>,
@@ -65,6 +69,7 @@ impl Default for EngineOptions {
             shared: false,
             cached_records_max: 100_000,
             cached_materials_max: 30_000,
+            usage_granularity: Duration::ZERO,
             attestation_roots: Vec::new(),
             xks: Arc::new(NoXksClient),
         }

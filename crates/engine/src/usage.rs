@@ -1,7 +1,8 @@
 //! When each key was last used, for what, and in which request.
 //!
 //! A use is noted in memory, once its audit record is with the kernel: no request waits for the store over it. What was
-//! noted is written each minute and when the engine is closed; a program that dies before loses that minute's.
+//! noted is written each minute and when the engine is closed; a program that dies before loses that minute's. A use that
+//! is hardly later than the written one isn't written ([`crate::EngineOptions::usage_granularity`]).
 
 use crate::core::Core;
 use crate::fault::Fault;
@@ -139,16 +140,17 @@ impl Core {
             })
             .collect();
         let stored = self.vault.read_many(&paths).await?;
+        let granularity_ms = i64::try_from(self.options.usage_granularity.as_millis()).unwrap_or(i64::MAX);
         let mut transaction = self.vault.transaction();
         for ((paths, stored), (_, last)) in paths.chunks(2).zip(stored.chunks(2)).zip(noted) {
             let ([key_path, path], [key, before]) = (paths, stored) else { continue };
             // Of a key that is gone, nothing is kept; of a later use that another process wrote, nothing is lost.
             let Some(key) = key else { continue };
-            let is_later = before
+            let is_due = before
                 .as_ref()
                 .and_then(|before| UsageRecord::of(&before.fields).ok())
-                .is_none_or(|before| before.at_ms <= last.at_ms);
-            if is_later {
+                .is_none_or(|before| before.at_ms.saturating_add(granularity_ms) <= last.at_ms);
+            if is_due {
                 transaction.expect_at(key_path.clone(), key.generation);
                 transaction.expect_as_read(path.clone(), before.as_ref());
                 transaction.put(path.clone(), &last.record().to_fields())?;

@@ -96,6 +96,27 @@ async fn it_survives_what_ends_the_program() {
 }
 
 #[tokio::test]
+async fn a_use_that_is_hardly_later_than_the_written_one_is_not_written() {
+    let mut world = World::new(6).await;
+    let hourly =
+        || EngineOptions { usage_granularity: Duration::from_secs(3600), ..EngineOptions::default() };
+    let key = world.new_key().await;
+    world.engine = world.open_with(hourly()).await.unwrap();
+    world.sealed(&key).await;
+    world.engine.close().await.unwrap();
+    world.engine = world.open_with(hourly()).await.unwrap();
+    let written = last(&world, &key).await;
+    assert_eq!(written["Operation"], "Encrypt", "the first one is written");
+    for (seconds, is_written) in [(3599, false), (1, true)] {
+        world.clock.advance(Duration::from_secs(seconds));
+        world.call("GenerateDataKey", json!({"KeyId": key, "KeySpec": "AES_256"})).await.ok();
+        world.engine.close().await.unwrap();
+        world.engine = world.open_with(hourly()).await.unwrap();
+        assert_eq!(last(&world, &key).await != written, is_written, "after {seconds} s more");
+    }
+}
+
+#[tokio::test]
 async fn an_earlier_use_that_is_written_later_does_not_hide_a_later_one() {
     let world = World::new(4).await;
     let options = || EngineOptions { shared: true, ..EngineOptions::default() };

@@ -35,6 +35,7 @@ impl ErrorClass {
             KmsError::Store(failure) => match failure.kind {
                 LocalFailureKind::NotAuthentic => Self::NotAuthentic,
                 LocalFailureKind::Busy => Self::Unreachable,
+                LocalFailureKind::Misconfigured => Self::Usage,
                 LocalFailureKind::Failed => Self::Failed,
             },
         }

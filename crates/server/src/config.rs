@@ -26,6 +26,8 @@ pub struct ServerConfig {
     pub tls: Option<TlsSource>,
     /// Allows plain HTTP beyond loopback, for a server behind something that speaks TLS for it.
     pub insecure_http: bool,
+    /// Whether the line that says where it listens is JSON, as the log then is.
+    pub json: bool,
     /// The admin socket, bound by whoever holds the store's lock; `None` for a server without one.
     pub admin_socket: Option<std::os::unix::net::UnixListener>,
     /// The region that `DIR/config` names: the store's first.
@@ -112,6 +114,7 @@ impl ServerConfig {
             admin_listen: Some(DEFAULT_ADMIN_LISTEN),
             tls: None,
             insecure_http: false,
+            json: false,
             admin_socket: None,
             default_region,
             limits: Limits::default(),

@@ -121,7 +121,13 @@ impl Server {
                 return Err(error);
             }
         };
-        eprintln!("listening on {endpoint_url}");
+        let listening = format!("listening on {endpoint_url}");
+        if config.json {
+            let line = serde_json::json!({ "event": "listening", "message": listening, "endpoint_url": endpoint_url });
+            eprintln!("{line}");
+        } else {
+            eprintln!("{listening}");
+        }
         notify(State::Ready);
         Ok(RunningServer { addresses, admin_address, endpoint_url, shared, tls, stop, tasks, signals, files })
     }

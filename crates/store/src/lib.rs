@@ -15,15 +15,18 @@ mod vault;
 pub use data_dir::{CallLock, DataDir, DataDirError, Reach, ServeLock, SharedServeLock, names};
 pub use fields::{FIELDS_BYTES_MAX, FIELDS_MAX, Fields, MalformedFields};
 pub use path::{Generation, PATH_BYTES_MAX, Path, Prefix};
-pub use recovery::{RecoveryForm, export_recovery_key, import_sealed_recovery_key};
-pub use root_key::{NewRootKey, PassphraseParams, RootKeyError, RootKeySource};
+pub use recovery::{RecoveryForm, export_recovery_key, import_sealed_recovery_key, is_sealed_recovery_key};
+pub use root_key::{Descriptor, NewRootKey, PassphraseParams, RootKeyError, RootKeySource};
 pub use sim::{SimDisk, SimFault, SimStore};
 pub use sqlite::{Dangerous, OpenMode, SqliteStore};
 pub use store::{
     COMMIT_BYTES_MAX, COMMIT_ITEMS_MAX, Change, Commit, Committed, EngineFailure, Expect, Feed,
     GET_PATHS_MAX, PAGE_RECORDS_MAX, Record, Scan, ScanPage, Store, StoreError, StoreFuture, Write,
 };
-pub use upkeep::{Existing, Fault, Report, UpkeepError, backup, check, create_store, open_store, restore};
+pub use upkeep::{
+    BackupSource, Existing, Fault, Report, Restoring, UpkeepError, backup, backup_stream, check,
+    create_store, open_store, restore,
+};
 pub use value::{MalformedValue, SealedValue};
 pub use vault::{
     FORMAT, Header, OpenError, StoreParams, Stored, StoredPage, StoredSecret, Transaction, Vault, VaultError,

@@ -40,3 +40,9 @@ pub fn export_recovery_key(
 pub fn import_sealed_recovery_key(text: &[u8], private_key_pem: &[u8]) -> Result<RootKey, RecoveryError> {
     open_with_private_key(text, private_key_pem)
 }
+
+/// Whether a text is what [`RecoveryForm::SealedTo`] gives, which a private key opens.
+#[must_use]
+pub fn is_sealed_recovery_key(text: &[u8]) -> bool {
+    bulla_crypto::recovery::is_sealed_to_public_key(text)
+}

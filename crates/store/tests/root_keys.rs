@@ -138,20 +138,34 @@ fn the_paper_form_is_taken_where_a_key_is() {
     assert!(same(&RootKeySource::file(&path).obtain(None).unwrap(), &key()));
 }
 
+/// `fd:N` with a descriptor that the process was started with.
+fn given(file: &impl std::os::fd::AsFd) -> RootKeySource {
+    let file = file.as_fd().try_clone_to_owned().unwrap();
+    let source = RootKeySource::parse(&format!("fd:{}", file.as_raw_fd())).unwrap();
+    source.with_descriptor(|_| Ok(file.into())).unwrap()
+}
+
 #[test]
 fn a_descriptor_is_read_to_its_end() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("key");
     write(&path, key().to_line().expose(), 0o600);
     let file = fs::File::open(&path).unwrap();
-    let source = RootKeySource::Fd(u32::try_from(file.as_raw_fd()).unwrap());
+    let source = given(&file);
     assert!(same(&source.obtain(None).unwrap(), &key()));
-    assert!(matches!(RootKeySource::Fd(9999).obtain(None), Err(RootKeyError::Missing(_))));
+    assert!(same(&source.obtain(None).unwrap(), &key()), "a file can be read again");
+    let nobodys = RootKeySource::parse("fd:0").unwrap();
+    assert!(
+        matches!(nobodys.obtain(None), Err(RootKeyError::NotInherited(0))),
+        "the number alone is not enough"
+    );
+    let refused = nobodys.with_descriptor(|_| Err(std::io::Error::other("not open")));
+    assert!(matches!(refused, Err(RootKeyError::NotInherited(0))));
 
     let (reader, mut writer) = std::io::pipe().unwrap();
     std::io::Write::write_all(&mut writer, key().to_line().expose()).unwrap();
     drop(writer);
-    let source = RootKeySource::Fd(u32::try_from(reader.as_raw_fd()).unwrap());
+    let source = given(&reader);
     assert!(same(&source.obtain(None).unwrap(), &key()));
 }
 
@@ -267,7 +281,8 @@ fn a_new_passphrase_is_asked_twice_on_the_terminal_and_not_shown() {
     for (first, second, expect) in [
         ("horse battery\n", "horse battery\n", "made"),
         ("horse battery\n", "horse butter\n", "mismatch"),
-        ("horse\u{3}", "", "cancelled"),
+        ("horse\u{3}", "", "interrupted"),
+        ("\u{4}", "", "cancelled"),
     ] {
         let master = rustix::pty::openpt(rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY);
         let master = master.unwrap();
@@ -293,7 +308,13 @@ fn a_new_passphrase_is_asked_twice_on_the_terminal_and_not_shown() {
             wait_for(&mut master, "again: ");
             std::io::Write::write_all(&mut master, second.as_bytes()).unwrap();
         }
-        assert!(child.wait().unwrap().success(), "{expect}");
+        let status = child.wait().unwrap();
+        if expect == "interrupted" {
+            // As it ends where nothing is asked.
+            assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(2));
+        } else {
+            assert!(status.success(), "{expect}");
+        }
         assert!(!shown.contains("horse"), "the terminal shows {shown:?}");
     }
 }

@@ -6,7 +6,6 @@ use bulla_engine::NewAccount;
 use crate::app::App;
 use crate::cli::Account;
 use crate::exit::Failure;
-use crate::kms::local::LocalKms;
 
 /// Does what the command says.
 pub(crate) async fn run(app: &App, command: &Account) -> Result<(), Failure> {
@@ -27,7 +26,7 @@ async fn create(app: &App, name: Option<String>) -> Result<(), Failure> {
     let mut place = app.place()?;
     // Here `--account-id` is the new account's; nobody acts in it yet.
     let id: Option<AccountId> = place.account.take();
-    let local = LocalKms::new(place, app.xks()?);
+    let local = app.local_at(place)?;
     let input = serde_json::json!({ "AccountId": id.map(|id| id.to_string()), "Name": name });
     let created = local
         .administer(
@@ -61,7 +60,10 @@ async fn create(app: &App, name: Option<String>) -> Result<(), Failure> {
         "SecretAccessKey": secret.as_str(),
     });
     app.say.note(&format!("bulla: made account {account}; its access key is shown this once"));
-    app.say.result(text.trim_end(), &json)
+    let told = app.say.result(text.trim_end(), &json);
+    told.map_err(|failure| {
+        failure.although(&format!("account {account} was made, and its access key is not shown again"))
+    })
 }
 
 async fn list(app: &App) -> Result<(), Failure> {
@@ -88,7 +90,8 @@ async fn list(app: &App) -> Result<(), Failure> {
     for (id, name, access_key_id) in accounts {
         let shown = name.clone().unwrap_or_default();
         let json = serde_json::json!({ "AccountId": id, "Name": name, "RootAccessKeyId": access_key_id });
-        app.say.result(format!("{id}  {access_key_id}  {shown}").trim_end(), &json)?;
+        let text = crate::exit::one_line(&format!("{id}  {access_key_id}  {shown}"));
+        app.say.result(text.trim_end(), &json)?;
     }
     Ok(())
 }

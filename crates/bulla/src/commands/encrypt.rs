@@ -10,7 +10,7 @@ use crate::cli::Encrypt;
 use crate::exit::Failure;
 use crate::keys::{self, Keys};
 use crate::kms::local::DEFAULT_ALIAS;
-use crate::output::{self, FileId, OutputRules, Source};
+use crate::output::{self, FileId, OutputRules, Source, Target};
 use crate::progress::Progress;
 use crate::work::{self, Done, Naming, STREAM};
 
@@ -20,15 +20,17 @@ pub(crate) async fn run(app: &mut App, command: &Encrypt) -> Result<(), Failure>
     let job = work::job(&command.work)?;
     let plan = work::plan(&command.input, command.output.as_deref(), Naming::Sealed)?;
     if plan.iter().any(|(_, output)| output == Path::new(STREAM)) && std::io::stdout().is_terminal() {
-        return Err(Failure::usage(
-            "sealed data is not for a terminal; redirect standard output, or name a file with -o",
-        ));
+        return Err(not_for_a_terminal());
     }
     let inputs = FileId::of_inputs(plan.iter().map(|(input, _)| input.as_path()));
     let mut sealing = Sealing { app, command, options, job, inputs, keys: None, sealed: false };
     let result = work::each(&plan, async |(input, output)| sealing.one(input, output).await).await;
     sealing.remind().await;
     result
+}
+
+fn not_for_a_terminal() -> Failure {
+    Failure::usage("sealed data is not for a terminal; redirect standard output, or name a file with -o")
 }
 
 struct Sealing<'a> {
@@ -55,6 +57,10 @@ impl Sealing<'_> {
             inputs: &inputs,
         };
         let target = output::open(output, rules)?;
+        // Under whatever name.
+        if matches!(&target, Target::Stream(stream) if stream.is_terminal()) {
+            return Err(not_for_a_terminal());
+        }
         let output_shown = shown(output, "standard output");
         let failed =
             |error: &bulla_envelope::EnvelopeError| Failure::envelope(error, &source.shown, &output_shown);

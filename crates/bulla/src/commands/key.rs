@@ -43,7 +43,7 @@ pub(crate) async fn run(app: &mut App, command: &Key) -> Result<(), Failure> {
         Key::CancelDeletion { target } => {
             let (found, arn) = named(app, target).await?;
             found.kms.cancel_key_deletion(api::CancelKeyDeletionInput { key_id: arn.clone() }).await?;
-            done(app, "kept, and disabled,", &arn)
+            done(app, "kept", &arn)
         }
     }
 }
@@ -54,9 +54,15 @@ async fn create(app: &mut App, alias: Option<&str>, description: Option<String>)
         None => (None, None),
     };
     if let Some(alias) = alias {
-        alias
+        let name = alias
             .parse::<api::AliasName>()
             .map_err(|_| Failure::usage(format!("`{alias}` is no alias; one is alias/NAME")))?;
+        // Refused by every KMS, but only after the key was made.
+        if name.is_reserved() {
+            return Err(Failure::usage(format!(
+                "`{alias}` is reserved: names under alias/aws/ are AWS's own; choose another, such as alias/NAME"
+            )));
+        }
     }
     let found = app.kms(at).await?;
     if let Some(local) = &found.local
@@ -82,9 +88,12 @@ async fn create(app: &mut App, alias: Option<&str>, description: Option<String>)
     if let Some(alias) = alias {
         let input =
             api::CreateAliasInput { alias_name: alias.to_owned(), target_key_id: metadata.key_id.clone() };
-        found.kms.create_alias(input).await?;
+        found.kms.create_alias(input).await.map_err(|error| {
+            Failure::from(error).although(&format!("the key {} was made, and has no alias", metadata.arn))
+        })?;
     }
-    app.say.result(&metadata.arn, &as_json(&metadata))
+    let told = app.say.result(&metadata.arn, &as_json(&metadata));
+    told.map_err(|failure| failure.although(&format!("the key {} was made", metadata.arn)))
 }
 
 async fn list(app: &mut App) -> Result<(), Failure> {
@@ -149,7 +158,9 @@ async fn delete(app: &mut App, target: &str, days: Option<i32>) -> Result<(), Fa
     let answer = found.kms.schedule_key_deletion(input).await?;
     let date = answer.deletion_date.map(date).unwrap_or_default();
     let text = format!("{arn} will be deleted after {date}; what it sealed can then never be opened");
-    app.say.result(&text, &serde_json::json!({ "KeyId": arn, "DeletionDate": date }))
+    let event = serde_json::json!({ "event": "deletion scheduled", "KeyId": arn, "DeletionDate": date });
+    let told = app.say.result(&text, &event);
+    told.map_err(|failure| failure.although(&text))
 }
 
 /// The KMS that a KEY names, and the key.
@@ -162,7 +173,9 @@ async fn find<'a>(app: &mut App, target: &'a str) -> Result<(FoundKms, &'a str),
             ))
         })?;
     }
-    Ok((app.kms(at).await?, key))
+    let found = app.kms(at).await?;
+    crate::keys::require_store(&found)?;
+    Ok((found, key))
 }
 
 /// The same, with the key's ARN: management operations take no aliases.
@@ -179,7 +192,11 @@ async fn describe(kms: &dyn Kms, key: &str) -> Result<KeyMetadata, KmsError> {
 
 fn done(app: &App, what: &str, arn: &str) -> Result<(), Failure> {
     let event = serde_json::json!({ "event": what, "KeyId": arn });
-    app.say.done(&format!("{what} {arn}"), &event, false)
+    let told = match what {
+        "kept" => format!("kept {arn}, which is disabled now"),
+        _ => format!("{what} {arn}"),
+    };
+    app.say.done(&told, &event, false).map_err(|failure| failure.although(&told))
 }
 
 fn described(key: &KeyMetadata) -> String {

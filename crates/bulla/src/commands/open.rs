@@ -3,13 +3,17 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-use bulla_envelope::{EnvelopeError, Input, Job, Keyring, Message, OpenOptions, Output, Summary};
+use bulla_api::{ErrorCode, KmsError};
+use bulla_envelope::{
+    EnvelopeError, Input, Job, KeyFailure, Keyring, Message, OpenOptions, Output, Summary, Trial,
+};
 
 use crate::app::{App, shown};
 use crate::cli::{Decrypt, Opening, Verify};
 use crate::exit::Failure;
 use crate::keys;
 use crate::output::{self, FileId, OutputRules, Source};
+use crate::place::EMBEDDED;
 use crate::progress::Progress;
 use crate::work::{self, Done, Naming, STREAM};
 
@@ -103,6 +107,13 @@ impl<'a> Opener<'a> {
         let keyrings = self.keyrings.as_deref().unwrap_or_default();
         let opener = message.unlock(keyrings).await.map_err(|error| {
             let mut failure = failed(&error);
+            if let EnvelopeError::NoKeyOpens(none) = &error
+                && none.trials.iter().any(may_be_rotated)
+            {
+                failure.message.push_str(
+                    ", or, if the key was rotated since this store was backed up, a newer backup of the store",
+                );
+            }
             // The trials name the KMS that was asked; where nothing was tried, nothing has named it yet.
             if let (EnvelopeError::NoKeyOpens(none), Some(asked)) = (&error, &self.asked)
                 && none.trials.is_empty()
@@ -145,6 +156,16 @@ impl<'a> Opener<'a> {
         let done = Done { what, input: &source.shown, output, data_on_stdout, header, summary };
         work::report(self.app, &done)
     }
+}
+
+/// Whether an embedded key may not have opened because the store is older than what it sealed with: the answer is the
+/// same as for a damaged file.
+fn may_be_rotated(trial: &Trial) -> bool {
+    matches!(
+        &trial.cause,
+        KeyFailure::Kms(KmsError::Answered { error, kms })
+            if error.code == ErrorCode::InvalidCiphertextException && kms.starts_with(EMBEDDED)
+    )
 }
 
 /// Sealed data doesn't come from a keyboard.

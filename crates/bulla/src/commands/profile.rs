@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use bulla_api::Region;
 use bulla_server::aws_profile::{SERVICES, is_valid_name, render_credentials};
 use bulla_store::names;
 use zeroize::Zeroizing;
@@ -28,9 +29,19 @@ pub(crate) fn run(app: &App, command: &Profile) -> Result<(), Failure> {
             "`{name}` is no profile name; use letters, digits and - _ . @ +"
         )));
     }
+    if let Some(account) = &app.common.account_id {
+        return Err(Failure::usage(format!(
+            "--account-id {account}: a profile is for the account whose access key is in the data directory's credentials; \
+             put the key that bulla account create printed into the aws credentials instead"
+        )));
+    }
+    let region = app.common.region.as_deref().map(region).transpose()?;
     let config_path = dirs::aws_config_file().ok_or_else(no_place)?;
     let credentials_path = dirs::aws_credentials_file().ok_or_else(no_place)?;
-    let server = Server::read(&app.place()?.directory)?;
+    let mut server = Server::read(&app.place()?.directory)?;
+    if let Some(region) = region {
+        server.region = region;
+    }
 
     // One lock for both files, which nearly always stand in one directory.
     let _held = hold(&config_path)?;
@@ -68,6 +79,12 @@ pub(crate) fn run(app: &App, command: &Profile) -> Result<(), Failure> {
     let event = serde_json::json!({ "event": "profile written", "profile": name, "endpoint_url": server.endpoint_url });
     let summary = format!("wrote profile {name} for {} to `{}`", server.endpoint_url, config_path.display());
     app.say.done(&summary, &event, false)
+}
+
+/// The region of `--region`, which the server must serve.
+fn region(text: &str) -> Result<String, Failure> {
+    let region: Region = text.parse().map_err(|error| Failure::usage(format!("--region {text}: {error}")))?;
+    Ok(region.to_string())
 }
 
 /// What a server's data directory says of it.

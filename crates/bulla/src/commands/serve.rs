@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use bulla_api::{LocalFailureKind, Region};
+use bulla_api::Region;
 use bulla_audit::SyncPolicy;
 use bulla_crypto::attestation;
-use bulla_crypto::{RootKey, SystemRng, arena};
+use bulla_crypto::{RootKey, SystemRng};
 use bulla_engine::{Engine, EngineOptions};
 use bulla_server::{
     DEFAULT_ADMIN_LISTEN, DEFAULT_LISTEN, Server, ServerConfig, ServerError, TlsSource, logging, parse_listen,
@@ -18,16 +18,17 @@ use crate::cli::{self, AuditSync, LogFormat, LogLevel};
 use crate::exit::{Exit, Failure};
 use crate::kms::local::DEFAULT_REGION;
 use crate::opening;
-use crate::place::Place;
+use crate::place::{Place, has_form_of_region};
 use crate::small_file;
 
 /// Serves until a signal ends it, or checks what it would serve with.
 pub(crate) fn run(app: &App, command: &cli::Serve) -> Result<(), Failure> {
-    start_log(command)?;
+    start_log(command, app.say.json)?;
     let place = app.place()?;
     let regions = regions(app.common.region.as_deref())?;
     refuse_other_stores(command.store.as_deref(), &place.directory)?;
-    let mut config = server_config(command, &place)?;
+    let mut config = server_config(app, command, &place)?;
+    config.json = logs_json(command, app.say.json);
     let attestation_roots = attestation_roots(command.attestation_root.as_deref())?;
     let xks = app.xks()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -36,6 +37,7 @@ pub(crate) fn run(app: &App, command: &cli::Serve) -> Result<(), Failure> {
         .map_err(|error| Failure::new(Exit::Failed, format!("cannot start threads: {error}")))?;
     if command.check_config {
         config.check().map_err(|error| refused(&error))?;
+        can_be_listened_at(&config)?;
         return runtime.block_on(check(&place, &regions));
     }
     // Before the store is made: a server that can't start leaves nothing behind.
@@ -53,9 +55,6 @@ pub(crate) fn run(app: &App, command: &cli::Serve) -> Result<(), Failure> {
         let engine = open(app, &place, &directory, &lock, options, sync).await?;
         write_credentials(&directory, &engine).await?;
         config.default_region = engine.regions().first().map(ToString::to_string).unwrap_or_default();
-        if !arena::status().locked {
-            tracing::warn!("memory for keys can't be locked and may be swapped out; raise the limit of locked memory (LimitMEMLOCK=)");
-        }
         serve(config, engine).await
     });
     // While the lock is held: nobody else's socket can have the name yet. One left behind is removed at the next start.
@@ -105,6 +104,7 @@ async fn open(
         let root = opening::new_root(directory, place)?;
         let default = [DEFAULT_REGION.parse().map_err(|_| Failure::usage("no region"))?];
         let regions = if regions.is_empty() { &default } else { regions };
+        refuse_odd_regions(regions, &[])?;
         opening::create_store(directory, &root.key, place.account, regions, root.passphrase).await?;
         if let Some(warning) = place.key_beside_store() {
             app.say.note(&format!("bulla: {warning}"));
@@ -124,9 +124,9 @@ async fn fits_store(
 ) -> Result<(), Failure> {
     let store =
         bulla_store::open_store(directory).map_err(|error| opening::upkeep_failure(error, directory))?;
-    let vault = Vault::open(store, root, Arc::new(SystemRng))
-        .await
-        .map_err(|error| opening::upkeep_failure(error.into(), directory))?;
+    let vault = Vault::open(store, root, Arc::new(SystemRng)).await.map_err(|error| {
+        opening::by_passphrase(&place.root, opening::upkeep_failure(error.into(), directory))
+    })?;
     let (accounts, known) = (vault.header().accounts(), vault.header().regions());
     vault.store().close().await.map_err(|error| opening::store_failure(&error, directory))?;
     let shown = directory.path().display();
@@ -146,7 +146,19 @@ async fn fits_store(
             known.join(",")
         )));
     }
-    Ok(())
+    refuse_odd_regions(regions, &known)
+}
+
+/// Refuses a region that looks like a typing error: a store keeps a region that was served once.
+fn refuse_odd_regions(regions: &[Region], known: &[String]) -> Result<(), Failure> {
+    let odd = |region: &&Region| !known.contains(&region.to_string()) && !has_form_of_region(region.as_str());
+    match regions.iter().find(odd) {
+        Some(region) => Err(Failure::usage(format!(
+            "--region {region}: a region's name ends with a number, as in us-east-1 or home-1; the store would keep this one \
+             for good"
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Looks at root key and store without changing anything.
@@ -154,14 +166,52 @@ async fn check(place: &Place, regions: &[Region]) -> Result<(), Failure> {
     let directory = match DataDir::open(&place.directory) {
         Ok(directory) => directory,
         // It will be made.
-        Err(DataDirError::Missing(_)) => return Ok(()),
+        Err(DataDirError::Missing(_)) => {
+            can_be_made(&place.directory)?;
+            return refuse_odd_regions(regions, &[]);
+        }
         Err(error) => return Err(directory_failure(error)),
     };
     if !directory.has_store() {
-        return Ok(opening::refuse_lost_store(&directory, place)?);
+        opening::refuse_lost_store(&directory, place)?;
+        return refuse_odd_regions(regions, &[]);
     }
     let root = opening::obtain_root(&place.root, &directory).await?;
     fits_store(place, &directory, &root, regions).await
+}
+
+/// Whether a directory can be made: the nearest that is there must be one that may be written to.
+fn can_be_made(directory: &Path) -> Result<(), Failure> {
+    let there = directory.ancestors().skip(1).map(|path| match path {
+        path if path.as_os_str().is_empty() => Path::new("."),
+        path => path,
+    });
+    for path in there {
+        match rustix::fs::access(path, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK) {
+            Ok(()) if path.is_dir() => return Ok(()),
+            Ok(()) => {
+                return Err(Failure::io(
+                    "cannot make a directory in",
+                    path.display(),
+                    &rustix::io::Errno::NOTDIR.into(),
+                ));
+            }
+            Err(rustix::io::Errno::NOENT) => {}
+            Err(errno) => {
+                return Err(Failure::io("cannot make a directory in", path.display(), &errno.into()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether the addresses are of this host. Their ports may be those of the server that is to be restarted.
+fn can_be_listened_at(config: &ServerConfig) -> Result<(), Failure> {
+    for address in config.listen.iter().chain(&config.admin_listen) {
+        std::net::TcpListener::bind((address.ip(), 0))
+            .map_err(|error| Failure::io("cannot listen at", address.ip(), &error))?;
+    }
+    Ok(())
 }
 
 /// Puts the root user's access key into the data directory, before anything says that the server is there.
@@ -182,7 +232,7 @@ async fn write_credentials(directory: &DataDir, engine: &Engine) -> Result<(), F
         .map_err(directory_failure)
 }
 
-fn server_config(command: &cli::Serve, place: &Place) -> Result<ServerConfig, Failure> {
+fn server_config(app: &App, command: &cli::Serve, place: &Place) -> Result<ServerConfig, Failure> {
     let address = |text: &Option<String>, default| match text {
         None => Ok(default),
         Some(text) => parse_listen(text).map_err(|error| Failure::usage(error.to_string())),
@@ -198,8 +248,10 @@ fn server_config(command: &cli::Serve, place: &Place) -> Result<ServerConfig, Fa
         Some(connections) => config.limits.connections_per_source = connections,
         None => {}
     }
+    // Of two ways that contradict each other, the one that was said nearer to the command line.
+    let auto_is_nearer = app.rank("tls_auto") > app.rank("tls_cert");
     config.tls = match (&command.tls_cert, &command.tls_key, command.tls_auto.as_slice()) {
-        (Some(certificate), Some(key), _) => {
+        (Some(certificate), Some(key), names) if names.is_empty() || !auto_is_nearer => {
             Some(TlsSource::Files { certificate: certificate.clone(), key: key.clone() })
         }
         (_, _, []) => None,
@@ -248,10 +300,15 @@ fn refuse_other_stores(url: Option<&str>, directory: &Path) -> Result<(), Failur
     }
 }
 
-fn start_log(command: &cli::Serve) -> Result<(), Failure> {
-    let format = match command.log_format {
-        Some(LogFormat::Json) => logging::LogFormat::Json,
-        Some(LogFormat::Text) | None => logging::LogFormat::Text,
+/// Whether what is logged is JSON.
+fn logs_json(command: &cli::Serve, json: bool) -> bool {
+    command.log_format.map_or(json, |format| format == LogFormat::Json)
+}
+
+fn start_log(command: &cli::Serve, json: bool) -> Result<(), Failure> {
+    let format = match logs_json(command, json) {
+        true => logging::LogFormat::Json,
+        false => logging::LogFormat::Text,
     };
     let level = match command.log_level {
         Some(LogLevel::Error) => "error",
@@ -275,12 +332,5 @@ fn refused(error: &ServerError) -> Failure {
 }
 
 fn directory_failure(error: DataDirError) -> Failure {
-    let failure = opening::directory_failure(&error);
-    match failure.kind {
-        // Nothing to retry: the server that is there serves.
-        LocalFailureKind::Busy if matches!(error, DataDirError::AlreadyServed(_)) => {
-            Failure::new(Exit::Failed, failure.message)
-        }
-        _ => failure.into(),
-    }
+    opening::directory_failure(&error).into()
 }

@@ -1,20 +1,24 @@
 //! `bulla store`.
 
-use std::io::Write;
+use std::io::{IsTerminal, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use bulla_api::SecretBytes;
 use bulla_crypto::{RootKey, SystemRng};
-use bulla_store::{DataDir, Existing, RecoveryForm, RootKeySource, Vault};
+use bulla_store::{
+    BackupSource, DataDir, Existing, RecoveryForm, Report, Restoring, RootKeySource, Vault, names,
+};
 
 use crate::app::App;
 use crate::cli::Store;
 use crate::exit::{Exit, Failure};
 use crate::opening;
-use crate::output::{self, OutputRules};
+use crate::output::{self, FileId, OutputRules, Spot};
+use crate::place::Place;
 use crate::say::error_line;
+use crate::work::STREAM;
 
 /// Longer than any form of a recovery key or of a PEM file.
 const TEXT_BYTES_MAX: usize = 64 << 10;
@@ -31,7 +35,8 @@ pub(crate) async fn run(app: &App, command: &Store) -> Result<(), Failure> {
         Store::AcceptClock => {
             let local = app.local()?;
             let request = ("AcceptClock", serde_json::json!({}));
-            Ok(local.administer(request, async |engine| engine.accept_clock().await, |_| Some(())).await?)
+            local.administer(request, async |engine| engine.accept_clock().await, |_| Some(())).await?;
+            app.say.done("the clock was accepted", &serde_json::json!({ "event": "clock accepted" }), false)
         }
     }
 }
@@ -46,13 +51,44 @@ fn directory(app: &App) -> Result<DataDir, Failure> {
 
 fn backup(app: &App, out: &Path) -> Result<(), Failure> {
     let directory = directory(app)?;
-    bulla_store::backup(&directory, out, existing(app))
-        .map_err(|error| opening::upkeep_failure(error, &directory))?;
-    let event = serde_json::json!({ "event": "backed up", "output": out.display().to_string() });
-    let summary =
-        format!("backed up to `{}`; it holds no root key: keep a recovery key apart from it", out.display());
-    app.say.done(&summary, &event, false)
+    let to_stdout = out == Path::new(STREAM);
+    let store = directory.file(names::STORE);
+    let inputs = FileId::of_inputs([store.as_path()]);
+    let rules = OutputRules {
+        force: app.common.force,
+        sync: true,
+        mode: output::MODE_PRIVATE,
+        // A file that is the store is refused by what makes the backup, in better words.
+        inputs: if to_stdout { &inputs } else { &[] },
+    };
+    let failed = |error| opening::upkeep_failure(error, &directory);
+    let shown = crate::app::shown(out, "standard output");
+    match output::spot(out, rules) {
+        Ok(Spot::Stream(stream)) if stream.is_terminal() => {
+            return Err(Failure::usage(
+                "a backup is not for a terminal; redirect standard output, or name a file",
+            ));
+        }
+        Ok(Spot::Stream(mut stream)) => {
+            let mut copy = bulla_store::backup_stream(&directory).map_err(failed)?;
+            std::io::copy(&mut copy, &mut stream)
+                .map_err(|error| Failure::io("cannot write", &shown, &error))?;
+        }
+        Ok(Spot::File) => {
+            // What a symbolic link leads to is replaced, as for sealed files.
+            let target =
+                output::follow_links(out).map_err(|error| Failure::io("cannot write", &shown, &error))?;
+            bulla_store::backup(&directory, &target, existing(app)).map_err(failed)?;
+        }
+        Err(failure) => return Err(failure),
+    }
+    let event = serde_json::json!({ "event": "backed up", "output": shown });
+    let summary = format!("backed up to `{shown}`; it holds no root key: keep a recovery key apart from it");
+    app.say.done(&summary, &event, to_stdout)
 }
+
+/// What a restored store's root key was put aside as.
+const REPLACED_ROOT_KEY: &str = "replaced";
 
 async fn restore(
     app: &App,
@@ -61,6 +97,17 @@ async fn restore(
     private_key: Option<&Path>,
 ) -> Result<(), Failure> {
     let place = app.place()?;
+    let from_stdin = backup == Path::new(STREAM);
+    if from_stdin && [recovery_key, private_key].contains(&Some(backup)) {
+        return Err(Failure::usage(
+            "only one thing can be read from standard input; name a file for the other",
+        ));
+    }
+    if from_stdin && std::io::stdin().is_terminal() {
+        return Err(Failure::usage(
+            "a backup does not come from a terminal; name a file, or redirect standard input",
+        ));
+    }
     // Everything that can be wrong with the key shows before anything is changed.
     let recovered = recovery_key.map(|path| read_recovery_key(path, private_key)).transpose()?;
     if let (Some(_), RootKeySource::File(path)) = (&recovered, &place.root) {
@@ -79,7 +126,7 @@ async fn restore(
             place.root
         )));
     }
-    if !backup.exists() {
+    if !from_stdin && !backup.exists() {
         return Err(Failure::new(
             Exit::Failed,
             format!("no backup at `{}`; check the path", backup.display()),
@@ -87,32 +134,115 @@ async fn restore(
     }
     let directory =
         DataDir::open_or_create(&place.directory).map_err(|error| opening::directory_failure(&error))?;
-    // This holds the directory itself, so that no one uses what it replaces; a lock is not taken twice.
-    bulla_store::restore(backup, &directory, existing(app))
-        .map_err(|error| opening::upkeep_failure(error, &directory))?;
-    let held = directory.lock_offline().map_err(|error| opening::directory_failure(&error))?;
+    let mut stdin = std::io::stdin().lock();
+    let source = if from_stdin {
+        BackupSource::Stream(&mut stdin as &mut dyn Read, Path::new("standard input"))
+    } else {
+        BackupSource::File(backup)
+    };
+    let failed = |error| opening::upkeep_failure(error, &directory);
+    let restoring = Restoring::begin(source, &directory, existing(app)).map_err(failed)?;
+    let checked = check_restored(&restoring, &directory, recovered.as_ref(), &place).await?;
+    let damage = checked.as_ref().and_then(damage_of);
+    if let (Some(damage), false) = (&damage, app.common.force) {
+        return Err(Failure::new(
+            Exit::NotIntact,
+            format!(
+                "the backup is damaged: {damage}; nothing was restored; take another, or restore what is left with --force"
+            ),
+        ));
+    }
+    let (held, aside) = restoring.land().map_err(failed)?;
+    let shown = place.directory.display();
+    if aside {
+        app.say.note(&format!(
+            "bulla: the store that was there is now {}",
+            directory.file(names::REPLACED_STORE).display()
+        ));
+    }
     if let (Some(root), RootKeySource::File(path)) = (&recovered, &place.root) {
-        verify_root(&directory, root).await.map_err(|failure| {
-            Failure::new(
-                failure.exit,
-                format!("the store was restored, but the recovery key is another store's and was not kept: {failure}"),
-            )
-        })?;
+        put_root_aside(app, path, root)?;
         write_root(path, root)?;
     }
     drop(held);
-    let shown = place.directory.display();
-    let event = serde_json::json!({ "event": "restored", "data_dir": shown.to_string() });
+    let event = serde_json::json!({ "event": "restored", "data_dir": shown.to_string(), "checked": checked.is_some() });
     app.say.done(&format!("restored into {shown}"), &event, false)?;
+    if let Some(damage) = damage {
+        return Err(Failure::new(
+            Exit::NotIntact,
+            format!("restored into {shown}, but the backup is damaged: {damage}; see bulla store check"),
+        ));
+    }
     if recovered.is_none()
         && let RootKeySource::File(path) = &place.root
         && !path.exists()
     {
         app.say.note(&format!(
-            "bulla: the store opens with its root key only, which is not at {}; put it there, mode 0600",
+            "bulla: the store opens with its root key only, which is not at {}; put it there, mode 0600; until then the \
+             records can't be checked",
             path.display()
         ));
     }
+    Ok(())
+}
+
+/// Checks a backup's records with the root key, as far as one is at hand without asking for a passphrase.
+async fn check_restored(
+    restoring: &Restoring<'_>,
+    directory: &DataDir,
+    recovered: Option<&RootKey>,
+    place: &Place,
+) -> Result<Option<Report>, Failure> {
+    let failed = |error| opening::upkeep_failure(error, directory);
+    let (found, whose) = match (recovered, &place.root) {
+        (Some(root), _) => (opening::copy_of(root)?, "the recovery key"),
+        (None, RootKeySource::PassphraseTty) => return Ok(None),
+        (None, RootKeySource::File(path)) if !path.exists() => return Ok(None),
+        (None, source) => {
+            let params = match source.is_passphrase() {
+                true => restoring.passphrase_params().await.map_err(failed)?,
+                false => None,
+            };
+            (source.obtain(params.as_ref()).map_err(|error| opening::root_failure(&error))?, "the root key")
+        }
+    };
+    match restoring.check(&found, Arc::new(SystemRng)).await {
+        Ok(report) => Ok(Some(report)),
+        Err(error) => {
+            let failure = Failure::from(failed(error));
+            Err(Failure::new(
+                failure.exit,
+                format!("nothing was restored: {whose} does not open the backup: {failure}"),
+            ))
+        }
+    }
+}
+
+/// What is wrong with a store's records, in words.
+fn damage_of(report: &Report) -> Option<String> {
+    if report.is_sound() {
+        return None;
+    }
+    let first = report.first_faults.first().map(ToString::to_string).unwrap_or_default();
+    Some(format!(
+        "{} of {} records are not authentic, first: {first}",
+        report.faulty,
+        report.sound + report.faulty
+    ))
+}
+
+/// Keeps a root key that another takes the place of: the store that was put aside opens with no other.
+fn put_root_aside(app: &App, path: &Path, new: &RootKey) -> Result<(), Failure> {
+    let source = RootKeySource::file(path);
+    let same = source
+        .obtain(None)
+        .is_ok_and(|old| bulla_crypto::constant_time_eq(old.to_line().expose(), new.to_line().expose()));
+    if same || !path.exists() {
+        return Ok(());
+    }
+    let aside = path.with_added_extension(REPLACED_ROOT_KEY);
+    std::fs::rename(path, &aside).map_err(|error| Failure::io("cannot put aside", path.display(), &error))?;
+    app.say.note(&format!("bulla: the root key that was there is now {}", aside.display()));
     Ok(())
 }
 
@@ -121,6 +251,9 @@ fn read_recovery_key(path: &Path, private_key: Option<&Path>) -> Result<RootKey,
     let text = read_text(path)?;
     let shown = crate::app::shown(path, "standard input");
     match private_key {
+        None if bulla_store::is_sealed_recovery_key(text.expose()) => Err(Failure::usage(format!(
+            "recovery key `{shown}` is sealed to a public key; give the private key with --private-key"
+        ))),
         None => RootKey::from_text(text.expose())
             .map_err(|error| Failure::new(Exit::NotIntact, format!("recovery key `{shown}`: {error}"))),
         Some(pem) => bulla_store::import_sealed_recovery_key(text.expose(), read_text(pem)?.expose())
@@ -223,15 +356,20 @@ async fn recovery_key(app: &App, to: Option<&Path>) -> Result<(), Failure> {
         let shown = to.map(|path| path.display().to_string()).unwrap_or_default();
         Failure::usage(format!("--to `{shown}`: {error}"))
     })?;
-    let mut out = std::io::stdout().lock();
-    let mut written = out.write_all(&text);
-    if !text.ends_with(b"\n") {
-        written = written.and_then(|()| out.write_all(b"\n"));
-    }
-    written
-        .and_then(|()| out.flush())
+    let mut out = output::standard_output()?;
+    let shown = match (app.say.json, std::str::from_utf8(&text)) {
+        // Of base 32 or 64 and white space alone.
+        (true, Ok(plain)) => {
+            let lines: Vec<&str> = plain.lines().collect();
+            zeroize::Zeroizing::new(format!(
+                "{{\"event\":\"recovery key\",\"RecoveryKey\":\"{}\"}}\n",
+                zeroize::Zeroizing::new(lines.join("\\n")).as_str()
+            ))
+        }
+        (_, plain) => zeroize::Zeroizing::new(format!("{}\n", plain.unwrap_or_default().trim_end())),
+    };
+    out.write_all(shown.as_bytes())
         .map_err(|error| Failure::io("cannot write", "standard output", &error))?;
-    drop(out);
     let request = ("RecoveryKeyExported", serde_json::json!({}));
     local.administer(request, async |engine| engine.record_recovery_exported().await, |_| Some(())).await?;
     app.say

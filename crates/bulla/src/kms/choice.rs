@@ -4,19 +4,32 @@ use std::path::PathBuf;
 
 use crate::aws_files::{AwsFile, profile_title};
 use crate::cli::KmsKind;
-use crate::config::env;
+use crate::config::{Rank, env};
 use crate::dirs;
 use crate::exit::Failure;
 
-/// The settings that choose a KMS, each with the name of where it was set, for messages.
+/// A setting, and where it was set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Setting<T> {
+    /// What was set.
+    pub(crate) value: T,
+    /// The name of where, for messages.
+    pub(crate) because: String,
+    /// Which settings it goes before.
+    pub(crate) rank: Rank,
+}
+
+/// The settings that choose a KMS.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct KmsSettings {
     /// `--kms`.
-    pub(crate) kms: Option<(KmsKind, String)>,
+    pub(crate) kms: Option<Setting<KmsKind>>,
     /// `--endpoint-url`.
-    pub(crate) endpoint_url: Option<(String, String)>,
+    pub(crate) endpoint_url: Option<Setting<String>>,
     /// `--profile`.
-    pub(crate) profile: Option<(String, String)>,
+    pub(crate) profile: Option<Setting<String>>,
+    /// `--data-dir` or `--root-key`, which mean the embedded engine when they stand on the command line.
+    pub(crate) store: Option<Setting<()>>,
     /// `--region`.
     pub(crate) region: Option<String>,
     /// `--ca-file`.
@@ -55,8 +68,18 @@ pub(crate) struct Remote {
 /// What the aws environment says: variables and files, read once.
 #[derive(Debug, Default)]
 pub(crate) struct AwsEnvironment {
-    config: String,
+    config: AwsText,
+    credentials: AwsText,
     variables: Vec<(&'static str, String)>,
+}
+
+/// A file of the aws environment.
+#[derive(Debug, Default)]
+struct AwsText {
+    path: Option<PathBuf>,
+    text: String,
+    /// Why a file that is there can't be read.
+    unreadable: Option<String>,
 }
 
 const VARIABLES: &[&str] = &[
@@ -68,14 +91,72 @@ const VARIABLES: &[&str] = &[
     "AWS_CA_BUNDLE",
 ];
 
+impl AwsText {
+    fn read(path: Option<PathBuf>) -> Self {
+        let (text, unreadable) = match path.as_ref().map(std::fs::read_to_string) {
+            Some(Ok(text)) => (text, None),
+            Some(Err(error)) if error.kind() != std::io::ErrorKind::NotFound => {
+                (String::new(), Some(crate::exit::cause(&error)))
+            }
+            _ => (String::new(), None),
+        };
+        Self { path, text, unreadable }
+    }
+
+    /// Its name, and what is wrong with it.
+    fn described(&self) -> Option<String> {
+        let path = self.path.as_ref()?.display();
+        Some(match &self.unreadable {
+            Some(cause) => format!("`{path}` ({cause})"),
+            None => format!("`{path}`"),
+        })
+    }
+}
+
 impl AwsEnvironment {
-    /// Reads variables and configuration file. A file that isn't there or isn't text holds nothing.
+    /// Reads variables and files. A file that isn't there holds nothing.
     pub(crate) fn read() -> Self {
-        let config =
-            dirs::aws_config_file().and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
         let variables =
             VARIABLES.iter().filter_map(|name| Some((*name, env(name)?.into_string().ok()?))).collect();
-        Self { config, variables }
+        Self {
+            config: AwsText::read(dirs::aws_config_file()),
+            credentials: AwsText::read(dirs::aws_credentials_file()),
+            variables,
+        }
+    }
+
+    /// Refuses a profile that no file has: what it means is not known, and another KMS would be asked instead.
+    fn require_profile(&self, name: &str, because: &str) -> Result<(), Failure> {
+        let known = AwsFile::parse(&self.config.text).has(&profile_title(name))
+            || AwsFile::parse(&self.credentials.text).has(name);
+        // The default one is there without being written down.
+        if known || name == "default" {
+            return self.require_source_of(name, because);
+        }
+        let files: Vec<_> =
+            [&self.config, &self.credentials].iter().filter_map(|file| file.described()).collect();
+        Err(Failure::usage(format!(
+            "{because}: there is no profile `{name}` in {}; check its name, or write it with bulla profile",
+            if files.is_empty() { "any file, as HOME is not set".to_owned() } else { files.join(" or ") }
+        )))
+    }
+
+    /// Refuses a profile whose credentials come from one that no file has, which the SDK takes for none configured.
+    fn require_source_of(&self, name: &str, because: &str) -> Result<(), Failure> {
+        let (config, credentials) =
+            (AwsFile::parse(&self.config.text), AwsFile::parse(&self.credentials.text));
+        let source = config
+            .get(&profile_title(name), "source_profile")
+            .or_else(|| credentials.get(name, "source_profile"));
+        match source {
+            Some(source) if !config.has(&profile_title(source)) && !credentials.has(source) => {
+                Err(Failure::usage(format!(
+                    "{because}: profile `{name}` takes its credentials from profile `{source}`, which is nowhere; check \
+                     source_profile"
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn variable(&self, name: &str) -> Option<&str> {
@@ -86,14 +167,10 @@ impl AwsEnvironment {
 impl KmsSettings {
     /// Refuses settings that name two KMS at once.
     pub(crate) fn check(&self) -> Result<(), Failure> {
-        if let (Some((kms, because)), Some((_, other))) = (&self.kms, &self.endpoint_url) {
-            return Err(Failure::usage(format!(
-                "{because} {} and {other} name two KMS; give one of them",
-                match kms {
-                    KmsKind::Aws => "aws",
-                    KmsKind::Embedded => "embedded",
-                }
-            )));
+        if let (Some(kms), Some(endpoint)) = (&self.kms, &self.endpoint_url)
+            && kms.rank == endpoint.rank
+        {
+            return Err(two_kms(&format!("{} {}", kms.because, kms.value.name()), &endpoint.because));
         }
         Ok(())
     }
@@ -102,42 +179,83 @@ impl KmsSettings {
     pub(crate) fn choose(&self, at: Option<&str>, aws: &AwsEnvironment) -> Result<Choice, Failure> {
         match at {
             Some("embedded") => return Ok(Choice::Embedded { because: Some("@embedded".to_owned()) }),
-            Some(profile) => return Ok(self.by_profile(profile, aws)),
+            Some(profile) => return self.by_profile(profile, aws),
             None => {}
         }
-        match &self.kms {
-            Some((KmsKind::Embedded, because)) => {
+        if let Some(because) = self.store_named()? {
+            return Ok(Choice::Embedded { because: Some(because) });
+        }
+        let (kms, endpoint_url) = self.strongest();
+        match kms {
+            Some(Setting { value: KmsKind::Embedded, because, .. }) => {
                 return Ok(Choice::Embedded { because: Some(format!("{because} embedded")) });
             }
-            Some((KmsKind::Aws, because)) => {
+            Some(Setting { value: KmsKind::Aws, because, .. }) => {
                 let because = format!("{because} aws");
-                return Ok(self.remote(aws, Endpoints::default(), self.profile_name(aws), because));
+                return self.remote(aws, Endpoints::default(), self.profile_name(aws)?, because);
             }
             None => {}
         }
-        let profile = self.profile_name(aws);
+        let profile = self.profile_name(aws)?;
         let configured = Endpoints::configured(aws, profile.as_deref());
-        if let Some((url, because)) = &self.endpoint_url {
-            let endpoints = Endpoints { kms: Some((url.clone(), because.clone())), sts: configured.sts };
-            return Ok(self.remote(aws, endpoints, profile, because.clone()));
+        if let Some(Setting { value, because, .. }) = endpoint_url {
+            let endpoints = Endpoints { kms: Some((value.clone(), because.clone())), sts: configured.sts };
+            return self.remote(aws, endpoints, profile, because.clone());
         }
         if let Some((_, because)) = &configured.kms {
             let because = because.clone();
-            return Ok(self.remote(aws, configured, profile, because));
+            return self.remote(aws, configured, profile, because);
         }
         match &self.profile {
             // Someone who names a profile means a server. Sealing under a local key instead would go unnoticed.
-            Some((profile, because)) => Err(Failure::usage(format!(
-                "{because} {profile}: the profile names no endpoint of a KMS; add --kms aws, --kms embedded or --endpoint-url"
+            Some(Setting { value, because, .. }) => Err(Failure::usage(format!(
+                "{because} {value}: the profile names no endpoint of a KMS; add --kms aws, --kms embedded or --endpoint-url"
             ))),
             None => Ok(Choice::Embedded { because: None }),
         }
     }
 
+    /// The option that names a store on the command line, over all that is only configured: whoever opens a restored
+    /// store must not be sent to the server that was lost.
+    fn store_named(&self) -> Result<Option<String>, Failure> {
+        let Some(store) = self.store.as_ref().filter(|store| store.rank == Rank::Flag) else {
+            return Ok(None);
+        };
+        let kms = self.kms.as_ref().filter(|kms| kms.rank == Rank::Flag);
+        let other = match (kms, &self.endpoint_url, &self.profile) {
+            // Said twice.
+            (Some(kms), ..) if kms.value == KmsKind::Embedded => None,
+            (Some(kms), ..) => Some(format!("{} aws", kms.because)),
+            (None, Some(endpoint), _) if endpoint.rank == Rank::Flag => Some(endpoint.because.clone()),
+            (None, _, Some(profile)) if profile.rank == Rank::Flag => Some(profile.because.clone()),
+            _ => None,
+        };
+        match other {
+            Some(other) => Err(two_kms(&store.because, &other)),
+            None => Ok(Some(store.because.clone())),
+        }
+    }
+
+    /// Of `--kms` and `--endpoint-url` that which was set nearer to the command line, and neither where a profile was
+    /// that they would keep from being asked.
+    fn strongest(&self) -> (Option<&Setting<KmsKind>>, Option<&Setting<String>>) {
+        let profile = self.profile.as_ref().map(|profile| profile.rank);
+        let nearer = |rank: Rank| profile.is_none_or(|profile| rank >= profile);
+        let kms = self.kms.as_ref().filter(|kms| kms.value == KmsKind::Aws || nearer(kms.rank));
+        let endpoint_url = self.endpoint_url.as_ref().filter(|endpoint| nearer(endpoint.rank));
+        match (kms, endpoint_url) {
+            (Some(kms), Some(endpoint)) if kms.rank < endpoint.rank => (None, Some(endpoint)),
+            (Some(kms), _) => (Some(kms), None),
+            (None, endpoint) => (None, endpoint),
+        }
+    }
+
     /// The KMS of a profile: its own endpoint, never one that variables or options name; else AWS's.
-    fn by_profile(&self, profile: &str, aws: &AwsEnvironment) -> Choice {
+    fn by_profile(&self, profile: &str, aws: &AwsEnvironment) -> Result<Choice, Failure> {
+        let because = format!("@{profile}");
+        aws.require_profile(profile, &because)?;
         let endpoints = Endpoints::of_profile(aws, profile);
-        self.remote(aws, endpoints, Some(profile.to_owned()), format!("@{profile}"))
+        self.remote(aws, endpoints, Some(profile.to_owned()), because)
     }
 
     fn remote(
@@ -146,7 +264,10 @@ impl KmsSettings {
         to: Endpoints,
         profile: Option<String>,
         because: String,
-    ) -> Choice {
+    ) -> Result<Choice, Failure> {
+        if let Some((url, because)) = &to.kms {
+            check_url(url, because)?;
+        }
         let mut ca_files = Vec::new();
         if let Some(file) = &self.ca_file {
             ca_files.push((file.clone(), "--ca-file".to_owned()));
@@ -155,25 +276,53 @@ impl KmsSettings {
             ca_files.push((PathBuf::from(file), "AWS_CA_BUNDLE".to_owned()));
         }
         let name = profile.as_deref().unwrap_or("default");
-        if let Some(file) = AwsFile::parse(&aws.config).get(&profile_title(name), "ca_bundle") {
+        if let Some(file) = AwsFile::parse(&aws.config.text).get(&profile_title(name), "ca_bundle") {
             ca_files.push((PathBuf::from(file), format!("ca_bundle of profile {name}")));
         }
         let endpoint = to.kms.map(|(url, _)| url);
         // If only the KMS's endpoint is set, that server is asked who calls, never AWS.
         let sts_endpoint = to.sts.or_else(|| endpoint.clone());
-        Choice::Remote(Remote {
+        Ok(Choice::Remote(Remote {
             endpoint,
             sts_endpoint,
             profile,
             region: self.region.clone(),
             ca_files,
             because,
-        })
+        }))
     }
 
-    fn profile_name(&self, aws: &AwsEnvironment) -> Option<String> {
-        let named = self.profile.as_ref().map(|(name, _)| name.clone());
-        named.or_else(|| aws.variable("AWS_PROFILE").map(str::to_owned))
+    /// The profile in use, which must be there.
+    fn profile_name(&self, aws: &AwsEnvironment) -> Result<Option<String>, Failure> {
+        let named = self.profile.as_ref().map(|profile| (profile.value.as_str(), profile.because.as_str()));
+        let Some((name, because)) = named.or_else(|| Some((aws.variable("AWS_PROFILE")?, "AWS_PROFILE")))
+        else {
+            return Ok(None);
+        };
+        aws.require_profile(name, &format!("{because} {name}"))?;
+        Ok(Some(name.to_owned()))
+    }
+}
+
+fn two_kms(one: &str, other: &str) -> Failure {
+    Failure::usage(format!(
+        "{one} and {other} name two KMS; give one of them, or say it of each key: KEY@embedded, KEY@PROFILE"
+    ))
+}
+
+/// Refuses what is no URL of a server, before it is asked again and again.
+fn check_url(url: &str, because: &str) -> Result<(), Failure> {
+    let parsed = url.parse::<http::Uri>().ok();
+    let whole = parsed.filter(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.host().is_some_and(|host| !host.is_empty())
+            && uri.query().is_none()
+    });
+    match whole {
+        Some(_) => Ok(()),
+        None => Err(Failure::usage(format!(
+            "{because}: `{url}` is no URL of a KMS; one is http://HOST:PORT or https://HOST"
+        ))),
     }
 }
 
@@ -202,7 +351,7 @@ impl Endpoints {
     }
 
     fn of_profile(aws: &AwsEnvironment, profile: &str) -> Self {
-        let file = AwsFile::parse(&aws.config);
+        let file = AwsFile::parse(&aws.config.text);
         let title = profile_title(profile);
         let services = file.get(&title, "services").map(|name| format!("services {name}"));
         let endpoint = |service: &str| {
@@ -234,7 +383,8 @@ mod tests {
 
     fn aws(variables: &[(&'static str, &str)]) -> AwsEnvironment {
         let variables = variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        AwsEnvironment { config: CONFIG.to_owned(), variables }
+        let config = AwsText { path: Some("/aws/config".into()), text: CONFIG.to_owned(), unreadable: None };
+        AwsEnvironment { config, credentials: AwsText::default(), variables }
     }
 
     fn remote(choice: Choice) -> Remote {
@@ -245,7 +395,15 @@ mod tests {
     }
 
     fn with_profile(name: &str) -> KmsSettings {
-        KmsSettings { profile: Some((name.to_owned(), "--profile".to_owned())), ..KmsSettings::default() }
+        KmsSettings { profile: Some(flag(name.to_owned(), "--profile")), ..KmsSettings::default() }
+    }
+
+    fn set<T>(value: T, because: &str, rank: Rank) -> Setting<T> {
+        Setting { value, because: because.to_owned(), rank }
+    }
+
+    fn flag<T>(value: T, because: &str) -> Setting<T> {
+        set(value, because, Rank::Flag)
     }
 
     #[test]
@@ -256,8 +414,8 @@ mod tests {
 
     #[test]
     fn the_more_specific_setting_chooses() {
-        let flag = ("http://flag".to_owned(), "--endpoint-url".to_owned());
-        let settings = KmsSettings { endpoint_url: Some(flag), ..KmsSettings::default() };
+        let flagged = flag("http://flag".to_owned(), "--endpoint-url");
+        let settings = KmsSettings { endpoint_url: Some(flagged), ..KmsSettings::default() };
         let both = aws(&[("AWS_ENDPOINT_URL", "http://all"), ("AWS_ENDPOINT_URL_KMS", "http://kms")]);
         assert_eq!(remote(settings.choose(None, &both).unwrap()).endpoint.unwrap(), "http://flag");
         let chosen = remote(KmsSettings::default().choose(None, &both).unwrap());
@@ -278,7 +436,7 @@ mod tests {
 
     #[test]
     fn kms_aws_is_awss_own_whatever_is_configured() {
-        let settings = KmsSettings { kms: Some((KmsKind::Aws, "--kms".to_owned())), ..with_profile("a") };
+        let settings = KmsSettings { kms: Some(flag(KmsKind::Aws, "--kms")), ..with_profile("a") };
         let chosen = remote(settings.choose(None, &aws(&[("AWS_ENDPOINT_URL", "http://x")])).unwrap());
         assert_eq!((chosen.endpoint, chosen.sts_endpoint), (None, None));
         assert_eq!(chosen.profile.as_deref(), Some("a"));
@@ -286,8 +444,7 @@ mod tests {
 
     #[test]
     fn a_key_names_its_kms_over_all_settings() {
-        let settings =
-            KmsSettings { kms: Some((KmsKind::Aws, "--kms".to_owned())), ..KmsSettings::default() };
+        let settings = KmsSettings { kms: Some(flag(KmsKind::Aws, "--kms")), ..KmsSettings::default() };
         let variables = aws(&[("AWS_ENDPOINT_URL_KMS", "http://kms")]);
         assert!(matches!(settings.choose(Some("embedded"), &variables).unwrap(), Choice::Embedded { .. }));
         let chosen = remote(settings.choose(Some("all"), &variables).unwrap());
@@ -299,11 +456,100 @@ mod tests {
     fn a_profile_without_a_kms_and_two_kms_at_once_are_wrong_usage() {
         assert!(with_profile("plain").choose(None, &aws(&[])).is_err());
         let settings = KmsSettings {
-            kms: Some((KmsKind::Embedded, "--kms".to_owned())),
-            endpoint_url: Some(("http://x".to_owned(), "--endpoint-url".to_owned())),
+            kms: Some(flag(KmsKind::Embedded, "--kms")),
+            endpoint_url: Some(flag("http://x".to_owned(), "--endpoint-url")),
             ..KmsSettings::default()
         };
         assert!(settings.check().is_err());
+    }
+
+    #[test]
+    fn a_flag_goes_before_what_is_configured_whichever_option_it_is() {
+        let configured = KmsSettings {
+            kms: Some(set(KmsKind::Embedded, "kms in the configuration file", Rank::Configured)),
+            endpoint_url: Some(flag("http://flag".to_owned(), "--endpoint-url")),
+            ..KmsSettings::default()
+        };
+        configured.check().unwrap();
+        let chosen = remote(configured.choose(None, &aws(&[])).unwrap());
+        assert_eq!(chosen.endpoint.as_deref(), Some("http://flag"));
+        let configured = KmsSettings {
+            endpoint_url: Some(set(
+                "http://file".to_owned(),
+                "endpoint-url in the configuration file",
+                Rank::Configured,
+            )),
+            kms: Some(set(KmsKind::Embedded, "BULLA_KMS", Rank::Variable)),
+            ..KmsSettings::default()
+        };
+        assert!(matches!(configured.choose(None, &aws(&[])).unwrap(), Choice::Embedded { .. }));
+        let configured =
+            KmsSettings { kms: configured.kms, endpoint_url: configured.endpoint_url, ..with_profile("a") };
+        assert_eq!(
+            remote(configured.choose(None, &aws(&[])).unwrap()).endpoint.as_deref(),
+            Some("http://a-kms")
+        );
+    }
+
+    #[test]
+    fn a_store_that_is_named_on_the_command_line_is_opened_whatever_is_configured() {
+        let variables = aws(&[("AWS_ENDPOINT_URL", "http://lost"), ("AWS_PROFILE", "nope")]);
+        let named = |rank| KmsSettings { store: Some(set((), "--data-dir", rank)), ..KmsSettings::default() };
+        assert!(matches!(named(Rank::Flag).choose(None, &variables).unwrap(), Choice::Embedded { .. }));
+        let plain = aws(&[("AWS_ENDPOINT_URL", "http://server")]);
+        assert_eq!(remote(named(Rank::Variable).choose(None, &plain).unwrap()).because, "AWS_ENDPOINT_URL");
+        for (settings, other) in [
+            (
+                KmsSettings {
+                    endpoint_url: Some(flag("http://x".to_owned(), "--endpoint-url")),
+                    ..named(Rank::Flag)
+                },
+                "--endpoint-url",
+            ),
+            (KmsSettings { profile: with_profile("a").profile, ..named(Rank::Flag) }, "--profile"),
+            (KmsSettings { kms: Some(flag(KmsKind::Aws, "--kms")), ..named(Rank::Flag) }, "--kms aws"),
+        ] {
+            let told = settings.choose(None, &plain).unwrap_err().to_string();
+            assert!(told.contains("--data-dir") && told.contains(other), "{told}");
+            assert!(settings.choose(Some("a"), &plain).is_ok(), "a key may say which");
+        }
+    }
+
+    #[test]
+    fn a_profile_that_is_nowhere_is_wrong_usage() {
+        let nowhere = |result: Result<Choice, Failure>, because: &str| {
+            let failure = result.unwrap_err();
+            assert_eq!(failure.exit, crate::exit::Exit::Usage);
+            assert!(failure.message.contains(because) && failure.message.contains("`nope`"), "{failure}");
+            assert!(failure.message.contains("/aws/config"), "{failure}");
+        };
+        nowhere(KmsSettings::default().choose(Some("nope"), &aws(&[])), "@nope");
+        let mut chained = aws(&[]);
+        chained.config.text.push_str("[profile role]\nrole_arn = r\nsource_profile = lost\n");
+        let told = KmsSettings::default().choose(Some("role"), &chained).unwrap_err().message;
+        assert!(told.contains("`role`") && told.contains("`lost`"), "{told}");
+        nowhere(with_profile("nope").choose(None, &aws(&[])), "--profile");
+        let variable = aws(&[("AWS_PROFILE", "nope")]);
+        nowhere(KmsSettings::default().choose(None, &variable), "AWS_PROFILE");
+        assert!(KmsSettings::default().choose(Some("embedded"), &variable).is_ok());
+        let mut by_credentials = aws(&[("AWS_PROFILE", "nope")]);
+        by_credentials.credentials.text = "[nope]\naws_access_key_id = x\n".to_owned();
+        assert!(KmsSettings::default().choose(None, &by_credentials).is_ok());
+    }
+
+    #[test]
+    fn what_is_no_url_of_a_server_is_wrong_usage() {
+        for url in ["ftp://x", "x", "http://", "http:/x", "https://x?y", "://", ""] {
+            let settings = KmsSettings {
+                endpoint_url: Some(flag(url.to_owned(), "--endpoint-url")),
+                ..KmsSettings::default()
+            };
+            let failure = settings.choose(None, &aws(&[])).unwrap_err();
+            assert!(
+                failure.message.contains("--endpoint-url") && failure.message.contains("no URL"),
+                "{url}: {failure}"
+            );
+        }
     }
 
     #[test]

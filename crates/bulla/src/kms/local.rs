@@ -4,9 +4,11 @@
 //! side by side, notice each other's changes, and hold nothing while a body moves.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use bulla_api::{
-    self as api, ApiError, CallFuture, Effect, ErrorCode, KeyRef, Kms, KmsError, LocalFailure, Operation,
+    self as api, AccountId, ApiError, CallFuture, Effect, ErrorCode, KeyRef, Kms, KmsError, LocalFailure,
+    LocalFailureKind, Operation, Region,
 };
 use bulla_audit::SyncPolicy;
 use bulla_crypto::RootKey;
@@ -23,13 +25,21 @@ pub(crate) const DEFAULT_ALIAS: &str = "alias/default";
 pub(crate) const DEFAULT_REGION: &str = "us-east-1";
 /// Key records, and backing keys, that one call can need.
 const CACHED_MAX: usize = 64;
+/// How exactly a key's last use is kept. To the minute it would be a commit more, and its syncs, for each small file. AWS
+/// promises no exactness, and says not to judge by it alone whether a key may be deleted.
+const USAGE_GRANULARITY: Duration = Duration::from_secs(60 * 60);
 /// Servers that may end under one call before it gives up.
 const HANG_UPS_MAX: u32 = 3;
+
+/// How long a server's answer through the admin socket is waited for when no option says.
+const SOCKET_WAIT: Duration = Duration::from_secs(10);
 
 /// The engine over a data directory, called as the root of an account.
 pub(crate) struct LocalKms {
     place: Place,
     xks: Arc<dyn XksClient>,
+    /// How long a server's answer is waited for.
+    wait: Duration,
     /// Obtained once, so that nobody is asked for a passphrase twice.
     root: OnceLock<RootKey>,
     /// Whether a recovery key of the store was exported, as the last call has shown.
@@ -67,9 +77,11 @@ struct OpenStore {
 }
 
 impl LocalKms {
-    /// Touches nothing.
-    pub(crate) fn new(place: Place, xks: Arc<dyn XksClient>) -> Self {
-        Self { place, xks, root: OnceLock::new(), recovery_exported: Mutex::default() }
+    /// Touches nothing. `wait` is how long a server that holds the store may take for one answer.
+    pub(crate) fn new(place: Place, xks: Arc<dyn XksClient>, wait: Option<Duration>) -> Self {
+        // None at all would have no server answer.
+        let wait = wait.filter(|wait| !wait.is_zero()).unwrap_or(SOCKET_WAIT);
+        Self { place, xks, wait, root: OnceLock::new(), recovery_exported: Mutex::default() }
     }
 
     /// Where the store is.
@@ -167,12 +179,21 @@ impl LocalKms {
 
     /// The root key of the existing store.
     pub(crate) async fn root_key(&self) -> Result<RootKey, KmsError> {
-        let directory = self.directory(Absent::Fails)?;
+        let directory = DataDir::open(&self.place.directory).map_err(failure_of)?;
+        if !directory.has_store() {
+            return Err(self.no_store());
+        }
         self.obtain_root(&directory).await.map_err(KmsError::Store)
     }
 
     async fn access(&self, absent: Absent) -> Result<Access, KmsError> {
         let directory = self.directory(absent)?;
+        if directory.is_foreign() {
+            return match directory.reach().map_err(failure_of)? {
+                Reach::Served(stream) => Ok(Access::Served(self.client(stream))),
+                Reach::Store(_) => Err(failure_of(DataDirError::Busy(self.place.directory.clone()))),
+            };
+        }
         // The root key comes before the locks: it may wait for a terminal. A server needs no root key of ours.
         let mut new_root = None;
         if matches!(self.place.root, RootKeySource::File(_)) {
@@ -206,12 +227,13 @@ impl LocalKms {
             shared: false,
             cached_records_max: CACHED_MAX,
             cached_materials_max: CACHED_MAX,
+            usage_granularity: USAGE_GRANULARITY,
             attestation_roots: Vec::new(),
             xks: Arc::clone(&self.xks),
         };
         let engine = opening::open_engine(&directory, root, options, SyncPolicy::WithinASecond)
             .await
-            .map_err(KmsError::Store)?;
+            .map_err(|failure| KmsError::Store(opening::by_passphrase(&self.place.root, failure)))?;
         *self.recovery_exported.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(engine.recovery_exported());
         Ok(Access::Open(OpenStore { engine, made, _call: call, _serve: serve }))
@@ -229,6 +251,15 @@ impl LocalKms {
             None => opening::new_root(directory, &self.place)?,
         };
         let region = match &self.place.region {
+            Some(region) if !crate::place::has_form_of_region(region.as_str()) => {
+                return Err(LocalFailure {
+                    kind: LocalFailureKind::Misconfigured,
+                    message: format!(
+                        "--region {region}: a region's name ends with a number, as in us-east-1 or home-1; the store would \
+                         keep this one for good"
+                    ),
+                });
+            }
             Some(region) => region.clone(),
             None => DEFAULT_REGION.parse().map_err(|_| opening::failed("no region"))?,
         };
@@ -251,9 +282,11 @@ impl LocalKms {
 
     fn directory(&self, absent: Absent) -> Result<DataDir, KmsError> {
         let path = &self.place.directory;
-        let opened = match absent {
-            Absent::Fails => DataDir::open(path),
-            Absent::IsMade => DataDir::open_or_create(path),
+        let opened = match DataDir::open_to_reach(path) {
+            Err(DataDirError::Missing(_) | DataDirError::TooOpen { .. }) if absent == Absent::IsMade => {
+                DataDir::open_or_create(path)
+            }
+            opened => opened,
         };
         match opened {
             Ok(directory) if absent == Absent::Fails && !directory.has_store() => Err(self.no_store()),
@@ -265,7 +298,7 @@ impl LocalKms {
 
     /// What to say where there is no store; none where there is one, or something that can't be looked into.
     pub(crate) fn absence(&self) -> Option<String> {
-        match DataDir::open(&self.place.directory) {
+        match DataDir::open_to_reach(&self.place.directory) {
             Ok(directory) if !directory.has_store() => Some(self.no_store_text()),
             Err(DataDirError::Missing(_)) => Some(self.no_store_text()),
             _ => None,
@@ -289,6 +322,7 @@ impl LocalKms {
             stream,
             account: self.place.account,
             region: self.place.region.clone(),
+            wait: self.wait,
             described: format!(
                 "the server of {} through its admin socket ({})",
                 self.place.directory.display(),
@@ -297,9 +331,9 @@ impl LocalKms {
         }
     }
 
-    /// The engine for one caller. `key` is the key ARN that the call names, if it names one: that key's region is
+    /// The engine for one caller. `key` is the key or alias that the call names by an ARN, if it does: that one's region is
     /// asked, and a key that can't be in this store is not asked for at all.
-    async fn caller(&self, engine: &Engine, key: Option<&api::KeyArn>) -> Result<impl Kms + use<>, KmsError> {
+    async fn caller(&self, engine: &Engine, key: Option<&Named>) -> Result<impl Kms + use<>, KmsError> {
         let answered = |error| KmsError::Answered { error, kms: self.describe() };
         let region = self.place.region.clone().or_else(|| key.map(|key| key.region.clone()));
         let mut caller = None;
@@ -320,8 +354,8 @@ impl LocalKms {
     }
 
     /// A key that is not in this store, and was not asked for.
-    fn elsewhere(&self, key: Option<&api::KeyArn>) -> KmsError {
-        let named = key.map(ToString::to_string).unwrap_or_default();
+    fn elsewhere(&self, key: Option<&Named>) -> KmsError {
+        let named = key.map(|key| key.arn.as_str()).unwrap_or_default();
         let message =
             format!("Key '{named}' is of another account or region than this KMS, which was not asked");
         KmsError::Answered {
@@ -334,7 +368,7 @@ impl LocalKms {
     async fn client_for(
         &self,
         mut client: SocketClient,
-        key: Option<&api::KeyArn>,
+        key: Option<&Named>,
     ) -> Result<SocketClient, KmsError> {
         let Some(key) = key else { return Ok(client) };
         if self.place.region.as_ref().is_some_and(|region| *region != key.region) {
@@ -342,7 +376,7 @@ impl LocalKms {
         }
         client.region = Some(key.region.clone());
         let caller = client.call::<api::GetCallerIdentity>(&api::GetCallerIdentityInput::default()).await;
-        match caller {
+        match caller.map_err(KmsError::from) {
             Ok(caller) if caller.account == key.account.to_string() => {}
             Ok(_) => return Err(self.elsewhere(Some(key))),
             Err(KmsError::Answered { error, .. }) if error.code == ErrorCode::ValidationException => {
@@ -398,10 +432,19 @@ async fn make_alias(kms: &dyn Kms) -> Result<bool, KmsError> {
     }
 }
 
-/// The key ARN that an input names in `KeyId`, if it names one.
-fn key_arn<O: Operation>(input: &O::Input) -> Option<api::KeyArn> {
-    match api::wire::member::<O>(input, "KeyId")?.parse() {
-        Ok(KeyRef::Arn(arn)) => Some(arn),
+/// The account and region of an ARN of a key or alias.
+struct Named {
+    account: AccountId,
+    region: Region,
+    arn: String,
+}
+
+/// What an input names in `KeyId`, if that is an ARN.
+fn named_in<O: Operation>(input: &O::Input) -> Option<Named> {
+    let arn = api::wire::member::<O>(input, "KeyId")?.to_owned();
+    match arn.parse() {
+        Ok(KeyRef::Arn(key)) => Some(Named { account: key.account, region: key.region, arn }),
+        Ok(KeyRef::AliasArn(alias)) => Some(Named { account: alias.account, region: alias.region, arn }),
         _ => None,
     }
 }
@@ -412,7 +455,7 @@ macro_rules! forwarded {
             $(
                 fn $method<'a>(&'a self, input: api::$input) -> CallFuture<'a, api::$output> {
                     Box::pin(async move {
-                        let key = key_arn::<api::$name>(&input);
+                        let key = named_in::<api::$name>(&input);
                         let mut hung_up = 0;
                         let open = loop {
                             let client = match self.access(Absent::Fails).await? {
@@ -423,12 +466,14 @@ macro_rules! forwarded {
                             match client.call::<api::$name>(&input).await {
                                 // The server ended between taking the connection and answering: whoever holds the
                                 // store now is asked. Not for a change, which may have been made.
-                                Err(KmsError::Unreachable { .. })
-                                    if api::$name::ROW.effect == Effect::Reads && hung_up < HANG_UPS_MAX =>
+                                Err(lost)
+                                    if lost.hung_up
+                                        && api::$name::ROW.effect == Effect::Reads
+                                        && hung_up < HANG_UPS_MAX =>
                                 {
                                     hung_up += 1;
                                 }
-                                answer => return answer,
+                                answer => return answer.map_err(KmsError::from),
                             }
                         };
                         let result = match self.caller(&open.engine, key.as_ref()).await {

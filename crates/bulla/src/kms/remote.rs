@@ -11,15 +11,22 @@ use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::{
     AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextMut,
-    FinalizerInterceptorContextRef,
+    FinalizerInterceptorContextRef, InterceptorContext,
 };
 use aws_smithy_runtime_api::client::interceptors::{Intercept, SharedInterceptor, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::retries::classifiers::{
+    ClassifyRetry, RetryAction, SharedRetryClassifier,
+};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
+use aws_types::os_shim_internal::{Env, Fs};
 use bulla_api as api;
-use bulla_api::{ApiError, CallFuture, ErrorCode, Kms, KmsError, Operation, Service, WipedBuffer, wire};
+use bulla_api::{
+    ApiError, CallFuture, ErrorCode, Kms, KmsError, LocalFailure, LocalFailureKind, Operation, Service,
+    WipedBuffer, wire,
+};
 use bytes::Bytes;
 
 use super::choice::Remote;
@@ -41,6 +48,8 @@ pub(crate) struct RemoteKms {
     sts: aws_sdk_sts::Client,
     described: String,
     last_failure: LastFailure,
+    /// What is wrong with aws's configuration, which the SDK takes for an empty one.
+    broken: Option<String>,
 }
 
 /// What the last attempt failed of: when the time for retries is over, that says more than that it is over.
@@ -60,10 +69,82 @@ impl Intercept for LastFailure {
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if let Some(Err(error)) = context.output_or_error() {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(innermost(error));
+            let told = context.response().and_then(said).unwrap_or_else(|| innermost(error));
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
         }
         Ok(())
     }
+}
+
+/// What an answer that is an error says.
+fn said(answer: &HttpResponse) -> Option<String> {
+    let status = answer.status();
+    let named = answer.headers().get("x-amzn-errortype");
+    let error = wire::decode_error(answer.body().bytes()?, named);
+    (!status.is_success()).then(|| match error.code {
+        ErrorCode::Other => format!("HTTP {status}"),
+        _ => format!("HTTP {status}, {error}"),
+    })
+}
+
+/// Has a request not made again that fails in the same way each time.
+#[derive(Debug)]
+struct Hopeless;
+
+impl ClassifyRetry for Hopeless {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        match context.output_or_error() {
+            Some(Err(error)) if misconfigured(error).is_some() => RetryAction::RetryForbidden,
+            _ => RetryAction::NoActionIndicated,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "Hopeless"
+    }
+}
+
+/// What an I/O error carries, which is not its source: that is the carried one's.
+fn carried<'e>(mut error: &'e (dyn std::error::Error + 'static)) -> &'e (dyn std::error::Error + 'static) {
+    while let Some(inner) = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        error = inner;
+    }
+    error
+}
+
+/// What is wrong with the endpoint's scheme or certificate, when that is why there is no answer.
+fn misconfigured(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut at = Some(error);
+    while let Some(error) = at {
+        let tls = carried(error).downcast_ref::<rustls::Error>();
+        match tls {
+            Some(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)) => {
+                return Some(
+                    "the server's certificate is of an authority that is not trusted; if it should be, name its file with \
+                     --ca-file"
+                        .to_owned(),
+                );
+            }
+            Some(error @ rustls::Error::InvalidCertificate(_)) => {
+                return Some(format!(
+                    "the server's certificate is not for this: {error}; check the endpoint's name"
+                ));
+            }
+            Some(rustls::Error::InvalidMessage(_)) => {
+                return Some(
+                    "the server does not speak TLS there; is it http:// rather than https://?".to_owned(),
+                );
+            }
+            _ => {}
+        }
+        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
+            return Some(
+                "the server does not speak HTTP there; is it https:// rather than http://?".to_owned(),
+            );
+        }
+        at = error.source();
+    }
+    None
 }
 
 /// Puts a request of ours in the place of the SDK's before it is signed, and keeps the answer as it came.
@@ -122,6 +203,9 @@ impl Intercept for Exchange {
 impl RemoteKms {
     /// Reads aws's configuration. Makes no request. `wait` bounds a call with all its retries.
     pub(crate) async fn new(to: &Remote, wait: Duration) -> Result<Self, KmsError> {
+        let usage = |message: String| {
+            KmsError::Store(LocalFailure { kind: LocalFailureKind::Misconfigured, message })
+        };
         let place = match &to.endpoint {
             Some(url) => format!("the KMS at {url} ({})", to.because),
             None => format!("AWS KMS ({})", to.because),
@@ -139,9 +223,13 @@ impl RemoteKms {
             loader = loader.region(aws_config::Region::new(region.clone()));
         }
         let shared = loader.load().await;
+        let broken = unreadable_configuration().await;
         let Some(region) = shared.region() else {
-            let cause = "no region is configured: give one with --region or in the profile".to_owned();
-            return Err(KmsError::Credentials { cause, kms: place });
+            if let Some(cause) = broken {
+                return Err(usage(format!("{cause} (for {place})")));
+            }
+            let cause = "no region is configured: give one with --region, AWS_REGION or in the profile";
+            return Err(usage(format!("{cause} (for {place})")));
         };
         let described = match &to.endpoint {
             Some(url) => format!("the KMS at {url} in {region}, chosen by {}", to.because),
@@ -152,14 +240,17 @@ impl RemoteKms {
         kms.set_endpoint_url(to.endpoint.clone());
         let last_failure = LastFailure::default();
         kms.push_interceptor(SharedInterceptor::new(last_failure.clone()));
+        kms.push_retry_classifier(SharedRetryClassifier::new(Hopeless));
         let mut sts = aws_sdk_sts::config::Builder::from(&shared);
         sts.set_endpoint_url(to.sts_endpoint.clone());
         sts.push_interceptor(SharedInterceptor::new(last_failure.clone()));
+        sts.push_retry_classifier(SharedRetryClassifier::new(Hopeless));
         Ok(Self {
             kms: aws_sdk_kms::Client::from_conf(kms.build()),
             sts: aws_sdk_sts::Client::from_conf(sts.build()),
             described,
             last_failure,
+            broken,
         })
     }
 
@@ -169,7 +260,12 @@ impl RemoteKms {
     {
         let kms = self.described.clone();
         if let Some(cause) = credentials_cause(&error) {
+            let cause = self.broken.clone().unwrap_or(cause);
             return KmsError::Credentials { cause, kms };
+        }
+        if let Some(cause) = misconfigured(&error) {
+            let message = format!("{cause} (asked {kms})");
+            return KmsError::Store(LocalFailure { kind: LocalFailureKind::Misconfigured, message });
         }
         let unreachable = |cause: String| KmsError::Unreachable { cause, kms: kms.clone() };
         match &error {
@@ -179,8 +275,11 @@ impl RemoteKms {
                     return unreachable(format!("answered HTTP {status}, not as a KMS does"));
                 };
                 let text = answer.err().message().unwrap_or_default();
-                let code = ErrorCode::from_name(name);
+                let code = code_of(name);
                 let message = match code {
+                    ErrorCode::Other if answer.raw().status().as_u16() >= 500 => {
+                        return unreachable(format!("answered {name}: {text}"));
+                    }
                     ErrorCode::Other => format!("{name}: {text}"),
                     _ => text.to_owned(),
                 };
@@ -235,6 +334,27 @@ impl RemoteKms {
     }
 }
 
+/// The code of an answer. STS, and what all services have in common, name some otherwise than KMS.
+/// Source: AWS Security Token Service API reference and AWS KMS API reference, "Common errors".
+fn code_of(name: &str) -> ErrorCode {
+    match name {
+        "SignatureDoesNotMatch" => ErrorCode::InvalidSignatureException,
+        "InvalidClientTokenId" | "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => {
+            ErrorCode::UnrecognizedClientException
+        }
+        "MissingAuthenticationToken" => ErrorCode::MissingAuthenticationTokenException,
+        "IncompleteSignature" => ErrorCode::IncompleteSignatureException,
+        "AccessDenied" | "NotAuthorized" | "OptInRequired" | "RegionDisabledException" => {
+            ErrorCode::AccessDeniedException
+        }
+        "Throttling" | "ThrottledException" | "RequestLimitExceeded" | "TooManyRequestsException" => {
+            ErrorCode::ThrottlingException
+        }
+        "InternalFailure" | "InternalError" | "ServiceUnavailable" => ErrorCode::KMSInternalException,
+        name => ErrorCode::from_name(name),
+    }
+}
+
 fn retries(wait: Duration) -> RetryConfig {
     let attempts = if wait.is_zero() { 1 } else { ATTEMPTS_MAX };
     RetryConfig::standard().with_max_attempts(attempts).with_max_backoff(BACKOFF_MAX)
@@ -250,6 +370,12 @@ fn timeouts(wait: Duration) -> TimeoutConfig {
         .build()
 }
 
+/// Why the SDK can't read aws's configuration and credentials files.
+async fn unreadable_configuration() -> Option<String> {
+    let loaded = aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), None).await;
+    loaded.err().map(|error| format!("the aws configuration can't be used: {}", whole(&error)))
+}
+
 /// What is wrong with the credentials, when that is why a request was not made.
 fn credentials_cause(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     let mut at = Some(error);
@@ -259,7 +385,11 @@ fn credentials_cause(error: &(dyn std::error::Error + 'static)) -> Option<String
                 CredentialsError::CredentialsNotLoaded(_) => {
                     "no credentials are configured: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile with --profile".to_owned()
                 }
-                other => format!("the credentials can't be used: {}", innermost(other)),
+                other => {
+                    let causes = whole(other);
+                    let next = if causes.contains("SSO token") { "; sign in with aws sso login" } else { "" };
+                    format!("the credentials can't be used: {causes}{next}")
+                }
             });
         }
         at = error.source();
@@ -273,8 +403,26 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     while let Some(next) = at.source() {
         at = next;
     }
-    let text = at.to_string();
-    text.find(" (os error").and_then(|end| text.get(..end)).unwrap_or(&text).to_lowercase()
+    without_number(&at.to_string())
+}
+
+/// All causes, the outermost first, each once.
+fn whole(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut causes: Vec<String> = Vec::new();
+    let mut at = Some(error);
+    while let Some(error) = at {
+        let cause = without_number(&error.to_string());
+        if causes.last().is_none_or(|last| !last.contains(&cause)) {
+            causes.push(cause);
+        }
+        at = error.source();
+    }
+    causes.join(": ")
+}
+
+/// Without Rust's `(os error N)`.
+fn without_number(text: &str) -> String {
+    text.find(" (os error").and_then(|end| text.get(..end)).unwrap_or(text).to_owned()
 }
 
 macro_rules! called {
@@ -298,6 +446,23 @@ api::for_each_operation!(called);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bad_credentials_are_told_apart_from_a_service_that_fails() {
+        for name in [
+            "SignatureDoesNotMatch",
+            "InvalidClientTokenId",
+            "ExpiredToken",
+            "AccessDenied",
+            "InvalidSignatureException",
+        ] {
+            let error = ApiError::new(code_of(name), "");
+            let exit = crate::exit::exit_of_kms(&KmsError::Answered { error, kms: String::new() });
+            assert_eq!(exit.code(), 4, "{name}");
+        }
+        let error = ApiError::new(code_of("Throttling"), "");
+        assert_eq!(crate::exit::exit_of_kms(&KmsError::Answered { error, kms: String::new() }).code(), 5);
+    }
 
     #[test]
     fn only_get_caller_identity_is_of_sts() {

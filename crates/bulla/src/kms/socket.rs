@@ -1,8 +1,9 @@
 //! The engine of a running `bulla serve`, through the admin socket in its data directory.
 
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
-use bulla_api::{AccountId, ErrorCode, KmsError, Operation, Region, Service, wire};
+use bulla_api::{AccountId, Effect, ErrorCode, KmsError, Operation, Region, Service, wire};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
 use http::{Method, Request};
@@ -24,29 +25,52 @@ pub(crate) struct SocketClient {
     pub(crate) account: Option<AccountId>,
     /// The region to act in; the store's first when absent.
     pub(crate) region: Option<Region>,
+    /// How long the answer may take.
+    pub(crate) wait: Duration,
     /// For messages.
     pub(crate) described: String,
 }
 
+/// Why there is no output.
+pub(crate) struct Unanswered {
+    /// What to tell.
+    pub(crate) error: KmsError,
+    /// Whether the server went away before it answered, so that another may hold the store by now.
+    pub(crate) hung_up: bool,
+}
+
+impl From<KmsError> for Unanswered {
+    fn from(error: KmsError) -> Self {
+        Self { error, hung_up: false }
+    }
+}
+
+impl From<Unanswered> for KmsError {
+    fn from(unanswered: Unanswered) -> Self {
+        unanswered.error
+    }
+}
+
 impl SocketClient {
     /// Calls an operation of the API.
-    pub(crate) async fn call<O: Operation>(self, input: &O::Input) -> Result<O::Output, KmsError> {
+    pub(crate) async fn call<O: Operation>(self, input: &O::Input) -> Result<O::Output, Unanswered> {
         let described = self.described.clone();
+        let changes = O::ROW.effect != Effect::Reads;
         let mut body = match O::ROW.service {
             Service::Kms => {
                 let target = format!("TrentService.{}", O::ROW.name);
-                self.post(Some(&target), Bytes::from_owner(wire::encode_input::<O>(input))).await?
+                self.post(Some(&target), Bytes::from_owner(wire::encode_input::<O>(input)), changes).await?
             }
             Service::Sts => {
-                let xml = self.post(None, Bytes::from_static(WHO_CALLS)).await?;
+                let xml = self.post(None, Bytes::from_static(WHO_CALLS), changes).await?;
                 identity_as_json(&String::from_utf8_lossy(&xml))
             }
         };
         let output = wire::decode_output::<O>(&mut body);
         zeroize::Zeroize::zeroize(&mut body);
-        output.map_err(|_| KmsError::Unreachable {
-            cause: "the answer is not one of a KMS".to_owned(),
-            kms: described,
+        output.map_err(|_| {
+            let cause = "the answer is not one of a KMS".to_owned();
+            KmsError::Unreachable { cause, kms: described }.into()
         })
     }
 
@@ -58,7 +82,7 @@ impl SocketClient {
     ) -> Result<serde_json::Value, KmsError> {
         let described = self.described.clone();
         let target = format!("BullaAdmin.{name}");
-        let body = self.post(Some(&target), input.to_string().into()).await?;
+        let body = self.post(Some(&target), input.to_string().into(), true).await?;
         if body.is_empty() {
             return Ok(serde_json::Value::Null);
         }
@@ -66,9 +90,26 @@ impl SocketClient {
             .map_err(|_| KmsError::Unreachable { cause: "the answer is not JSON".to_owned(), kms: described })
     }
 
-    async fn post(self, target: Option<&str>, body: Bytes) -> Result<Vec<u8>, KmsError> {
+    /// Sends one request, and waits for its answer no longer than that may take: a server that was stopped takes
+    /// connections, and never answers.
+    async fn post(self, target: Option<&str>, body: Bytes, changes: bool) -> Result<Vec<u8>, Unanswered> {
+        let (kms, wait) = (self.described.clone(), self.wait);
+        match tokio::time::timeout(wait, self.exchange(target, body)).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                let unknown = if changes { "; whether it makes the change yet is not known" } else { "" };
+                let cause = format!("no answer within {} s{unknown}", wait.as_secs());
+                Err(KmsError::Unreachable { cause, kms }.into())
+            }
+        }
+    }
+
+    async fn exchange(self, target: Option<&str>, body: Bytes) -> Result<Vec<u8>, Unanswered> {
         let kms = self.described.clone();
-        let lost = |cause: String| KmsError::Unreachable { cause, kms: kms.clone() };
+        let lost = |cause: String| Unanswered {
+            error: KmsError::Unreachable { cause, kms: kms.clone() },
+            hung_up: true,
+        };
         let io = |error: std::io::Error| lost(crate::exit::cause(&error));
         self.stream.set_nonblocking(true).map_err(io)?;
         let stream = tokio::net::UnixStream::from_std(self.stream).map_err(io)?;
@@ -112,11 +153,12 @@ impl SocketClient {
         let named = head.headers.get("x-amzn-errortype").and_then(|value| value.to_str().ok());
         let error = match named.map(ErrorCode::from_name) {
             Some(ErrorCode::Other) | None if target.is_none() => {
-                return Err(lost(format!("the server answered HTTP {}", head.status)));
+                let cause = format!("the server answered HTTP {}", head.status);
+                return Err(KmsError::Unreachable { cause, kms }.into());
             }
             _ => wire::decode_error(&bytes, named),
         };
-        Err(KmsError::Answered { error, kms })
+        Err(KmsError::Answered { error, kms }.into())
     }
 }
 

@@ -157,6 +157,11 @@ impl Ended {
         }
     }
 
+    /// The same without standard output.
+    pub(crate) fn err_only(&self) -> Self {
+        Self { code: self.code, out: Vec::new(), err: self.err.clone() }
+    }
+
     /// Standard output as text.
     pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.out).unwrap()
@@ -196,8 +201,9 @@ impl Server {
             std::thread::sleep(Duration::from_millis(5));
         }
         // Log lines must never stop the server.
-        let mut stderr = child.stderr.take().unwrap();
-        std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
+        if let Some(mut stderr) = child.stderr.take() {
+            std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
+        }
         Self { child, directory }
     }
 

@@ -1,9 +1,11 @@
 //! The descriptors that a process was started with, told apart from those that it opened itself.
 #![allow(unsafe_code, reason = "a descriptor that is known by number only; each block has its argument")]
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -12,6 +14,37 @@ use rustix::io::Errno;
 const LIST: &str = "/proc/self/fd";
 /// Standard input, output and error, which are always open in a Rust program.
 const STANDARD: [RawFd; 3] = [0, 1, 2];
+/// The same in the list.
+const STANDARD_PATHS: [&CStr; 3] = [c"/proc/self/fd/0", c"/proc/self/fd/1", c"/proc/self/fd/2"];
+
+/// A bit for each of the standard descriptors that was closed when the process began.
+static CLOSED: AtomicU8 = AtomicU8::new(0);
+
+/// Run before the standard library, which opens `/dev/null` in the place of standard descriptors that are closed: what is
+/// written there would be lost without an error.
+// SAFETY: the C library calls what stands here once, before `main`, with arguments that a function without parameters
+// doesn't see; it makes system calls only, and touches nothing but an atomic.
+#[cfg(target_os = "linux")]
+#[used]
+#[unsafe(link_section = ".init_array")]
+static BEFORE_MAIN: extern "C" fn() = note_closed;
+
+#[cfg(target_os = "linux")]
+extern "C" fn note_closed() {
+    // Without the list nothing can be said.
+    if rustix::fs::lstat(c"/proc/self/fd").is_err() {
+        return;
+    }
+    for (number, path) in STANDARD_PATHS.iter().enumerate() {
+        if rustix::fs::lstat(*path).is_err() {
+            CLOSED.fetch_or(1 << number, Ordering::Relaxed);
+        }
+    }
+}
+
+fn was_closed(number: RawFd) -> bool {
+    STANDARD.contains(&number) && CLOSED.load(Ordering::Relaxed) & (1 << number) != 0
+}
 
 /// The numbers of the descriptors that whoever started this process gave it.
 #[derive(Debug, Clone)]
@@ -33,6 +66,7 @@ impl Inherited {
         open.retain(|number| {
             STANDARD.contains(number) || std::fs::symlink_metadata(format!("{LIST}/{number}")).is_ok()
         });
+        open.retain(|number| !was_closed(*number));
         Self(open)
     }
 
@@ -41,6 +75,18 @@ impl Inherited {
     /// # Errors
     /// `EBADF` when it was not inherited, or is not open for writing.
     pub fn writable(&self, number: RawFd) -> io::Result<File> {
+        self.duplicate(number, |flags| flags.contains(OFlags::WRONLY) || flags.contains(OFlags::RDWR))
+    }
+
+    /// A duplicate of descriptor `number`, with its position.
+    ///
+    /// # Errors
+    /// `EBADF` when it was not inherited, or is not open for reading.
+    pub fn readable(&self, number: RawFd) -> io::Result<File> {
+        self.duplicate(number, |flags| !flags.contains(OFlags::WRONLY))
+    }
+
+    fn duplicate(&self, number: RawFd, fits: impl Fn(OFlags) -> bool) -> io::Result<File> {
         if !self.0.contains(&number) {
             return Err(Errno::BADF.into());
         }
@@ -48,8 +94,7 @@ impl Inherited {
         // has taken ownership since. Were it closed nevertheless, both calls below answer EBADF.
         let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
         let flags = rustix::fs::fcntl_getfl(descriptor)?;
-        let written = flags.contains(OFlags::WRONLY) || flags.contains(OFlags::RDWR);
-        if !written || flags.contains(OFlags::PATH) {
+        if flags.contains(OFlags::PATH) || !fits(flags) {
             return Err(Errno::BADF.into());
         }
         Ok(File::from(descriptor.try_clone_to_owned()?))
@@ -76,5 +121,10 @@ mod tests {
             let error = inherited.writable(refused).unwrap_err();
             assert_eq!(error.raw_os_error(), Some(Errno::BADF.raw_os_error()), "{refused}");
         }
+        inherited.readable(read_only.as_raw_fd()).unwrap();
+        let opened_since = File::open("/dev/null").unwrap();
+        let write_only = File::options().write(true).open("/dev/null").unwrap();
+        assert!(inherited.readable(opened_since.as_raw_fd()).is_err());
+        assert!(Inherited::at_start().readable(write_only.as_raw_fd()).is_err());
     }
 }

@@ -88,14 +88,22 @@ impl DataDir {
     /// How a command reaches the store: retries the lock and the socket for up to 10 s, for only the lock says
     /// that a server holds the store, and one that starts or stops has the lock without answering.
     ///
+    /// In another user's directory ([`DataDir::open_to_reach`]) no lock is touched: a server answers, or nothing can be
+    /// done.
+    ///
     /// # Errors
-    /// [`DataDirError::Busy`] after the wait.
+    /// [`DataDirError::Busy`] after the wait; [`DataDirError::ForeignOwner`].
     pub fn reach(&self) -> Result<Reach, DataDirError> {
         for _ in 0..TRIES {
-            if let Some(lock) = SharedServeLock::try_take(self)? {
+            if let Some(owner) = self.foreign {
+                match self.connect_admin() {
+                    Ok(stream) => return Ok(Reach::Served(stream)),
+                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                    Err(_) => return Err(DataDirError::ForeignOwner { path: self.path().to_owned(), owner }),
+                }
+            } else if let Some(lock) = SharedServeLock::try_take(self)? {
                 return Ok(Reach::Store(lock));
-            }
-            if let Ok(stream) = self.connect_admin() {
+            } else if let Ok(stream) = self.connect_admin() {
                 return Ok(Reach::Served(stream));
             }
             std::thread::sleep(TRY_EVERY);

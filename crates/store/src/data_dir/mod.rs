@@ -18,6 +18,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub mod names {
     /// The embedded store.
     pub const STORE: &str = "store.db";
+    /// The store that a restored one took the place of.
+    pub const REPLACED_STORE: &str = "store.db.replaced";
     /// The root key, when no other place was chosen.
     pub const ROOT_KEY: &str = "root.key";
     /// The root user's access key, in the format of AWS's credentials file; written once.
@@ -64,6 +66,8 @@ pub mod names {
 pub struct DataDir {
     path: PathBuf,
     descriptor: OwnedFd,
+    /// The owner, when it is another user's: then only a server that answers in it is of use.
+    foreign: Option<u32>,
 }
 
 /// Why a data directory can't be used.
@@ -116,7 +120,29 @@ impl DataDir {
     /// # Errors
     /// [`DataDirError::Missing`], and as [`DataDir::open_or_create`].
     pub fn open(path: &Path) -> Result<Self, DataDirError> {
-        Self::open_checked(path)
+        Self::open_checked(path)?.refuse_foreign()
+    }
+
+    /// As [`DataDir::open`], but root may open any user's, to [`DataDir::reach`] the server that runs as that user.
+    ///
+    /// # Errors
+    /// As [`DataDir::open`].
+    pub fn open_to_reach(path: &Path) -> Result<Self, DataDirError> {
+        let directory = Self::open_checked(path)?;
+        if rustix::process::geteuid().is_root() { Ok(directory) } else { directory.refuse_foreign() }
+    }
+
+    /// Whether it is another user's, so that nothing in it may be opened or made.
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        self.foreign.is_some()
+    }
+
+    fn refuse_foreign(self) -> Result<Self, DataDirError> {
+        match self.foreign {
+            Some(owner) => Err(DataDirError::ForeignOwner { path: self.path, owner }),
+            None => Ok(self),
+        }
     }
 
     /// Opens the directory, made with mode 0700 (and its parents too) when it isn't there. An empty directory of
@@ -131,9 +157,9 @@ impl DataDir {
                 let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
                 std::fs::set_permissions(path, private)
                     .map_err(|source| io("can't set the mode of", path, source))?;
-                Self::open_checked(path)
+                Self::open(path)
             }
-            other => other,
+            other => other?.refuse_foreign(),
         }
     }
 
@@ -147,16 +173,14 @@ impl DataDir {
         let status =
             rustix::fs::fstat(&descriptor).map_err(|errno| io("can't examine", path, errno.into()))?;
         let owner = status.st_uid;
-        if owner != 0 && owner != rustix::process::geteuid().as_raw() {
-            return Err(DataDirError::ForeignOwner { path: path.to_owned(), owner });
-        }
+        let foreign = (owner != 0 && owner != rustix::process::geteuid().as_raw()).then_some(owner);
         let mode = status.st_mode & 0o7777;
         if mode & 0o077 != 0 {
             return Err(DataDirError::TooOpen { path: path.to_owned(), mode });
         }
         // Absolute, so that it stays right when the working directory changes.
         let path = std::path::absolute(path).map_err(|source| io("can't resolve", path, source))?;
-        Ok(Self { path, descriptor })
+        Ok(Self { path, descriptor, foreign })
     }
 
     /// The directory's absolute path.

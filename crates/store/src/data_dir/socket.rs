@@ -4,6 +4,8 @@
 //! `/proc/self/fd/N/admin.sock` is short wherever the directory lies.
 
 use super::{DataDir, DataDirError, ServeLock, io, names};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -25,12 +27,24 @@ impl DataDir {
         Ok(listener)
     }
 
-    /// Connects to the server that holds the store.
+    /// Connects to the server that holds the store. Doesn't wait for one that takes no connections.
     ///
     /// # Errors
-    /// When none answers.
+    /// When none answers; [`std::io::ErrorKind::WouldBlock`] when one is there that has as many waiting as it may.
     pub fn connect_admin(&self) -> std::io::Result<UnixStream> {
-        UnixStream::connect(self.socket_address())
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        rustix::net::connect(&socket, &SocketAddrUnix::new(self.socket_address())?)?;
+        if let Some(owner) = self.foreign {
+            // Where others could put a socket of their own, whoever answers is the owner, who can do so anyway.
+            let peer = rustix::net::sockopt::socket_peercred(&socket)?.uid.as_raw();
+            if peer != owner && peer != 0 {
+                return Err(Errno::ACCESS.into());
+            }
+        }
+        let stream = UnixStream::from(socket);
+        stream.set_nonblocking(false)?;
+        Ok(stream)
     }
 
     fn socket_address(&self) -> PathBuf {
@@ -50,6 +64,23 @@ fn has_proc() -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_server_that_takes_no_connections_is_not_waited_for() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = DataDir::open_or_create(&place.path().join("d")).unwrap();
+        let lock = directory.lock_for_serving().unwrap();
+        let _listener = directory.bind_admin_socket(&lock).unwrap();
+        let mut waiting = Vec::new();
+        let refused = loop {
+            match directory.connect_admin() {
+                Ok(stream) => waiting.push(stream),
+                Err(error) => break error,
+            }
+            assert!(waiting.len() < 100_000);
+        };
+        assert_eq!(refused.kind(), std::io::ErrorKind::WouldBlock);
+    }
 
     #[test]
     fn a_socket_works_where_its_path_is_longer_than_an_address() {

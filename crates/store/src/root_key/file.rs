@@ -7,6 +7,7 @@ use crate::data_dir::{make_private_directory, name_beside, rename_new, sync_pare
 use rustix::fs::{FileType, Mode, OFlags};
 use std::fs::File;
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -29,18 +30,26 @@ pub(super) fn read_private(from: &RootKeySource, path: &Path) -> Result<Zeroizin
     if mode & 0o077 != 0 {
         return Err(RootKeyError::TooOpen { path: path.to_owned(), mode });
     }
-    read_all(from, file)
+    read_file(from, file)
 }
 
 /// Reads a file whose protection is another's concern.
 pub(super) fn read(from: &RootKeySource, path: &Path) -> Result<Zeroizing<Vec<u8>>, RootKeyError> {
-    read_all(from, open(from, path, false)?.0)
+    read_file(from, open(from, path, false)?.0)
 }
 
-/// Reads what the caller has opened: a file or a pipe.
-pub(super) fn read_descriptor(from: &RootKeySource, number: u32) -> Result<Zeroizing<Vec<u8>>, RootKeyError> {
-    // The path opens the same pipe or file without taking over the descriptor of someone else.
-    read_all(from, open(from, Path::new(&format!("/proc/self/fd/{number}")), true)?.0)
+/// Reads what the caller has opened: a file or a pipe. Not by its path, which the process may no longer be allowed to
+/// open. A file is read from where it stands, and stands there still, so that it can be read again.
+pub(super) fn read_descriptor(from: &RootKeySource, file: &File) -> Result<Zeroizing<Vec<u8>>, RootKeyError> {
+    let status = rustix::fs::fstat(file).map_err(|errno| io("examine", from, errno.into()))?;
+    match FileType::from_raw_mode(status.st_mode) {
+        FileType::RegularFile => {
+            let start = rustix::fs::tell(file).map_err(|errno| io("read", from, errno.into()))?;
+            read_all(from, |room, filled| file.read_at(room, start.saturating_add(filled)))
+        }
+        FileType::Fifo => read_all(from, |room, _| (&*file).read(room)),
+        _ => Err(RootKeyError::NotAFile(from.to_string().into())),
+    }
 }
 
 fn open(
@@ -63,7 +72,15 @@ fn open(
     Ok((File::from(file), status))
 }
 
-fn read_all(from: &RootKeySource, mut file: File) -> Result<Zeroizing<Vec<u8>>, RootKeyError> {
+fn read_file(from: &RootKeySource, mut file: File) -> Result<Zeroizing<Vec<u8>>, RootKeyError> {
+    read_all(from, |room, _| file.read(room))
+}
+
+/// Reads to the end. `read` is told how many bytes it has read before.
+fn read_all(
+    from: &RootKeySource,
+    mut read: impl FnMut(&mut [u8], u64) -> std::io::Result<usize>,
+) -> Result<Zeroizing<Vec<u8>>, RootKeyError> {
     // Of its full size from the start, for a vector that grows leaves copies behind.
     let mut text = Zeroizing::new(vec![0; TEXT_BYTES_MAX]);
     let mut filled = 0;
@@ -73,7 +90,7 @@ fn read_all(from: &RootKeySource, mut file: File) -> Result<Zeroizing<Vec<u8>>, 
             let source = std::io::Error::new(std::io::ErrorKind::InvalidData, "too long to be a root key");
             return Err(io("read", from, source));
         }
-        match file.read(room) {
+        match read(room, filled as u64) {
             Ok(0) => break,
             Ok(count) => filled += count,
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}

@@ -12,9 +12,11 @@ use bulla_crypto::barrier::{RootKey, RootKeyTextError};
 use bulla_crypto::{LockedMemoryFull, Rng};
 use std::ffi::OsString;
 use std::fmt;
+use std::fs::File;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// Where the root key comes from, as `--root-key` names it.
@@ -31,10 +33,26 @@ pub enum RootKeySource {
     /// `passphrase:file:PATH`: derived from a passphrase in a file that nobody else can read.
     PassphraseFile(PathBuf),
     /// `fd:N`: the line, read to its end from an inherited descriptor.
-    Fd(u32),
+    Fd(Descriptor),
     /// `credential:NAME`: the line in a systemd credential.
     Credential(String),
 }
+
+/// An inherited descriptor that a root key is read from.
+#[derive(Debug, Clone)]
+pub struct Descriptor {
+    number: u32,
+    /// Absent until [`RootKeySource::with_descriptor`] gave it.
+    file: Option<Arc<File>>,
+}
+
+impl PartialEq for Descriptor {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for Descriptor {}
 
 /// Why there is no root key.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +75,9 @@ pub enum RootKeyError {
         /// Its permission bits.
         mode: u32,
     },
+    /// `fd:N` is no descriptor that the caller gave.
+    #[error("descriptor {0} was not open for reading when bulla was started; give it with {0}<FILE")]
+    NotInherited(u32),
     /// Another user owns the file, who could replace it.
     #[error("`{}` belongs to user {owner}; it must belong to you or to root", path.display())]
     ForeignOwner {
@@ -133,6 +154,24 @@ impl RootKeySource {
         text.parse()
     }
 
+    /// The same, with the descriptor that `fd:N` means. `inherited` gives one that the process was started with: by its
+    /// number alone it can't be told from one that the program has opened itself.
+    ///
+    /// # Errors
+    /// [`RootKeyError::NotInherited`].
+    pub fn with_descriptor(
+        self,
+        inherited: impl FnOnce(u32) -> std::io::Result<File>,
+    ) -> Result<Self, RootKeyError> {
+        match self {
+            Self::Fd(Descriptor { number, .. }) => match inherited(number) {
+                Ok(file) => Ok(Self::Fd(Descriptor { number, file: Some(Arc::new(file)) })),
+                Err(_) => Err(RootKeyError::NotInherited(number)),
+            },
+            other => Ok(other),
+        }
+    }
+
     /// Whether [`RootKeySource::obtain`] needs the parameters that [`crate::passphrase_params`] gives.
     #[must_use]
     pub fn is_passphrase(&self) -> bool {
@@ -198,7 +237,8 @@ impl RootKeySource {
                 Some(text) => Ok(Zeroizing::new(OsString::into_vec(text))),
                 None => Err(RootKeyError::Missing(self.clone())),
             },
-            Self::Fd(number) => file::read_descriptor(self, *number),
+            Self::Fd(Descriptor { file: Some(file), .. }) => file::read_descriptor(self, file),
+            Self::Fd(Descriptor { number, file: None }) => Err(RootKeyError::NotInherited(*number)),
             Self::Credential(name) => match std::env::var_os("CREDENTIALS_DIRECTORY") {
                 // systemd has made the file readable by this service alone, by means that its mode needn't show.
                 Some(directory) => file::read(self, &Path::new(&directory).join(name)),
@@ -225,7 +265,10 @@ impl FromStr for RootKeySource {
             ("file", path) if !path.is_empty() => Ok(Self::File(path.into())),
             ("env", name) if is_name(name) => Ok(Self::Env(name.to_owned())),
             ("credential", name) if is_name(name) => Ok(Self::Credential(name.to_owned())),
-            ("fd", number) => number.parse().map(Self::Fd).map_err(|_| unknown()),
+            ("fd", number) => {
+                let number = number.parse().map_err(|_| unknown())?;
+                Ok(Self::Fd(Descriptor { number, file: None }))
+            }
             ("passphrase", "tty") => Ok(Self::PassphraseTty),
             ("passphrase", rest) => match rest.strip_prefix("file:") {
                 Some(path) if !path.is_empty() => Ok(Self::PassphraseFile(path.into())),
@@ -243,7 +286,7 @@ impl fmt::Display for RootKeySource {
             Self::Env(name) => write!(f, "env:{name}"),
             Self::PassphraseTty => f.write_str("passphrase:tty"),
             Self::PassphraseFile(path) => write!(f, "passphrase:file:{}", path.display()),
-            Self::Fd(number) => write!(f, "fd:{number}"),
+            Self::Fd(descriptor) => write!(f, "fd:{}", descriptor.number),
             Self::Credential(name) => write!(f, "credential:{name}"),
         }
     }

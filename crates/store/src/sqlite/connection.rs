@@ -180,6 +180,8 @@ pub(super) fn failure(error: &rusqlite::Error) -> StoreError {
     match sqlite.code {
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => StoreError::Busy,
         ErrorCode::DiskFull => StoreError::Full,
+        // The index of the log can't be made longer, which takes space as the log does.
+        _ if sqlite.extended_code == ffi::SQLITE_IOERR_SHMSIZE => StoreError::Full,
         ErrorCode::ReadOnly | ErrorCode::PermissionDenied => StoreError::ReadOnly,
         ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => StoreError::Damaged(detail),
         // A table that is missing: what `SQLITE_ERROR` means for statements that are fixed.

@@ -76,7 +76,7 @@ pub async fn check(directory: &DataDir, root: &RootKey, rng: Arc<dyn Rng>) -> Re
 
 impl Vault {
     /// Opens every record, and counts those that are not authentic.
-    async fn check_records(&self, report: &mut Report) -> Result<(), UpkeepError> {
+    pub(super) async fn check_records(&self, report: &mut Report) -> Result<(), UpkeepError> {
         let mut after: Option<Path> = None;
         loop {
             let scan = Scan { prefix: Prefix::everything(), after, limit: PAGE };

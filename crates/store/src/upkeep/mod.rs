@@ -3,10 +3,12 @@
 mod backup;
 mod check;
 mod place;
+mod restore;
 
-pub use backup::{Existing, backup, restore};
+pub use backup::{Existing, backup, backup_stream};
 pub use check::{Fault, Report, check};
 pub use place::{create_store, open_store};
+pub use restore::{BackupSource, Restoring, restore};
 
 use crate::data_dir::DataDirError;
 use crate::store::StoreError;
