@@ -124,6 +124,20 @@ fn no_private_key_outlives_its_use() {
     live(pair);
     gone(&needles, "RSA");
 
+    // While a pair rests, its private key can't be read; nor after it was taken.
+    let pair = KeyPair::generate(PairSpec::Rsa2048, &SystemRng).unwrap();
+    {
+        let pkcs8 = pair.to_pkcs8().unwrap();
+        look_for(&mut needles, &pkcs8.expose()[pkcs8.len() / 2..][..512]);
+    }
+    assert!(!scan(&needles).is_empty(), "the primes of an open key");
+    let resting = pair.rest(&SystemRng).unwrap();
+    gone(&needles, "a pair at rest");
+    let taken = resting.take().unwrap();
+    assert!(!scan(&needles).is_empty(), "the primes of a pair that was taken");
+    drop(taken);
+    gone(&needles, "a pair that was taken");
+
     // An HMAC key.
     {
         let mut key = Zeroizing::new([0; 64]);

@@ -17,6 +17,14 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// Until `shutdown` is ready.
 pub(crate) async fn run(core: &Arc<Core>, shutdown: impl Future<Output = ()> + Send) {
+    tokio::select! {
+        biased;
+        () = rounds(core, shutdown) => {}
+        () = core.keep_stock() => {}
+    }
+}
+
+async fn rounds(core: &Arc<Core>, shutdown: impl Future<Output = ()> + Send) {
     let mut shutdown = std::pin::pin!(shutdown);
     let mut seconds = tokio::time::interval(SECOND);
     seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -15,14 +15,15 @@ use crate::material::{Material, MaterialKey};
 use crate::outbox::OutboxHead;
 use crate::preauth::PreAuth;
 use crate::request::IdSource;
-use crate::slow::SLOW_MAX;
+use crate::slow::Slow;
+use crate::stock::Stock;
 use crate::usage::Usage;
 use bulla_api::{AccountId, AliasName, KeyId, LocalFailure, LocalFailureKind, PARTITION, Region};
 use bulla_crypto::Rng;
 use bulla_store::{Feed, StoreParams, Vault};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use tokio::sync::{Mutex, Notify, Semaphore};
+use tokio::sync::{Mutex, Notify};
 
 /// The engine's inside.
 pub(crate) struct Core {
@@ -54,7 +55,9 @@ pub(crate) struct Core {
     /// Deleted material may still stand in the store's files.
     pub(crate) purge_wanted: AtomicBool,
     /// Places for work that takes long.
-    pub(crate) slow: Semaphore,
+    pub(crate) slow: Slow,
+    /// Data key pairs made before anybody asked.
+    pub(crate) stock: Stock,
     seen_revision: AtomicU64,
 }
 
@@ -117,7 +120,8 @@ impl Core {
             relaying: Mutex::default(),
             usage: Usage::default(),
             purge_wanted: AtomicBool::new(false),
-            slow: Semaphore::new(SLOW_MAX),
+            slow: Slow::default(),
+            stock: Stock::default(),
             seen_revision: AtomicU64::new(revision),
             vault,
             options,
@@ -166,10 +170,12 @@ impl Core {
             cached_keys: self.keys.len(),
             cached_materials: self.materials.len(),
             outbox_pending: self.outbox_pending.load(Ordering::SeqCst),
+            pairs_in_stock: self.stock.len(),
         }
     }
 
     pub(crate) async fn close(self: &Arc<Self>) -> Result<(), LocalFailure> {
+        self.stock.close();
         background::flush_refusals(self).await;
         background::tick_if_due(self).await;
         background::write_usage(self).await;

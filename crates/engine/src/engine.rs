@@ -126,6 +126,8 @@ pub struct Status {
     pub cached_materials: usize,
     /// Records of changes that wait for the audit log.
     pub outbox_pending: u64,
+    /// Data key pairs made before anybody asked, of which each is given out once.
+    pub pairs_in_stock: usize,
 }
 
 impl Engine {
@@ -195,7 +197,7 @@ impl Engine {
         EmbeddedKms::new(Arc::clone(&self.0), caller, description.into())
     }
 
-    /// Scheduled work, the relay of audit records, the last seen time: until `shutdown` is ready.
+    /// Scheduled work, the relay of audit records, the last seen time, the stock of data key pairs: until `shutdown` is ready.
     pub async fn background(&self, shutdown: impl Future<Output = ()> + Send) {
         crate::background::run(&self.0, shutdown).await;
     }

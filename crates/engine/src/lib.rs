@@ -55,6 +55,7 @@ mod request;
 mod rotation;
 mod scheduled;
 mod slow;
+mod stock;
 mod tags;
 mod trail;
 mod usage;

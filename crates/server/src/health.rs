@@ -70,6 +70,11 @@ impl Health {
             reading("bulla_cached_materials", "Backing keys in memory.", count(status.cached_materials)),
             reading("bulla_audit_outbox_pending", "Changes not yet in the audit log.", status.outbox_pending),
             reading(
+                "bulla_key_pairs_in_stock",
+                "RSA data key pairs made ahead.",
+                count(status.pairs_in_stock),
+            ),
+            reading(
                 "bulla_recovery_key_exported",
                 "1 when a recovery key has been exported.",
                 u64::from(status.recovery_exported),

@@ -5,6 +5,7 @@
 //! | [`MaterialSpec`], [`PairSpec`], [`MacSpec`] | which specs there are, and what each can do |
 //! | [`seal`], [`open`] | how such material rests: under a key of its own |
 //! | [`KeyPair`], [`PublicKey`] | pairs: made, imported, exported |
+//! | [`RestingPair`] | pairs made before anybody asked |
 //! | [`Message`] | signing and verifying |
 //! | [`PairSpec::plaintext_max_bytes`], [`PublicKey::encrypt`] | encrypting with RSA |
 //! | [`KeyPair::derive_shared_secret`], [`PublicKey::encapsulate`] | agreeing on secrets |
@@ -24,6 +25,7 @@ mod encrypt;
 mod import;
 mod mac;
 mod pair;
+mod resting;
 mod sealed;
 mod sign;
 mod spec;
@@ -38,6 +40,7 @@ pub use import::{
 };
 pub use mac::{MacKey, MacRefused, VerifyMacError};
 pub use pair::{KeyPair, KeyRefused, NotMade, PublicKey};
+pub use resting::{NotRested, RestingPair};
 pub use sealed::{SECRET_MAX_BYTES, open, seal};
 pub use sign::{MESSAGE_MAX_BYTES, Message, MessageRefused, SignError, VerifyError};
 pub use spec::{MacSpec, MaterialSpec, OtherSpec, PairSpec};

@@ -10,7 +10,7 @@ use bulla_api::{
     GenerateDataKeyPairOutput, Operation as _, RecipientInfo, Role, SecretBytes,
 };
 use bulla_audit::Parameters;
-use bulla_crypto::key_material::{KeyPair, PairSpec};
+use bulla_crypto::key_material::PairSpec;
 use std::sync::Arc;
 
 impl Executes for GenerateDataKeyPair {
@@ -68,13 +68,7 @@ pub(super) async fn make(
     spec: DataKeyPairSpec,
     context: &EncryptionContext,
 ) -> Result<Made, Fault> {
-    let (spec, rng) = (pair_spec(spec)?, Arc::clone(&core.rng));
-    let made = core.apart(move || {
-        let pair = KeyPair::generate(spec, &*rng)?;
-        Ok::<_, bulla_crypto::key_material::NotMade>((pair.to_pkcs8()?, pair.public_key_spki_der()?))
-    });
-    let not_made = |_| Fault::bug("the cryptographic library made no key");
-    let (private_key, public_key) = made.await?.map_err(not_made)?;
+    let (private_key, public_key) = core.fresh_pair(pair_spec(spec)?).await?;
     let sealed = key.seal(core, context, private_key.expose()).await?;
     Ok(Made { private_key, public_key, sealed })
 }
