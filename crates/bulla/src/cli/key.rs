@@ -31,7 +31,7 @@ pub(crate) enum Key {
         after_help = "Example:\n  bulla key public-key -o signer.pem alias/signer"
     )]
     Public {
-        /// The key, one that signs, encrypts with RSA, or agrees on secrets
+        /// The key; symmetric and HMAC keys have no public half
         #[arg(value_name = "KEY")]
         target: String,
         /// Where to write [default: standard output]
