@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod key;
+
+pub(crate) use key::{CreateKey, ImportKey, Key, KeyPolicy, KeyRotation};
+
 /// Envelope encryption with a key management service that anyone can run.
 #[derive(Debug, Parser)]
 #[command(
@@ -333,64 +337,6 @@ pub(crate) struct Inspect {
     /// Files to inspect; - is standard input
     #[arg(value_name = "INPUT", required = true)]
     pub(crate) input: Vec<PathBuf>,
-}
-
-/// `bulla key`.
-#[derive(Debug, Subcommand)]
-#[command(
-    after_help = "KEY is a key id or key ARN, or an alias (alias/NAME), optionally with @PROFILE or @embedded.\n\n\
-Examples:\n  bulla key create alias/backup\n  bulla key list\n  bulla key delete --days 7 alias/backup"
-)]
-pub(crate) enum Key {
-    /// Make a key, with an alias if one is given; prints its ARN
-    Create {
-        /// The alias, alias/NAME, optionally with @PROFILE or @embedded
-        alias: Option<String>,
-        /// What the key is for
-        #[arg(long, value_name = "TEXT")]
-        description: Option<String>,
-    },
-    /// List keys with their state and aliases
-    List,
-    /// Show a key's metadata
-    Describe {
-        /// The key
-        #[arg(value_name = "KEY")]
-        target: String,
-    },
-    /// Give a key new material; what it sealed before still opens
-    Rotate {
-        /// The key
-        #[arg(value_name = "KEY")]
-        target: String,
-    },
-    /// Make a disabled key usable again
-    Enable {
-        /// The key
-        #[arg(value_name = "KEY")]
-        target: String,
-    },
-    /// Make a key unusable until it is enabled
-    Disable {
-        /// The key
-        #[arg(value_name = "KEY")]
-        target: String,
-    },
-    /// Delete a key after a waiting period; what it sealed can then never be opened
-    Delete {
-        /// The key
-        #[arg(value_name = "KEY")]
-        target: String,
-        /// Waiting period, 7 to 30 days [default: 30]
-        #[arg(long, value_name = "N")]
-        days: Option<i32>,
-    },
-    /// Keep a key that is pending deletion; it is disabled afterwards
-    CancelDeletion {
-        /// The key
-        #[arg(value_name = "KEY")]
-        target: String,
-    },
 }
 
 /// `bulla store`.

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use bulla_api::SecretBytes;
@@ -39,6 +39,29 @@ pub(crate) fn read(path: &Path, max: usize) -> io::Result<SecretBytes> {
         Ok(length) if length <= max => length,
         _ => return Err(too_long(max)),
     };
+    read_all(file, max)
+}
+
+/// The same for a secret: a file must be this user's or root's, and readable by nobody else.
+pub(crate) fn read_private(path: &Path, max: usize) -> io::Result<SecretBytes> {
+    if path == Path::new("-") {
+        return read_all(io::stdin().lock(), max);
+    }
+    let file = open(path)?;
+    let meta = file.metadata()?;
+    let owner = meta.uid();
+    if owner != 0 && owner != rustix::process::geteuid().as_raw() {
+        return Err(io::Error::other(format!(
+            "it belongs to user {owner}; it must belong to you or to root"
+        )));
+    }
+    let mode = meta.mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        let path = path.display();
+        return Err(io::Error::other(format!(
+            "other users can read it (mode {mode:04o}); run: chmod 600 {path}"
+        )));
+    }
     read_all(file, max)
 }
 

@@ -1,5 +1,12 @@
 //! `bulla key`.
 
+mod create;
+mod import;
+mod policy;
+mod public_key;
+mod rotation;
+mod tags;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -17,13 +24,20 @@ const PAGE: u32 = 100;
 /// Does what the command says.
 pub(crate) async fn run(app: &mut App, command: &Key) -> Result<(), Failure> {
     match command {
-        Key::Create { alias, description } => create(app, alias.as_deref(), description.clone()).await,
+        Key::Create(command) => create::run(app, command).await,
         Key::List => list(app).await,
         Key::Describe { target } => {
             let (found, key) = find(app, target).await?;
             let metadata = describe(&*found.kms, key).await?;
             app.say.result(&described(&metadata), &as_json(&metadata))
         }
+        Key::Public { target, output } => public_key::run(app, target, output.as_deref()).await,
+        Key::Rotation(command) => rotation::run(app, command).await,
+        Key::Import(command) => import::run(app, command).await,
+        Key::Policy(command) => policy::run(app, command).await,
+        Key::Tag { target, tags } => tags::tag(app, target, tags).await,
+        Key::Untag { target, names } => tags::untag(app, target, names).await,
+        Key::Tags { target } => tags::list(app, target).await,
         Key::Rotate { target } => {
             let (found, arn) = named(app, target).await?;
             found.kms.rotate_key_on_demand(api::RotateKeyOnDemandInput { key_id: arn.clone() }).await?;
@@ -46,54 +60,6 @@ pub(crate) async fn run(app: &mut App, command: &Key) -> Result<(), Failure> {
             done(app, "kept", &arn)
         }
     }
-}
-
-async fn create(app: &mut App, alias: Option<&str>, description: Option<String>) -> Result<(), Failure> {
-    let (alias, at) = match alias.map(split_at) {
-        Some((alias, at)) => (Some(alias), at),
-        None => (None, None),
-    };
-    if let Some(alias) = alias {
-        let name = alias
-            .parse::<api::AliasName>()
-            .map_err(|_| Failure::usage(format!("`{alias}` is no alias; one is alias/NAME")))?;
-        // Refused by every KMS, but only after the key was made.
-        if name.is_reserved() {
-            return Err(Failure::usage(format!(
-                "`{alias}` is reserved: names under alias/aws/ are AWS's own; choose another, such as alias/NAME"
-            )));
-        }
-    }
-    let found = app.kms(at).await?;
-    if let Some(local) = &found.local
-        && local.make_store().await?
-    {
-        app.announce_store(local);
-    }
-    // Looked at first, so that a taken alias leaves no key behind that nobody wants.
-    if let Some(alias) = alias {
-        match describe(&*found.kms, alias).await {
-            Ok(taken) => {
-                return Err(Failure::new(
-                    crate::exit::Exit::Failed,
-                    format!("{alias} is there already, for {}; choose another name", taken.arn),
-                ));
-            }
-            Err(KmsError::Answered { error, .. }) if error.code == api::ErrorCode::NotFoundException => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    let input = api::CreateKeyInput { description, ..api::CreateKeyInput::default() };
-    let metadata = found.kms.create_key(input).await?.key_metadata;
-    if let Some(alias) = alias {
-        let input =
-            api::CreateAliasInput { alias_name: alias.to_owned(), target_key_id: metadata.key_id.clone() };
-        found.kms.create_alias(input).await.map_err(|error| {
-            Failure::from(error).although(&format!("the key {} was made, and has no alias", metadata.arn))
-        })?;
-    }
-    let told = app.say.result(&metadata.arn, &as_json(&metadata));
-    told.map_err(|failure| failure.although(&format!("the key {} was made", metadata.arn)))
 }
 
 async fn list(app: &mut App) -> Result<(), Failure> {
@@ -210,6 +176,15 @@ fn described(key: &KeyMetadata) -> String {
     }
     let _ = writeln!(out, "spec          {}", key.key_spec);
     let _ = writeln!(out, "usage         {}", key.key_usage);
+    if key.origin != api::OriginType::AwsKms {
+        let _ = writeln!(out, "origin        {}", key.origin);
+    }
+    if let Some(at) = key.valid_to {
+        let _ = writeln!(out, "expires       {}", date(at));
+    }
+    if key.multi_region {
+        let _ = writeln!(out, "multi-Region  yes");
+    }
     if let Some(id) = &key.current_key_material_id {
         let _ = writeln!(out, "material      {id}");
     }
@@ -230,6 +205,9 @@ fn as_json(key: &KeyMetadata) -> serde_json::Value {
         "Description": key.description,
         "KeySpec": key.key_spec.as_str(),
         "KeyUsage": key.key_usage.as_str(),
+        "Origin": key.origin.as_str(),
+        "ValidTo": key.valid_to.map(date),
+        "MultiRegion": key.multi_region,
         "CurrentKeyMaterialId": key.current_key_material_id,
     })
 }

@@ -24,7 +24,7 @@ use std::ptr::{self, NonNull};
 mod key_wrap;
 pub(crate) mod pkey;
 
-pub(crate) use key_wrap::unwrap_key_padded;
+pub(crate) use key_wrap::{unwrap_key_padded, wrap_key_padded};
 
 /// aws-lc answered "no" where, with the arguments given, it only can when the process is broken (out of memory inside a
 /// primitive). There is no right answer to give, and a wrong one would be a key.

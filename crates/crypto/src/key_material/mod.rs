@@ -11,6 +11,7 @@
 //! | [`KeyPair::derive_shared_secret`], [`PublicKey::encapsulate`] | agreeing on secrets |
 //! | [`MacKey`] | HMAC keys |
 //! | [`WrappingKey`] | key material from outside |
+//! | [`wrap_material`] | key material to the outside: wrapped for a KMS |
 //!
 //! Each such KMS key has a random *material key* of 32 bytes, which rests in locked memory like a symmetric key. The secret
 //! itself (a private key, an HMAC key) is kept sealed under it, in memory too, and is opened for one request into memory
@@ -29,6 +30,7 @@ mod resting;
 mod sealed;
 mod sign;
 mod spec;
+mod wrap;
 
 pub use agree::{
     AgreementError, DecapsulationError, ENCAPSULATED_SECRET_BYTES, EncapsulationError, OtherUse,
@@ -44,3 +46,4 @@ pub use resting::{NotRested, RestingPair};
 pub use sealed::{SECRET_MAX_BYTES, open, seal};
 pub use sign::{MESSAGE_MAX_BYTES, Message, MessageRefused, SignError, VerifyError};
 pub use spec::{MacSpec, MaterialSpec, OtherSpec, PairSpec};
+pub use wrap::{NoPkcs8, NotWrapped, pkcs8_of_pem, wrap_material};
