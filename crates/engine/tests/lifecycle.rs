@@ -183,7 +183,6 @@ async fn the_operator_accepts_a_clock() {
 #[tokio::test]
 async fn what_a_key_can_be_made_of_is_said() {
     let world = World::new(7).await;
-    let unsupported = |what: &str| format!("{what} is not supported by this version of the service.");
     for (input, code, message) in [
         (
             json!({"KeySpec": "RSA_2048"}),
@@ -198,8 +197,9 @@ async fn what_a_key_can_be_made_of_is_said() {
         ),
         (
             json!({"Origin": "AWS_CLOUDHSM"}),
-            "UnsupportedOperationException",
-            unsupported("Origin AWS_CLOUDHSM"),
+            "ValidationException",
+            "CustomKeyStoreId is required for an Origin of AWS_CLOUDHSM or EXTERNAL_KEY_STORE, and valid only for these."
+                .to_owned(),
         ),
         (
             json!({"Tags": [{"TagKey": "a", "TagValue": ""}, {"TagKey": "a", "TagValue": ""}]}),
