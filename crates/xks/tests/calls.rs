@@ -39,7 +39,7 @@ fn verified(received: &Received) {
     let presented = parse_authorization(&request).unwrap();
     assert_eq!(presented.access_key_id, ACCESS_KEY_ID);
     let scope = &presented.scope;
-    let key = SigningKey::derive(SECRET.as_bytes(), &scope.date, &scope.region, &scope.service);
+    let key = SigningKey::derive(SECRET.as_bytes(), scope.date, scope.region, scope.service);
     let policy = VerifyPolicy { regions: &["us-west-2"], services: &["kms-xks-proxy"] };
     verify(&request, &presented, &key, NOW, &policy).unwrap();
 }
