@@ -180,11 +180,14 @@ fn a_full_disk_under_the_store_is_told_in_words() {
     if !can_mount() {
         return;
     }
-    std::fs::create_dir(home.file("small")).unwrap();
-    let script = "mount -t tmpfs -o size=300k none small || exit 99; \
+    for place in ["small", "full"] {
+        std::fs::create_dir(home.file(place)).unwrap();
+    }
+    // One disk fills up in the middle of a change, the other between two commands.
+    let script = "mount -t tmpfs -o size=300k none small && mount -t tmpfs -o size=300k none full || exit 99; \
                   while \"$BULLA\" key create -q --data-dir small/d > /dev/null 2> told; do :; done; cat told >&2; \
-                  dd if=/dev/zero of=small/fill bs=512 2> /dev/null; rm -f small/d/store.db-*; \
-                  exec \"$BULLA\" key list --data-dir small/d";
+                  \"$BULLA\" key create -q --data-dir full/d > /dev/null || exit 98; \
+                  dd if=/dev/zero of=full/fill bs=512 2> /dev/null; exec \"$BULLA\" key list --data-dir full/d";
     let run = home.program("unshare").env("BULLA", common::BULLA).args(["-m", "sh", "-c", script]).output();
     let full = ended(run.unwrap());
     assert_eq!(full.code, 1, "{}", full.err);
