@@ -65,23 +65,14 @@ def test_describe_key_by_id_arn_alias_and_alias_arn(kms, key, account, alias_nam
         ({"Tags": [{"TagKey": f"k{n}", "TagValue": "v"} for n in range(51)]}, "TagException", "Too many tags"),
         ({"Tags": [{"TagKey": "aws:x", "TagValue": "v"}]}, "TagException", "Tags beginning with aws: are reserved"),
         ({"Tags": [{"TagKey": "AwS:x", "TagValue": "v"}]}, "TagException", "Tags beginning with aws: are reserved"),
+        ({"Origin": "AWS_CLOUDHSM"}, "ValidationException", None),
+        ({"KeySpec": "SM2", "KeyUsage": "SIGN_VERIFY"}, "UnsupportedOperationException", "KeySpec SM2 is not supported in this Region"),
         ({"Policy": "{"}, "MalformedPolicyDocumentException", None),
         ({"Policy": '{"Version":"2012-10-17","Statement":[]}'}, "MalformedPolicyDocumentException", None),
     ],
 )
 def test_create_key_refuses(kms, members, code, message):
     refused(kms.create_key, code, message, **members)
-
-
-@pytest.mark.parametrize(
-    "members",
-    [
-        {"Origin": "AWS_CLOUDHSM"},
-        {"KeySpec": "SM2", "KeyUsage": "SIGN_VERIFY"},
-    ],
-)
-def test_create_key_refuses_what_is_not_built_and_never_ignores_it(kms, members):
-    refused(kms.create_key, "UnsupportedOperationException", **members)
 
 
 def test_unknown_keys(kms, account):
