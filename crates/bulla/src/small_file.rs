@@ -49,6 +49,9 @@ pub(crate) fn read_private(path: &Path, max: usize) -> io::Result<SecretBytes> {
     }
     let file = open(path)?;
     let meta = file.metadata()?;
+    if meta.file_type().is_char_device() || meta.file_type().is_block_device() {
+        return Err(io::Error::other("it is a device, not a file with a secret"));
+    }
     let owner = meta.uid();
     if owner != 0 && owner != rustix::process::geteuid().as_raw() {
         return Err(io::Error::other(format!(

@@ -32,6 +32,9 @@ pub(crate) enum Fault {
     /// A key is there, its policy isn't.
     #[error("the store lacks the policy of key {0}; restore a backup")]
     PolicyMissing(String),
+    /// What was read in several steps was changed between them. The request is decided anew.
+    #[error("what was asked for was changed at the same moment")]
+    Changed,
     /// A mistake of this program.
     #[error("this can't be: {0}")]
     Bug(&'static str),

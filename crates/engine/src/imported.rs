@@ -54,7 +54,13 @@ impl Core {
         // Numbered without gaps, the pending one last; and the key's record is what a change rests on.
         let expected = key.record.materials + u64::from(key.record.pending.is_some());
         if page.more || page.records.len() as u64 != expected {
-            return Err(Fault::Incomplete("the history of a key's materials"));
+            // Read in two steps, between which the key may have been changed.
+            let now = self.vault.read(&key.place.key(key.id)).await?;
+            let is_same = now.is_some_and(|stored| stored.generation == key.generation);
+            return Err(match is_same {
+                true => Fault::Incomplete("the history of a key's materials"),
+                false => Fault::Changed,
+            });
         }
         let read = |stored: bulla_store::Stored| Ok((MaterialEntry::of(stored.fields)?, stored.generation));
         page.records.into_iter().map(|(_, stored)| read(stored)).collect()

@@ -131,6 +131,10 @@ impl Core {
             };
             let executed = match executed {
                 Ok(executed) => executed,
+                Err(Fault::Changed) if attempt < CONFLICTS_MAX => {
+                    attempt += 1;
+                    continue;
+                }
                 Err(fault) => return trail.record(self, Err(fault)).await,
             };
             for arn in &executed.touched {

@@ -283,6 +283,33 @@ async fn unhealthy_proxies_connect_nothing() {
 }
 
 #[tokio::test]
+async fn nobody_waits_for_a_proxy_that_another_named() {
+    let (world, proxy) = World::with_proxy(14).await;
+    let existing = world.new_key().await;
+    proxy.is_silent(true);
+    let waiting = world.call("CreateCustomKeyStore", new_store("outside", PATH));
+    tokio::pin!(waiting);
+    let asked = async {
+        while proxy.asked().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        _ = &mut waiting => panic!("a silent proxy was not waited for"),
+        () = asked => {}
+    }
+    let others = async {
+        let key = world.new_key().await;
+        world.call("CreateAlias", json!({"AliasName": "alias/a", "TargetKeyId": key})).await.ok();
+        world.call("CreateGrant", json!({"KeyId": existing, "GranteePrincipal": format!("arn:aws:iam::{ACCOUNT}:root"), "Operations": ["Encrypt"]})).await.ok();
+    };
+    tokio::select! {
+        _ = &mut waiting => panic!("a silent proxy was not waited for"),
+        done = tokio::time::timeout(Duration::from_secs(10), others) => done.expect("they wait for the proxy too"),
+    }
+}
+
+#[tokio::test]
 async fn the_secret_is_told_to_nobody() {
     let (world, _, store) = connected(11).await;
     let wrong = json!({"AccessKeyId": ACCESS_KEY_ID, "RawSecretAccessKey": SECRET.replace('F', "G")});

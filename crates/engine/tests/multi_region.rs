@@ -674,3 +674,28 @@ async fn whatever_interrupts_the_end_of_the_last_replica_it_comes_and_can_be_und
         }
     }
 }
+
+#[tokio::test]
+async fn the_role_does_not_move_while_material_waits_for_its_rotation() {
+    let world = three(41).await;
+    let made = world.call("CreateKey", json!({"MultiRegion": true, "Origin": "EXTERNAL"})).await.ok();
+    let key = text(&made["KeyMetadata"]["KeyId"]);
+    let import = async |region: &str, material: u8, kind: &str| {
+        let how =
+            json!({"KeyId": key, "WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"});
+        let parameters = world.call_in(region, "GetParametersForImport", how).await.ok();
+        let mut input = support::wrap(&parameters, &key, &[material; 32]);
+        input["ImportType"] = json!(kind);
+        world.call_in(region, "ImportKeyMaterial", input).await.ok();
+    };
+    import(REGION, 1, "NEW_KEY_MATERIAL").await;
+    world.call("ReplicateKey", json!({"KeyId": key, "ReplicaRegion": OTHER_REGION})).await.ok();
+    import(OTHER_REGION, 1, "EXISTING_KEY_MATERIAL").await;
+    import(REGION, 2, "NEW_KEY_MATERIAL").await;
+    let move_role = json!({"KeyId": key, "PrimaryRegion": OTHER_REGION});
+    let refused = world.call("UpdatePrimaryRegion", move_role.clone()).await;
+    assert_eq!(refused.error, Some("KMSInvalidStateException"), "{}", refused.body);
+    import(OTHER_REGION, 2, "EXISTING_KEY_MATERIAL").await;
+    world.call("RotateKeyOnDemand", json!({"KeyId": key})).await.ok();
+    world.call("UpdatePrimaryRegion", move_role).await.ok();
+}

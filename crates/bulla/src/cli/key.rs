@@ -174,7 +174,7 @@ pub(crate) struct ImportKey {
     /// The material; nobody but the owner may be able to read it; - is standard input
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// When it expires, such as 2030-01-31T12:00:00Z [default: never]
+    /// When it expires, within 365 days, such as 2027-01-31T12:00:00Z [default: never]
     #[arg(long, value_name = "TIME")]
     pub(crate) valid_to: Option<String>,
     /// The material is another than the key has, and waits for key rotate (SYMMETRIC_DEFAULT only)

@@ -68,6 +68,13 @@ impl Executes for CreateCustomKeyStore {
         let mut change = Change::new();
         core.claim_name(&place, &input.custom_key_store_name, &id, &mut change).await?;
         core.claim_uri(&place, uri_endpoint, uri_path, &id, &mut change).await?;
+
+        // Before the counts, which one change at a time may look at: nobody waits for a stranger's proxy but its caller.
+        let credential = credential(given);
+        let reach = Reach { place: &place, uri_endpoint, uri_path, credential: &credential };
+        let origin = request.origin().texts();
+        core.check_health(&reach, origin.of_service()).await.map_err(|unfit| unfit.to_fault())?;
+
         let counts = core.counts(&place, &mut change).await?;
         if counts.key_stores >= KEY_STORES_MAX {
             return Err(Fault::answer(
@@ -76,11 +83,6 @@ impl Executes for CreateCustomKeyStore {
             ));
         }
         change.put(place.counts(), Counts { key_stores: counts.key_stores + 1, ..counts }.to_fields());
-
-        let credential = credential(given);
-        let reach = Reach { place: &place, uri_endpoint, uri_path, credential: &credential };
-        let origin = request.origin().texts();
-        core.check_health(&reach, origin.of_service()).await.map_err(|unfit| unfit.to_fault())?;
 
         let record = KeyStoreRecord {
             name: input.custom_key_store_name.clone(),

@@ -9,7 +9,7 @@ use crate::keys::{Key, no_such_key};
 use crate::pipeline::Executed;
 use crate::record::KeyRecord;
 use crate::trail::ServiceEvent;
-use bulla_api::{Empty, Role, Service, UpdatePrimaryRegion, UpdatePrimaryRegionInput};
+use bulla_api::{Empty, ErrorCode, Role, Service, UpdatePrimaryRegion, UpdatePrimaryRegionInput};
 use bulla_audit::Parameters;
 use std::sync::Arc;
 
@@ -36,6 +36,13 @@ impl Executes for UpdatePrimaryRegion {
         let next = request.related_key().ok_or_else(|| no_such_key(&place, key.id))?;
         next.require_replica()?;
         next.require_enabled()?;
+        // It is not among the next one's materials, and would be the pending one of a replica alone.
+        if key.record.pending.is_some() {
+            return Err(Fault::answer(
+                ErrorCode::KMSInvalidStateException,
+                format!("{} has key material that is pending rotation.", key.arn),
+            ));
+        }
 
         let mut change = Change::new();
         for relative in core.relatives(key).await? {

@@ -265,14 +265,7 @@ impl World {
     pub async fn wrapped(&self, key: &str, material: &[u8]) -> Value {
         let input =
             json!({"KeyId": key, "WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"});
-        let parameters = self.call("GetParametersForImport", input).await.ok();
-        let public = STANDARD.decode(text(&parameters["PublicKey"])).unwrap();
-        let public = PublicKey::from_spki_der(PairSpec::Rsa2048, &public).unwrap();
-        let wrapped = public.encrypt(EncryptionAlgorithmSpec::RsaesOaepSha256, material).unwrap();
-        json!({
-            "KeyId": key, "ImportToken": parameters["ImportToken"], "EncryptedKeyMaterial": STANDARD.encode(wrapped),
-            "ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE",
-        })
+        wrap(&self.call("GetParametersForImport", input).await.ok(), key, material)
     }
 
     /// Imports material that doesn't expire, unless `more` says something else.
@@ -312,6 +305,17 @@ impl World {
         self.engine.tick().await;
         self.sink.take().iter().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
+}
+
+/// Material wrapped as GetParametersForImport says, as ImportKeyMaterial takes it.
+pub fn wrap(parameters: &Value, key: &str, material: &[u8]) -> Value {
+    let public = STANDARD.decode(text(&parameters["PublicKey"])).unwrap();
+    let public = PublicKey::from_spki_der(PairSpec::Rsa2048, &public).unwrap();
+    let wrapped = public.encrypt(EncryptionAlgorithmSpec::RsaesOaepSha256, material).unwrap();
+    json!({
+        "KeyId": key, "ImportToken": parameters["ImportToken"], "EncryptedKeyMaterial": STANDARD.encode(wrapped),
+        "ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE",
+    })
 }
 
 /// The material of keys that are made for operations on imported material.

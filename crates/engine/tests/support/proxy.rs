@@ -20,6 +20,7 @@ pub struct FakeProxy {
     failure: Mutex<Option<XksError>>,
     unhealthy: AtomicBool,
     lies: AtomicBool,
+    silent: AtomicBool,
     asked: Mutex<Vec<Asked>>,
 }
 
@@ -49,6 +50,11 @@ impl FakeProxy {
         self.lies.store(lies, Ordering::SeqCst);
     }
 
+    /// From now on nothing is answered at all.
+    pub fn is_silent(&self, silent: bool) {
+        self.silent.store(silent, Ordering::SeqCst);
+    }
+
     /// What it was asked since the last time.
     pub fn asked(&self) -> Vec<Asked> {
         std::mem::take(&mut self.asked.lock().unwrap())
@@ -71,11 +77,15 @@ impl FakeProxy {
             key_arn: origin.key_arn.map(str::to_owned),
         });
         let failure = *self.failure.lock().unwrap();
+        let silent = self.silent.load(Ordering::SeqCst);
         let is_known = proxy.secret_access_key.expose() == SECRET.as_bytes();
         let there = key.is_none_or(|key| !key.starts_with("no"));
         Box::pin(async move {
             // A network lies between.
             tokio::task::yield_now().await;
+            if silent {
+                std::future::pending::<()>().await;
+            }
             match failure {
                 Some(failure) => Err(failure),
                 None if !is_known => Err(XksError::AuthenticationFailed),
