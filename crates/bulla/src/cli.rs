@@ -68,7 +68,7 @@ pub(crate) struct Common {
     /// How long the proxy of an external key store may take to answer, in milliseconds, 1 to 10000 [default: 250]
     #[arg(long, value_name = "MILLISECONDS", global = true)]
     pub(crate) xks_timeout: Option<u64>,
-    /// How long to retry an unreachable or throttling KMS, in seconds [default: 60]
+    /// How long to retry an unreachable or throttling KMS, in seconds [default: 60; 10 for a server behind admin.sock]
     #[arg(long, value_name = "SECONDS", global = true)]
     pub(crate) kms_wait: Option<u64>,
     /// Read this configuration file instead of the system's and the user's

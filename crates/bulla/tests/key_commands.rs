@@ -128,6 +128,7 @@ fn rotation_is_shown_and_scheduled() {
     assert_eq!(event["event"], "disabled the rotation of");
     assert_eq!(status()["KeyRotationEnabled"], false);
     home.fails(&["key", "rotation", "--enable", "--disable", "alias/k"], 2, &["--disable"]);
+    home.fails(&["key", "rotation", "--disable", "--period-days", "200", "alias/k"], 2, &["--period-days"]);
     home.fails(&["key", "rotation", "--period-days", "180", "alias/k"], 2, &["--enable"]);
     home.fails(
         &["key", "rotation", "--enable", "--period-days", "7", "alias/k"],

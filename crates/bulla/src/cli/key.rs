@@ -154,7 +154,7 @@ pub(crate) struct KeyRotation {
     #[arg(long, value_name = "N", requires = "enable")]
     pub(crate) period_days: Option<u32>,
     /// From now on, leave its material as it is
-    #[arg(long, conflicts_with = "enable")]
+    #[arg(long, conflicts_with_all = ["enable", "period_days"])]
     pub(crate) disable: bool,
 }
 
