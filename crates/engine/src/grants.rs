@@ -1,10 +1,10 @@
 //! Grants: found, added and removed, each with the records that lead to it.
 
-use crate::authenticate::Principal;
 use crate::change::Change;
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::keys::key_arn;
+use crate::principal::Principal;
 use crate::record::{
     GrantId, GrantPrincipal, GrantRecord, Place, Retiring, grant_count_fields, grant_count_of,
     pointer_fields, pointer_of,

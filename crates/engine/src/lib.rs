@@ -47,6 +47,7 @@ mod outbox;
 mod parse;
 mod pipeline;
 mod preauth;
+mod principal;
 mod query;
 mod recipient;
 mod record;
@@ -63,7 +64,7 @@ mod view;
 mod xks;
 
 pub use accounts::{Account, NewAccount, random_id as random_account_id};
-pub use authenticate::{AuthFailure, Authenticated, Principal, Via};
+pub use authenticate::{AuthFailure, Authenticated, Via};
 pub use bulla_audit::TlsDetails;
 pub use bulla_sigv4::Request as SignedRequest;
 pub use clock::{Clock, SimClock, SystemClock};
@@ -71,6 +72,7 @@ pub use clock_watch::ClockState;
 pub use credentials::AccessKey;
 pub use embedded::EmbeddedKms;
 pub use engine::{Engine, EngineOptions, EngineParts, NewStore, OpenError, Status};
+pub use principal::{Named, Principal, PrincipalKind, Session};
 pub use references::{Finding, check_references};
 pub use request::{Answer, Protocol, RequestId, RequestMeta};
 pub use xks::{
