@@ -22,6 +22,7 @@ mod cache;
 mod change;
 mod clock;
 mod clock_watch;
+mod conditions;
 mod core;
 mod credentials;
 mod deletion;

@@ -3,6 +3,7 @@
 use super::{Executes, invalid};
 use crate::authorize::{Authorized, KeyName, Names};
 use crate::change::Change;
+use crate::conditions::truth;
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::key_policy::{DEFAULT_NAME, RAM_NAME, no_such_policy, parse_policy, refuse_lockout};
@@ -10,6 +11,7 @@ use crate::pipeline::Executed;
 use crate::record::policy_fields;
 use bulla_api::{Empty, PutKeyPolicy, PutKeyPolicyInput, Role};
 use bulla_audit::{Parameter, Parameters};
+use bulla_policy::Values;
 use std::sync::Arc;
 
 impl Executes for PutKeyPolicy {
@@ -22,6 +24,14 @@ impl Executes for PutKeyPolicy {
 
     fn names(input: &PutKeyPolicyInput) -> Names<'_> {
         Names { key: Some(KeyName::id_or_arn(&input.key_id)), ..Names::default() }
+    }
+
+    fn says<'i>(input: &'i PutKeyPolicyInput, _role: Role, key: &str) -> Option<Values<'i>> {
+        match key {
+            "kms:bypasspolicylockoutsafetycheck" => input.bypass_policy_lockout_safety_check.map(truth),
+            "kms:policyname" => Some(input.policy_name.as_deref().unwrap_or(DEFAULT_NAME).into()),
+            _ => None,
+        }
     }
 
     fn describe(input: &PutKeyPolicyInput) -> Parameters {

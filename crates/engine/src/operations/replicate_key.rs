@@ -3,6 +3,7 @@
 use super::Executes;
 use crate::authorize::{Authorized, KeyName, Names};
 use crate::change::Change;
+use crate::conditions::{tags_say, truth};
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::key_policy::{parse_policy, refuse_lockout};
@@ -14,6 +15,7 @@ use crate::tags::{check_tags, tags_parameter};
 use crate::trail::ServiceEvent;
 use bulla_api::{ErrorCode, KeyMetadata, ReplicateKey, ReplicateKeyInput, ReplicateKeyOutput, Role, Service};
 use bulla_audit::{Parameter, Parameters};
+use bulla_policy::Values;
 use bulla_policy::default_key_policy;
 use std::sync::Arc;
 
@@ -29,6 +31,14 @@ impl Executes for ReplicateKey {
             other_region: Some(&input.replica_region),
             tagged: !input.tags.is_empty(),
             ..Names::default()
+        }
+    }
+
+    fn says<'i>(input: &'i ReplicateKeyInput, _role: Role, key: &str) -> Option<Values<'i>> {
+        match key {
+            "kms:bypasspolicylockoutsafetycheck" => input.bypass_policy_lockout_safety_check.map(truth),
+            "kms:replicaregion" => Some(input.replica_region.as_str().into()),
+            _ => tags_say(&input.tags, key),
         }
     }
 
