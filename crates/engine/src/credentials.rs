@@ -3,7 +3,7 @@
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::principal::Principal;
-use crate::record::access_key_path;
+use crate::record::{EntityKind, access_key_path};
 use bulla_api::{AccountId, SecretBytes};
 use bulla_crypto::Rng;
 use bulla_sigv4::{Scope, SigningKey};
@@ -132,8 +132,11 @@ impl Core {
         let id: Arc<str> = access_key_id.into();
         let principal = match stored.fields.get_str(field::PRINCIPAL) {
             None => Principal::root(account, Some(id)),
-            // Of nobody who is there.
-            Some(_) => return Ok(None),
+            Some(user) => match self.named(account, EntityKind::User, user).await? {
+                Some(user) => Principal::user(account, user.named(), Some(id)),
+                // Of nobody who is there any more.
+                None => return Ok(None),
+            },
         };
         let credential = Arc::new(Credential {
             access_key_id: cache_key.clone(),
