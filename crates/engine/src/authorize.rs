@@ -4,27 +4,31 @@
 //! or the ciphertext of each role. A candidate that is looked up reveals nothing before it is allowed.
 
 use crate::authenticate::Authenticated;
+use crate::conditions::Connection;
 use crate::core::Core;
+use crate::denial::{Denied, Tells};
 use crate::external::{Origin, Outside};
 use crate::fault::Fault;
 use crate::grant_token::NamedGrant;
-use crate::grants::{Grant, no_such_grant, parse_grant_id, parse_identity};
+use crate::grants::{Grant, NewGrant, no_such_grant, parse_grant_id, parse_identity};
 use crate::keys::{Alias, Key, alias_arn, key_arn, no_such_key};
 use crate::material::Material;
 use crate::operations::Executes;
 use crate::parse::Parsed;
+use crate::permission::{Asking, Outcome, Target};
 use crate::pipeline::Executed;
-use crate::principal::Principal;
+use crate::principal::root_arn;
 use crate::recipient::Recipient;
 use crate::record::{Place, Retiring};
-use crate::request::RequestId;
+use crate::request::RequestMeta;
 use bulla_api::{
-    AccountId, AliasName, Demand, EncryptionContext, ErrorCode, KeyId, KeyRef, KeySpec, PARTITION, Role,
-    SecretBytes, When,
+    AccountId, AliasName, Demand, Effect, EncryptionContext, ErrorCode, KeyId, KeyRef, KeySpec, PARTITION,
+    Role, SecretBytes, When,
 };
 use bulla_audit::Resource;
 use bulla_crypto::blob::{self, BackingKeyId, BlobHeader, ParsedBlob};
 use bulla_crypto::key_material::{KeyPair, MacKey, PairSpec, PublicKey};
+use bulla_store::{Generation, Path};
 use std::sync::Arc;
 
 /// Which members of an input name what the row's roles speak of.
@@ -46,6 +50,8 @@ pub(crate) struct Names<'i> {
     pub(crate) grant: Option<GrantName<'i>>,
     /// [`Role::RetiringPrincipal`].
     pub(crate) retiring: Option<&'i str>,
+    /// What CreateGrant is to make.
+    pub(crate) new_grant: Option<NewGrant<'i>>,
     /// The other region of [`Role::ReplicaAccount`] and [`Role::RelatedKey`].
     pub(crate) other_region: Option<&'i str>,
 }
@@ -92,9 +98,12 @@ pub(crate) struct Ciphertext<'i> {
 /// one.
 pub(crate) struct Authorized<'p, O: Executes> {
     parsed: &'p Parsed<O>,
+    meta: &'p RequestMeta,
     handles: Vec<(Role, Handle)>,
     place: Place,
     origin: Origin,
+    /// What allowed it, as it was seen: what it changes rests on that.
+    rests_on: Vec<(Path, Generation)>,
 }
 
 enum Handle {
@@ -118,143 +127,34 @@ pub(crate) struct AliasHandle {
     pub(crate) current: Option<Arc<Alias>>,
 }
 
-/// To a caller of another account, or without a key to speak of, all these are one.
-const CIPHERTEXT_REFUSED: &str = "The ciphertext refers to a customer master key that does not exist, does not exist in \
-                                  this region, or you are not allowed to access.";
-
 impl Core {
     /// Decides whether the request may be carried out. `resources` gets the keys that it touches, for the audit record.
     pub(crate) async fn authorize<'p, O: Executes>(
         &self,
         parsed: &'p Parsed<O>,
-        request_id: RequestId,
+        meta: &'p RequestMeta,
         resources: &mut Vec<Resource>,
     ) -> Result<Authorized<'p, O>, Fault> {
         let caller = parsed.caller();
+        let request_id = meta.request_id;
         let origin = Origin { request_id, operation: O::ROW.name, principal: caller.principal_kept() };
         let place = Place { account: caller.account(), region: caller.region().clone() };
         let names = O::names(parsed.input());
+        let connection = Connection::Known { meta, via: caller.via() };
+        let changes = O::ROW.effect == Effect::Changes;
+        let asking = self.asking(caller, connection, parsed, &names, changes).await?;
+        let mut door = Door { core: self, asking: &asking, place: &place, resources, rests_on: Vec::new() };
         let mut handles = Vec::with_capacity(O::ROW.demands.len());
         for demand in O::ROW.demands {
             if demand.when == When::Tagged && !names.tagged {
                 continue;
             }
-            if let Some(handle) = self.handle(caller, &place, &names, demand, &origin).await? {
-                match &handle {
-                    Handle::Key(KeyHandle { key, .. }) => touch(resources, &key.account_text, &key.arn),
-                    Handle::Grant(grant) => {
-                        touch(resources, &grant.place.account.to_string().into(), &grant.key_arn());
-                    }
-                    Handle::Account | Handle::Alias(_) | Handle::Retiring => {}
-                }
+            if let Some(handle) = door.handle(&names, demand, &origin).await? {
                 handles.push((demand.role, handle));
             }
         }
-        Ok(Authorized { parsed, handles, place, origin })
-    }
-
-    async fn handle(
-        &self,
-        caller: &Authenticated,
-        place: &Place,
-        names: &Names<'_>,
-        demand: &Demand,
-        origin: &Origin,
-    ) -> Result<Option<Handle>, Fault> {
-        let unnamed = Fault::bug("an operation doesn't name what its row demands");
-        let key = match demand.role {
-            Role::Account => {
-                require(caller.principal(), place.account, demand.action, || "*".to_owned())?;
-                return Ok(Some(Handle::Account));
-            }
-            Role::ReplicaAccount => {
-                self.other_place(place, names.other_region.ok_or(unnamed)?)?;
-                require(caller.principal(), place.account, demand.action, || "*".to_owned())?;
-                return Ok(Some(Handle::Account));
-            }
-            Role::Alias => {
-                let name = alias_name(names.alias.ok_or(unnamed)?)?;
-                let arn = alias_arn(place, &name);
-                require(caller.principal(), place.account, demand.action, || arn.clone())?;
-                let current = self.alias(place, &name).await?;
-                return Ok(Some(Handle::Alias(AliasHandle { name, arn, current })));
-            }
-            Role::AliasTarget => {
-                let name = alias_name(names.alias.ok_or(unnamed)?)?;
-                let Some(alias) = self.alias(place, &name).await? else { return Ok(None) };
-                // A key that is being deleted leaves its aliases for a moment.
-                let Some(key) = self.key(place, alias.record.target).await? else { return Ok(None) };
-                require(caller.principal(), key.place.account, demand.action, || key.arn.clone())?;
-                key
-            }
-            Role::Grant => {
-                let grant =
-                    self.named_grant(caller, place, names.grant.ok_or(unnamed)?, demand.action).await?;
-                return Ok(Some(Handle::Grant(Box::new(grant))));
-            }
-            Role::RetiringPrincipal => {
-                let Retiring { account, arn } = parse_identity(names.retiring.ok_or(unnamed)?)?;
-                require(caller.principal(), account, demand.action, || arn.to_owned())?;
-                return Ok(Some(Handle::Retiring));
-            }
-            Role::Key => self.named_key(caller, place, names.key.ok_or(unnamed)?, demand.action).await?,
-            Role::RelatedKey => {
-                let (account, id) = key_by_id_or_arn(place, names.key.ok_or(unnamed.clone())?.text)?;
-                let owner = Place { account, region: place.region.clone() };
-                let owner = self.other_place(&owner, names.other_region.ok_or(unnamed)?)?;
-                // One that isn't there is the operation's affair, which knows first whether the key may have relatives.
-                let Some(key) = self.key(&owner, id).await? else { return Ok(None) };
-                require(caller.principal(), key.place.account, demand.action, || key.arn.clone())?;
-                key
-            }
-            Role::DestinationKey => {
-                self.named_key(caller, place, names.destination.ok_or(unnamed)?, demand.action).await?
-            }
-            Role::CiphertextKey => {
-                self.ciphertext_key(caller, place, names.ciphertext.ok_or(unnamed)?, demand.action).await?
-            }
-        };
-        Ok(Some(Handle::Key(KeyHandle { key, origin: origin.clone() })))
-    }
-
-    /// The key that a member names, allowed.
-    pub(crate) async fn named_key(
-        &self,
-        caller: &Authenticated,
-        place: &Place,
-        name: KeyName<'_>,
-        action: &'static str,
-    ) -> Result<Arc<Key>, Fault> {
-        let invalid = || invalid_key_id(name.text);
-        let reference: KeyRef = name.text.parse().map_err(|_| invalid())?;
-        let stated = match &reference {
-            KeyRef::Arn(arn) => Some((&arn.region, arn.account)),
-            KeyRef::AliasArn(arn) => Some((&arn.region, arn.account)),
-            KeyRef::Id(_) | KeyRef::Alias(_) => None,
-        };
-        if let Some((region, account)) = stated {
-            if *region != place.region {
-                return Err(not_found(format!("Invalid arn {region}")));
-            }
-            // Before anything is looked up: the answer is the same whether it exists or not.
-            require(caller.principal(), account, action, || name.text.to_owned())?;
-        }
-        let id = match reference {
-            KeyRef::Alias(_) if !name.aliases => return Err(invalid()),
-            KeyRef::AliasArn(_) if !name.aliases => {
-                return Err(invalid_arn(name.text));
-            }
-            KeyRef::Id(id) => id,
-            KeyRef::Arn(arn) => arn.key_id,
-            KeyRef::Alias(alias) | KeyRef::AliasArn(bulla_api::AliasArn { name: alias, .. }) => {
-                let found = self.alias(place, &alias).await?;
-                let gone = || not_found(format!("Alias {} is not found.", alias_arn(place, &alias)));
-                found.ok_or_else(gone)?.record.target
-            }
-        };
-        let key = self.key(place, id).await?.ok_or_else(|| no_such_key(place, id))?;
-        require(caller.principal(), key.place.account, action, || key.arn.clone())?;
-        Ok(key)
+        let rests_on = door.rests_on;
+        Ok(Authorized { parsed, meta, handles, place, origin, rests_on })
     }
 
     /// The same account in a region that a member names.
@@ -269,17 +169,190 @@ impl Core {
         Ok(place.elsewhere(served))
     }
 
-    /// The grant that members name, if the caller may retire it. To anybody but the root of the key's account, one that
-    /// isn't there is as one that they may not retire.
-    async fn named_grant(
+    /// The key of the caller's own account that a member names by id or ARN, in an operation that needs nothing of it but to
+    /// know which it is.
+    pub(crate) async fn own_key(
         &self,
         caller: &Authenticated,
         place: &Place,
-        name: GrantName<'_>,
-        action: &'static str,
-    ) -> Result<Grant, Fault> {
-        let NamedGrant { place: owner, key, id } = match name {
-            GrantName::Token(token) => NamedGrant::of_token(self, token)?,
+        text: &str,
+    ) -> Result<Arc<Key>, Fault> {
+        let (account, id) = key_by_id_or_arn(place, text)?;
+        if account != place.account {
+            let denied =
+                Denied { caller_arn: caller.principal().arn(), action: "kms:ListAliases", resource: text };
+            return Err(denied.across_accounts(Tells::Nothing { named: text }));
+        }
+        self.key(place, id).await?.ok_or_else(|| no_such_key(place, id))
+    }
+
+    /// Whether ReEncrypt's two keys are one; `None` of operations that have but one, and where one isn't there.
+    pub(crate) async fn is_on_same_key(
+        &self,
+        asking: &Asking<'_>,
+        target: &Target<'_>,
+    ) -> Result<Option<bool>, Fault> {
+        let (Some(key), Some(destination), Some(source)) =
+            (target.key, asking.names.destination, asking.names.ciphertext)
+        else {
+            return Ok(None);
+        };
+        let other = match (target.role, source) {
+            (Role::DestinationKey, Ciphertext { blob: Some(blob), stated_key: None }) => {
+                let parsed = blob::parse(blob).map_err(|_| not_authentic())?;
+                let header = parsed.header();
+                return Ok(Some(key.is_of(header)));
+            }
+            (Role::DestinationKey, Ciphertext { stated_key: Some(text), .. }) => KeyName::any(text),
+            (Role::DestinationKey, _) => return Ok(None),
+            _ => destination,
+        };
+        let place = Place { account: asking.principal.account(), region: target.region.clone() };
+        let other = self.find(&place, other).await?;
+        Ok(other.id.map(|id| other.owner == key.place && id == key.id))
+    }
+
+    /// What a member names, as far as it is there.
+    async fn find(&self, place: &Place, name: KeyName<'_>) -> Result<Found, Fault> {
+        let invalid = || invalid_key_id(name.text);
+        let reference: KeyRef = name.text.parse().map_err(|_| invalid())?;
+        let stated = match &reference {
+            KeyRef::Arn(arn) => Some((&arn.region, arn.account)),
+            KeyRef::AliasArn(arn) => Some((&arn.region, arn.account)),
+            KeyRef::Id(_) | KeyRef::Alias(_) => None,
+        };
+        let owner = match stated {
+            Some((region, _)) if *region != place.region => {
+                return Err(not_found(format!("Invalid arn {region}")));
+            }
+            Some((_, account)) => Place { account, region: place.region.clone() },
+            None => place.clone(),
+        };
+        Ok(match reference {
+            KeyRef::Alias(_) if !name.aliases => return Err(invalid()),
+            KeyRef::AliasArn(_) if !name.aliases && owner == *place => return Err(invalid_arn(name.text)),
+            KeyRef::AliasArn(_) if !name.aliases => Found { owner, alias: None, id: None },
+            KeyRef::Id(id) => Found { owner, alias: None, id: Some(id) },
+            KeyRef::Arn(arn) => Found { owner, alias: None, id: Some(arn.key_id) },
+            KeyRef::Alias(alias) | KeyRef::AliasArn(bulla_api::AliasArn { name: alias, .. }) => {
+                let id = self.alias(&owner, &alias).await?.map(|found| found.record.target);
+                Found { owner, alias: Some(alias), id }
+            }
+        })
+    }
+}
+
+/// Where a member leads.
+struct Found {
+    owner: Place,
+    /// The alias by which it goes there.
+    alias: Option<AliasName>,
+    /// `None`: nowhere.
+    id: Option<KeyId>,
+}
+
+/// The door, as one request goes through it.
+struct Door<'d> {
+    core: &'d Core,
+    asking: &'d Asking<'d>,
+    place: &'d Place,
+    resources: &'d mut Vec<Resource>,
+    /// What allowed the request, as it was seen.
+    rests_on: Vec<(Path, Generation)>,
+}
+
+impl Door<'_> {
+    async fn handle(
+        &mut self,
+        names: &Names<'_>,
+        demand: &Demand,
+        origin: &Origin,
+    ) -> Result<Option<Handle>, Fault> {
+        let unnamed = Fault::bug("an operation doesn't name what its row demands");
+        let (core, place) = (self.core, self.place);
+        let key = match demand.role {
+            Role::Account => {
+                self.require_without_key(demand, "*", place).await?;
+                return Ok(Some(Handle::Account));
+            }
+            Role::ReplicaAccount => {
+                let elsewhere = core.other_place(place, names.other_region.ok_or(unnamed)?)?;
+                self.require_without_key(demand, "*", &elsewhere).await?;
+                return Ok(Some(Handle::Account));
+            }
+            Role::Alias => {
+                let name = alias_name(names.alias.ok_or(unnamed)?)?;
+                let arn = alias_arn(place, &name);
+                self.require_without_key(demand, &arn, place).await?;
+                let current = core.alias(place, &name).await?;
+                return Ok(Some(Handle::Alias(AliasHandle { name, arn, current })));
+            }
+            Role::AliasTarget => {
+                let name = alias_name(names.alias.ok_or(unnamed)?)?;
+                let Some(alias) = core.alias(place, &name).await? else { return Ok(None) };
+                // A key that is being deleted leaves its aliases for a moment.
+                let Some(key) = core.key(place, alias.record.target).await? else { return Ok(None) };
+                self.require(demand, &key, None, Tells::All).await?;
+                key
+            }
+            Role::Grant => {
+                let grant = self.named_grant(demand, names.grant.ok_or(unnamed)?).await?;
+                return Ok(Some(Handle::Grant(Box::new(grant))));
+            }
+            Role::RetiringPrincipal => {
+                let Retiring { account, arn } = parse_identity(names.retiring.ok_or(unnamed)?)?;
+                if account != place.account {
+                    let denied = self.denied(demand, arn);
+                    return Err(denied.across_accounts(Tells::Nothing { named: arn }));
+                }
+                self.require_without_key(demand, "*", place).await?;
+                return Ok(Some(Handle::Retiring));
+            }
+            Role::Key => self.named_key(demand, names.key.ok_or(unnamed)?).await?,
+            Role::RelatedKey => {
+                let (account, id) = key_by_id_or_arn(place, names.key.ok_or(unnamed.clone())?.text)?;
+                let owner = Place { account, region: place.region.clone() };
+                let owner = core.other_place(&owner, names.other_region.ok_or(unnamed)?)?;
+                // One that isn't there is the operation's affair, which knows first whether the key may have relatives.
+                let Some(key) = core.key(&owner, id).await? else { return Ok(None) };
+                self.require(demand, &key, None, self.tells(&owner, &key.arn)).await?;
+                key
+            }
+            Role::DestinationKey => self.named_key(demand, names.destination.ok_or(unnamed)?).await?,
+            Role::CiphertextKey => self.ciphertext_key(demand, names.ciphertext.ok_or(unnamed)?).await?,
+        };
+        Ok(Some(Handle::Key(KeyHandle { key, origin: origin.clone() })))
+    }
+
+    /// The key that a member names, allowed.
+    async fn named_key(&mut self, demand: &Demand, name: KeyName<'_>) -> Result<Arc<Key>, Fault> {
+        let Found { owner, alias, id } = self.core.find(self.place, name).await?;
+        let tells = self.tells(&owner, name.text);
+        let key = match id {
+            Some(id) => self.core.key(&owner, id).await?,
+            None => None,
+        };
+        let Some(key) = key else {
+            return Err(match (id, alias) {
+                // The same whether it exists or not.
+                _ if owner.account != self.place.account => self.denied(demand, name.text).absent(tells),
+                (Some(id), _) => no_such_key(&owner, id),
+                (None, Some(alias)) => {
+                    not_found(format!("Alias {} is not found.", alias_arn(&owner, &alias)))
+                }
+                (None, None) => invalid_key_id(name.text),
+            });
+        };
+        self.require(demand, &key, alias.as_ref(), tells).await?;
+        Ok(key)
+    }
+
+    /// The grant that members name, if the caller may retire it. To anybody but those of the key's account who may retire
+    /// its grants, one that isn't there is as one that they may not retire.
+    async fn named_grant(&mut self, demand: &Demand, name: GrantName<'_>) -> Result<Grant, Fault> {
+        let (core, place) = (self.core, self.place);
+        let NamedGrant { place: owner, key: key_id, id } = match name {
+            GrantName::Token(token) => NamedGrant::of_token(core, token)?,
             GrantName::Id { key, id } => {
                 let (account, key) = key_by_id_or_arn(place, key)?;
                 let owner = Place { account, region: place.region.clone() };
@@ -289,29 +362,43 @@ impl Core {
         if owner.region != place.region {
             return Err(Fault::answer(ErrorCode::InvalidGrantTokenException, ""));
         }
-        let found = self.grant(&owner, key, id).await?;
-        if let Some(grant) = found
-            && grant.may_be_retired_by(caller.principal())
-        {
-            return Ok(grant);
+        let found = core.grant(&owner, key_id, id).await?;
+        let key = core.key(&owner, key_id).await?;
+        let arn = key_arn(&owner, key_id);
+        let target = Target {
+            action: demand.action,
+            role: demand.role,
+            resource: &arn,
+            account: owner.account,
+            region: &owner.region,
+            key: key.as_deref(),
+            alias: None,
+        };
+        // Whoever may retire any grant of the key may know that this one isn't there.
+        let reach = match &found {
+            Some(grant) => grant.lets_retire(&self.asking.view()),
+            None => self.asking.view().named_by(&root_arn(owner.account)),
+        };
+        let outcome = core.may_retire(self.asking, &target, reach).await?;
+        if key.is_some() {
+            touch(self.resources, &owner.account.to_string().into(), &arn);
         }
-        require(caller.principal(), owner.account, action, || key_arn(&owner, key))?;
-        Err(match self.key(&owner, key).await? {
-            Some(_) => no_such_grant(id),
-            None => no_such_key(&owner, key),
-        })
+        self.settle(outcome, demand, &arn, self.tells(&owner, &arn))?;
+        match (found, key) {
+            (Some(grant), _) => Ok(grant),
+            (None, Some(_)) => Err(no_such_grant(id)),
+            (None, None) => Err(no_such_key(&owner, key_id)),
+        }
     }
 
     /// The key of a ciphertext, allowed.
     async fn ciphertext_key(
-        &self,
-        caller: &Authenticated,
-        place: &Place,
+        &mut self,
+        demand: &Demand,
         ciphertext: Ciphertext<'_>,
-        action: &'static str,
     ) -> Result<Arc<Key>, Fault> {
         let stated = match ciphertext.stated_key {
-            Some(text) => Some(self.named_key(caller, place, KeyName::any(text), action).await?),
+            Some(text) => Some(self.named_key(demand, KeyName::any(text)).await?),
             None => None,
         };
         let Some(ciphertext) = ciphertext.blob else {
@@ -329,41 +416,93 @@ impl Core {
                 ))
             };
         }
-        let refused = || Fault::answer(ErrorCode::AccessDeniedException, CIPHERTEXT_REFUSED);
-        if !allows(caller.principal(), header.account()) {
-            return Err(refused());
-        }
-        if header.region().is_some_and(|region| *region != place.region) {
-            return Err(refused());
-        }
-        self.key(place, header.key_id()).await?.ok_or_else(refused)
+        let owner = Place { account: header.account(), region: self.place.region.clone() };
+        let key = match header.region().is_none_or(|region| *region == owner.region) {
+            true => self.core.key(&owner, header.key_id()).await?,
+            false => None,
+        };
+        let Some(key) = key else {
+            let resource = key_arn(&owner, header.key_id());
+            return Err(self.denied(demand, &resource).absent(Tells::NothingOfCiphertext));
+        };
+        let tells = match owner.account == self.place.account {
+            true => Tells::Reason,
+            false => Tells::NothingOfCiphertext,
+        };
+        self.require(demand, &key, None, tells).await?;
+        Ok(key)
     }
-}
 
-/// Today's whole policy: the root of the account that owns the resource, and nobody else. Key policies, IAM policies and
-/// grants will be asked here.
-fn allows(principal: &Principal, owner: AccountId) -> bool {
-    principal.is_root_of(owner)
-}
-
-fn require(
-    principal: &Principal,
-    owner: AccountId,
-    action: &'static str,
-    resource: impl FnOnce() -> String,
-) -> Result<(), Fault> {
-    if allows(principal, owner) {
-        return Ok(());
+    /// Fails unless policies and grants allow what is demanded of a key.
+    async fn require(
+        &mut self,
+        demand: &Demand,
+        key: &Arc<Key>,
+        alias: Option<&AliasName>,
+        tells: Tells<'_>,
+    ) -> Result<(), Fault> {
+        // Also of what is denied: the audit log knows the key then.
+        touch(self.resources, &key.account_text, &key.arn);
+        let target = Target {
+            action: demand.action,
+            role: demand.role,
+            resource: &key.arn,
+            account: key.place.account,
+            region: &key.place.region,
+            key: Some(key),
+            alias,
+        };
+        let outcome = self.core.may(self.asking, &target).await?;
+        self.settle(outcome, demand, &key.arn, tells)
     }
-    Err(Fault::answer(
-        ErrorCode::AccessDeniedException,
-        format!(
-            "User: {} is not authorized to perform: {action} on resource: {} because no resource-based policy allows the \
-             {action} action",
-            principal.arn(),
-            resource()
-        ),
-    ))
+
+    /// Fails unless the caller's own policies allow what is demanded of its account, in the region of `place`.
+    async fn require_without_key(
+        &mut self,
+        demand: &Demand,
+        resource: &str,
+        place: &Place,
+    ) -> Result<(), Fault> {
+        let target = Target {
+            action: demand.action,
+            role: demand.role,
+            resource,
+            account: place.account,
+            region: &place.region,
+            key: None,
+            alias: None,
+        };
+        let outcome = self.core.may(self.asking, &target).await?;
+        self.settle(outcome, demand, resource, Tells::All)
+    }
+
+    fn settle(
+        &mut self,
+        outcome: Outcome,
+        demand: &Demand,
+        resource: &str,
+        tells: Tells<'_>,
+    ) -> Result<(), Fault> {
+        let denied = self.denied(demand, resource);
+        Err(match outcome {
+            Outcome::Allowed(rests_on) => {
+                self.rests_on.extend(rests_on);
+                return Ok(());
+            }
+            Outcome::Denied(reason) => denied.because(reason, tells),
+            Outcome::Ambiguous => denied.ambiguous(tells),
+            Outcome::AcrossAccounts => denied.across_accounts(tells),
+        })
+    }
+
+    fn denied<'t>(&'t self, demand: &'t Demand, resource: &'t str) -> Denied<'t> {
+        Denied { caller_arn: self.asking.principal.arn(), action: demand.action, resource }
+    }
+
+    /// What a caller is told of why it may not do something with what is there, or isn't, in this account.
+    fn tells<'t>(&self, owner: &Place, named: &'t str) -> Tells<'t> {
+        if owner.account == self.place.account { Tells::All } else { Tells::Nothing { named } }
+    }
 }
 
 fn touch(resources: &mut Vec<Resource>, account: &Arc<str>, key_arn: &str) {
@@ -491,13 +630,23 @@ impl<'p, O: Executes> Authorized<'p, O> {
         found.ok_or(Fault::bug("an operation asks for a grant that its row doesn't demand"))
     }
 
-    /// The keys that were allowed.
-    pub(crate) fn into_keys(self) -> Vec<Arc<Key>> {
+    /// How it came.
+    pub(crate) fn connection(&self) -> Connection<'p> {
+        Connection::Known { meta: self.meta, via: self.caller().via() }
+    }
+
+    /// The request as it was parsed.
+    pub(crate) fn parsed(&self) -> &'p Parsed<O> {
+        self.parsed
+    }
+
+    /// The keys that were allowed, and what allowed it.
+    pub(crate) fn into_parts(self) -> (Vec<Arc<Key>>, Vec<(Path, Generation)>) {
         let key = |(_, handle)| match handle {
             Handle::Key(KeyHandle { key, .. }) => Some(key),
             _ => None,
         };
-        self.handles.into_iter().filter_map(key).collect()
+        (self.handles.into_iter().filter_map(key).collect(), self.rests_on)
     }
 
     /// Done, with nothing to change.

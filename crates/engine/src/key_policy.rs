@@ -4,8 +4,9 @@ use crate::core::Core;
 use crate::fault::Fault;
 use crate::keys::Key;
 use bulla_api::{AccountId, ErrorCode};
-use bulla_policy::{KeyPolicy, POLICY_BYTES_MAX};
-use bulla_store::Generation;
+use bulla_policy::{KeyPolicy, Kind, POLICY_BYTES_MAX, Policy};
+use bulla_store::{Generation, Stored};
+use std::sync::Arc;
 
 /// The policy that callers manage.
 pub(crate) const DEFAULT_NAME: &str = "default";
@@ -47,12 +48,41 @@ fn malformed(text: impl Into<String>) -> Fault {
     Fault::answer(ErrorCode::MalformedPolicyDocumentException, text)
 }
 
+/// A key's policy as requests are decided by it: read and compiled once, then from memory.
+#[derive(Debug)]
+pub(crate) struct CompiledKeyPolicy {
+    /// None where what is stored is no policy: it allows nothing.
+    pub(crate) policy: Option<Policy>,
+    pub(crate) generation: Generation,
+}
+
 impl Core {
     /// A key's policy, as it was given.
     pub(crate) async fn key_policy(&self, key: &Key) -> Result<(String, Generation), Fault> {
-        let missing = || Fault::PolicyMissing(key.arn.clone());
-        let stored = self.vault.read(&key.place.key_policy(key.id)).await?.ok_or_else(missing)?;
+        let stored = self.stored_key_policy(key).await?;
         let document = crate::record::policy_of(&stored.fields)?;
         Ok((document.to_owned(), stored.generation))
+    }
+
+    /// A key's policy, to decide by.
+    pub(crate) async fn compiled_key_policy(&self, key: &Key) -> Result<Arc<CompiledKeyPolicy>, Fault> {
+        let cache_key = (key.place.account, key.place.region.clone(), key.id);
+        if let Some(policy) = self.key_policies.get(&cache_key) {
+            return Ok(policy);
+        }
+        let epoch = self.epoch.now();
+        let stored = self.stored_key_policy(key).await?;
+        let policy = Policy::parse(crate::record::policy_of(&stored.fields)?, Kind::Key);
+        if let Err(error) = &policy {
+            tracing::error!(key = key.arn, %error, "a stored key policy can't be understood, and allows nothing");
+        }
+        let policy = Arc::new(CompiledKeyPolicy { policy: policy.ok(), generation: stored.generation });
+        self.key_policies.keep(&self.epoch, epoch, cache_key, Arc::clone(&policy));
+        Ok(policy)
+    }
+
+    async fn stored_key_policy(&self, key: &Key) -> Result<Stored, Fault> {
+        let missing = || Fault::PolicyMissing(key.arn.clone());
+        self.vault.read(&key.place.key_policy(key.id)).await?.ok_or_else(missing)
     }
 }

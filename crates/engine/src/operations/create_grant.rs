@@ -7,7 +7,7 @@ use crate::conditions::truth;
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::grant_token::NamedGrant;
-use crate::grants::parse_identity;
+use crate::grants::{NewGrant, parse_identity};
 use crate::keys::Key;
 use crate::kind;
 use crate::pipeline::Executed;
@@ -57,6 +57,10 @@ impl Executes for CreateGrant {
         Names {
             key: Some(KeyName::id_or_arn(&input.key_id)),
             grant_tokens: &input.grant_tokens,
+            new_grant: Some(NewGrant {
+                operations: &input.operations,
+                constraints: input.constraints.as_ref(),
+            }),
             ..Names::default()
         }
     }
