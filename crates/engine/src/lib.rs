@@ -49,6 +49,7 @@ mod operations;
 mod outbox;
 mod parse;
 mod pipeline;
+mod policy_principals;
 mod preauth;
 mod principal;
 mod query;
