@@ -66,7 +66,6 @@ impl Grant {
     /// How it lets somebody retire it: whom it names for it, its grantee where it says so, and the accounts that own the key and
     /// made the grant. Source: AWS KMS developer guide, "Retiring and revoking grants".
     pub(crate) fn lets_retire(&self, principal: &policy::Principal<'_>) -> Option<Reach> {
-        let named = |named: &GrantPrincipal| principal.named_by(named.identity()?);
         let of_account = |account: AccountId| {
             let is_its = principal.account == Some(account);
             is_its.then_some(match principal.kind {
@@ -78,8 +77,8 @@ impl Grant {
         [
             of_account(self.place.account),
             of_account(self.record.issuing_account),
-            self.record.retiring.as_ref().and_then(named),
-            Some(&self.record.grantee).filter(|_| may_as_grantee).and_then(named),
+            self.record.names_to_retire(principal),
+            self.record.names_grantee(principal).filter(|_| may_as_grantee),
         ]
         .into_iter()
         .flatten()
@@ -133,14 +132,13 @@ fn pointers(place: &Place, key: KeyId, id: GrantId, record: &GrantRecord) -> Vec
 /// An identity that a request or a grant names. Fails as AWS does with everything else; whether the identity exists is not
 /// asked.
 pub(crate) fn parse_identity(arn: &str) -> Result<Retiring<'_>, Fault> {
-    let no_principal = || {
-        Fault::answer(
-            ErrorCode::InvalidArnException,
-            format!("ARN does not refer to a valid principal: {arn}"),
-        )
-    };
-    let PrincipalArn { account, .. } = PrincipalArn::parse(arn).ok_or_else(no_principal)?;
+    let PrincipalArn { account, .. } = PrincipalArn::parse(arn).ok_or_else(|| no_principal(arn))?;
     Ok(Retiring { account, arn })
+}
+
+/// What is said of an ARN of nobody.
+pub(crate) fn no_principal(arn: &str) -> Fault {
+    Fault::answer(ErrorCode::InvalidArnException, format!("ARN does not refer to a valid principal: {arn}"))
 }
 
 /// Grants on a page.

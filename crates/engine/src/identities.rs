@@ -6,8 +6,8 @@ use crate::core::Core;
 use crate::fault::Fault;
 use crate::principal::{Named, Principal, entity_arn};
 use crate::record::{
-    EntityKind, EntityRecord, IdentityCounts, entity_path, identity_counts_path, marker_fields, name_path,
-    names_path, pointer_fields, pointer_of,
+    EntityKind, EntityRecord, IdentityCounts, entity_path, identity_counts_path, identity_owner_path,
+    marker_fields, name_path, names_path, pointer_fields, pointer_of,
 };
 use bulla_api::AccountId;
 use bulla_store::{GET_PATHS_MAX, Generation, Path};
@@ -55,6 +55,9 @@ impl Change {
         let (path, name) = (entity_path(account, kind, id), name_path(account, kind, &record.name));
         self.expect_absent(path.clone()).put(path, record.to_fields());
         self.expect_absent(name.clone()).put(name, pointer_fields(id));
+        if is_principal(kind) {
+            self.put(identity_owner_path(id), pointer_fields(&account.to_string()));
+        }
     }
 
     /// It must be as it was seen.
@@ -76,6 +79,9 @@ impl Change {
     /// As it was seen, it goes. It has to be counted.
     pub(crate) fn remove_entity(&mut self, entity: &Entity) -> &mut Self {
         self.delete(name_path(entity.account, entity.kind, &entity.record.name));
+        if is_principal(entity.kind) {
+            self.delete(identity_owner_path(&entity.id));
+        }
         self.expect_entity(entity).delete(entity.path())
     }
 
@@ -243,6 +249,10 @@ impl Core {
         self.identity_policies.evict_where(|(of, _)| *of == account);
         self.credentials.evict_values(|credential| is_named(&credential.principal, account, id));
     }
+}
+
+fn is_principal(kind: EntityKind) -> bool {
+    matches!(kind, EntityKind::User | EntityKind::Role)
 }
 
 fn is_named(principal: &Principal, account: AccountId, id: &str) -> bool {

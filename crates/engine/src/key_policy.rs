@@ -3,6 +3,7 @@
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::keys::Key;
+use crate::policy_principals::for_decisions;
 use bulla_api::{AccountId, ErrorCode};
 use bulla_policy::{KeyPolicy, Kind, POLICY_BYTES_MAX, Policy};
 use bulla_store::{Generation, Stored};
@@ -57,7 +58,12 @@ pub(crate) struct CompiledKeyPolicy {
 }
 
 impl Core {
-    /// A key's policy, as it was given.
+    /// A policy that a request gives, with the ids of whom it names.
+    pub(crate) async fn bind_key_policy(&self, text: &str) -> Result<String, Fault> {
+        self.bind_principals(text, ErrorCode::MalformedPolicyDocumentException).await
+    }
+
+    /// A key's policy, with whom it names bound to their ids.
     pub(crate) async fn key_policy(&self, key: &Key) -> Result<(String, Generation), Fault> {
         let stored = self.stored_key_policy(key).await?;
         let document = crate::record::policy_of(&stored.fields)?;
@@ -72,11 +78,13 @@ impl Core {
         }
         let epoch = self.epoch.now();
         let stored = self.stored_key_policy(key).await?;
-        let policy = Policy::parse(crate::record::policy_of(&stored.fields)?, Kind::Key);
-        if let Err(error) = &policy {
-            tracing::error!(key = key.arn, %error, "a stored key policy can't be understood, and allows nothing");
+        let document = crate::record::policy_of(&stored.fields)?;
+        let policy =
+            for_decisions(document).ok().and_then(|document| Policy::parse(&document, Kind::Key).ok());
+        if policy.is_none() {
+            tracing::error!(key = key.arn, "a stored key policy can't be understood, and allows nothing");
         }
-        let policy = Arc::new(CompiledKeyPolicy { policy: policy.ok(), generation: stored.generation });
+        let policy = Arc::new(CompiledKeyPolicy { policy, generation: stored.generation });
         self.key_policies.keep(&self.epoch, epoch, cache_key, Arc::clone(&policy));
         Ok(policy)
     }

@@ -52,6 +52,7 @@ mod outbox;
 mod parse;
 mod permission;
 mod pipeline;
+mod policy_principals;
 mod preauth;
 mod principal;
 mod query;

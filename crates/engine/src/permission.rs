@@ -7,7 +7,7 @@ use crate::conditions::{Circumstances, Connection, Fetched, Noted, Says};
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::grant_token::NamedGrant;
-use crate::grants::Use;
+use crate::grants::{Grant, Use};
 use crate::identity_policies::IdentityPolicies;
 use crate::keys::Key;
 use crate::principal::{Principal, PrincipalKind, root_arn};
@@ -310,7 +310,7 @@ impl Core {
                 continue;
             }
             let Some(grant) = self.grant(&named.place, named.key, named.id).await? else { continue };
-            let reach = grant.record.grantee.identity().and_then(|grantee| principal.named_by(grantee));
+            let reach = grant.record.names_grantee(&principal);
             if let Some(reach) = reach.filter(|_| grant.record.allows(asked))
                 && greatest.as_ref().is_none_or(|(greatest, _)| reach > *greatest)
             {
@@ -324,7 +324,10 @@ impl Core {
             if greatest.as_ref().is_some_and(|(greatest, _)| *greatest >= reach) {
                 break;
             }
-            if let Some(seen) = self.grant_to(key, grantee, |grant| grant.record.allows(asked)).await? {
+            let fits = |grant: &Grant| {
+                grant.record.names_grantee(&principal) == Some(reach) && grant.record.allows(asked)
+            };
+            if let Some(seen) = self.grant_to(key, grantee, fits).await? {
                 greatest = Some((reach, seen));
             }
         }

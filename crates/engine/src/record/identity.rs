@@ -375,6 +375,7 @@ pub(crate) const KIND_ATTACHED_TO: &str = "attached-to";
 pub(crate) const KIND_BOUND_BY: &str = "bound-by";
 pub(crate) const KIND_GROUP_MEMBER: &str = "group-member";
 pub(crate) const KIND_OIDC_PROVIDER: &str = "oidc-provider";
+pub(crate) const KIND_IDENTITY_OWNER: &str = "identity-owner";
 pub(crate) const KIND_ACCESS_KEY_USAGE: &str = "access-key-usage";
 pub(crate) const KIND_ROLE_USAGE: &str = "role-usage";
 
@@ -405,6 +406,11 @@ pub(crate) fn policy_versions_path(account: AccountId, id: &str) -> Path {
 
 pub(crate) fn policy_version_path(account: AccountId, id: &str, version: u64) -> Path {
     policy_versions_path(account, id).join(format!("{version:010}"))
+}
+
+/// From the id of a user or a role to its account.
+pub(crate) fn identity_owner_path(id: &str) -> Path {
+    Path::of_store(KIND_IDENTITY_OWNER).join(id)
 }
 
 /// From a managed policy to the entities that it is attached to.
