@@ -60,6 +60,8 @@ pub(crate) struct Circumstances<'a> {
     /// Whose the resource is.
     pub(crate) resource_account: AccountId,
     pub(crate) key: Option<&'a Key>,
+    /// The resource's tags.
+    pub(crate) tags: &'a [(String, String)],
     /// The alias by which the request names the key.
     pub(crate) request_alias: Option<&'a AliasName>,
     /// What takes a look into the store, once it was asked for.
@@ -113,14 +115,22 @@ impl Noted {
 }
 
 /// Keys of which a request has one for each name that follows. Names are compared without case.
-const NAMED: [&str; 4] =
-    ["aws:principaltag/", "aws:resourcetag/", "aws:requesttag/", "kms:encryptioncontext:"];
+const NAMED: [&str; 5] = [
+    "aws:principaltag/",
+    "aws:resourcetag/",
+    "iam:resourcetag/",
+    "aws:requesttag/",
+    "kms:encryptioncontext:",
+];
 
 impl Context for Circumstances<'_> {
     fn get(&self, key: &str) -> Option<Values<'_>> {
         let values = match key.split_once(':') {
             Some(("aws", name)) => self.global(name).or_else(|| self.request.says(self.role, key)),
             Some(("kms", name)) => self.kms(name).or_else(|| self.request.says(self.role, key)),
+            Some(("iam", name)) if name.starts_with("resourcetag/") => {
+                name.split_once('/').and_then(|(_, tag)| self.resource_tag(tag))
+            }
             Some(_) => self.request.says(self.role, key),
             None => None,
         }?;
@@ -138,10 +148,7 @@ impl<'a> Circumstances<'a> {
         if let Some((of, tag)) = name.split_once('/') {
             return match of {
                 "principaltag" => principal.tag(tag).map(Values::from),
-                "resourcetag" => {
-                    let tags = self.key?.record.tags.iter();
-                    tagged(tags.map(|(name, value)| (name.as_str(), value.as_str())), tag)
-                }
+                "resourcetag" => self.resource_tag(tag),
                 _ => None,
             };
         }
@@ -206,6 +213,10 @@ impl<'a> Circumstances<'a> {
             "resourcealiases" => self.aliases(),
             _ => None,
         }
+    }
+
+    fn resource_tag(&self, name: &str) -> Option<Values<'_>> {
+        tagged(self.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())), name)
     }
 
     fn aliases(&self) -> Option<Values<'_>> {

@@ -29,6 +29,7 @@ mod credentials;
 mod deletion;
 mod denial;
 mod dispatch;
+mod door;
 mod embedded;
 mod encryption;
 mod engine;

@@ -46,6 +46,8 @@ pub(crate) struct Target<'t> {
     pub(crate) key: Option<&'t Key>,
     /// The alias by which the request names it.
     pub(crate) alias: Option<&'t AliasName>,
+    /// Of the resource.
+    pub(crate) tags: &'t [(String, String)],
 }
 
 /// An answer.
@@ -115,6 +117,7 @@ impl<'a> Asking<'a> {
             resource_account: target.account,
             key: target.key,
             request_alias: target.alias,
+            tags: target.tags,
             fetched,
             noted: Noted::default(),
         }
