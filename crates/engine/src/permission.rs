@@ -274,6 +274,18 @@ impl Core {
         Ok(self.decide(asking, target, weights, &mut fetched).await?.into_outcome(Vec::new()))
     }
 
+    /// Whether another policy of the key would allow it.
+    pub(crate) async fn would_allow(
+        &self,
+        asking: &Asking<'_>,
+        target: &Target<'_>,
+        policy: &Policy,
+    ) -> Result<bool, Fault> {
+        let weights = Weights { resource: ResourcePolicy::Decides(Some(policy)), grant: None };
+        let decided = self.decide(asking, target, weights, &mut Fetched::default()).await?;
+        Ok(matches!(decided.into_outcome(Vec::new()), Outcome::Allowed(_)))
+    }
+
     /// Decides by policies, and where they don't allow it, though nothing denies it, by grants.
     async fn weigh(
         &self,

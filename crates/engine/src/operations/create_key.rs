@@ -7,7 +7,7 @@ use crate::conditions::{tags_say, truth};
 use crate::core::Core;
 use crate::external::check_key_store;
 use crate::fault::Fault;
-use crate::key_policy::{parse_policy, refuse_lockout};
+use crate::key_policy::{FutureKey, parse_policy};
 use crate::keys::{key_arn, metadata};
 use crate::kind;
 use crate::multi_region::configuration;
@@ -89,12 +89,15 @@ impl Executes for CreateKey {
             change.add_material(&place, id, &mut record, &entry, material);
         }
         record.external = core.associate(input, &place, id, request.origin(), &mut change).await?;
-        if let Some(policy) = &input.policy {
-            let bypass = input.bypass_policy_lockout_safety_check;
-            refuse_lockout(&parse_policy(policy)?, request.caller().account(), &key_arn(&place, id), bypass)?;
-        }
         let policy = match &input.policy {
-            Some(policy) => core.bind_key_policy(policy).await?,
+            Some(policy) => {
+                let bound = core.bind_key_policy(policy).await?;
+                let bypass = input.bypass_policy_lockout_safety_check;
+                let arn = key_arn(&place, id);
+                let future = FutureKey { place: &place, arn: &arn, tags: &record.tags, key: None };
+                core.refuse_lockout(&request, &bound, future, bypass).await?;
+                bound
+            }
             None => default_key_policy(place.account),
         };
 

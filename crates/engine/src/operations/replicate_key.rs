@@ -6,7 +6,7 @@ use crate::change::Change;
 use crate::conditions::{tags_say, truth};
 use crate::core::Core;
 use crate::fault::Fault;
-use crate::key_policy::{parse_policy, refuse_lockout};
+use crate::key_policy::{FutureKey, parse_policy};
 use crate::keys::{Key, key_arn, metadata};
 use crate::multi_region::configuration;
 use crate::pipeline::Executed;
@@ -73,17 +73,19 @@ impl Executes for ReplicateKey {
             ));
         }
         let arn = key_arn(&place, key.id);
-        if let Some(policy) = &input.policy {
-            let bypass = input.bypass_policy_lockout_safety_check;
-            refuse_lockout(&parse_policy(policy)?, request.caller().account(), &arn, bypass)?;
-        }
-        let policy = match &input.policy {
-            Some(policy) => core.bind_key_policy(policy).await?,
-            None => default_key_policy(place.account),
-        };
         let description = input.description.clone().unwrap_or_default();
         let (region, now_ms) = (&key.place.region, core.clock.wall_ms());
         let record = key.record.replica(key.id, region, now_ms, description, &input.tags);
+        let policy = match &input.policy {
+            Some(policy) => {
+                let bound = core.bind_key_policy(policy).await?;
+                let bypass = input.bypass_policy_lockout_safety_check;
+                let future = FutureKey { place: &place, arn: &arn, tags: &record.tags, key: None };
+                core.refuse_lockout(&request, &bound, future, bypass).await?;
+                bound
+            }
+            None => default_key_policy(place.account),
+        };
 
         let mut change = Change::new();
         core.count_new_key(&place, &mut change).await?;
