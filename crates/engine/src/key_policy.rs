@@ -4,7 +4,7 @@ use crate::core::Core;
 use crate::fault::Fault;
 use crate::keys::Key;
 use bulla_api::{AccountId, ErrorCode};
-use bulla_policy::{KeyPolicy, POLICY_BYTES_MAX};
+use bulla_policy::{Kind, POLICY_BYTES_MAX, Policy};
 use bulla_store::Generation;
 
 /// The policy that callers manage.
@@ -14,20 +14,22 @@ pub(crate) const DEFAULT_NAME: &str = "default";
 pub(crate) const RAM_NAME: &str = "AWS_RAM";
 
 /// Reads a policy that a request gives.
-pub(crate) fn parse_policy(text: &str) -> Result<KeyPolicy, Fault> {
+pub(crate) fn parse_policy(text: &str) -> Result<Policy, Fault> {
     if text.len() > POLICY_BYTES_MAX {
         return Err(Fault::answer(
             ErrorCode::LimitExceededException,
             format!("The key policy is longer than {POLICY_BYTES_MAX} bytes."),
         ));
     }
-    KeyPolicy::parse(text).map_err(|error| malformed(error.to_string()))
+    let policy = Policy::parse(text, Kind::Key).map_err(|error| malformed(error.to_string()))?;
+    policy.check_for_storing().map_err(|error| malformed(error.to_string()))?;
+    Ok(policy)
 }
 
 /// Fails as AWS does when the caller, the root of `account`, could not change the policy again, unless the request says
 /// that this is meant.
 pub(crate) fn refuse_lockout(
-    policy: &KeyPolicy,
+    policy: &Policy,
     account: AccountId,
     key_arn: &str,
     bypass: Option<bool>,
