@@ -1,6 +1,6 @@
 //! Turns the trimmed API models into static tables, so that nothing is parsed at run time.
 //!
-//! In: `model/kms.json`, `model/sts.json` (made by `model/trim.py`) and `model/observed.json` (where
+//! In: `model/kms.json`, `model/iam.json`, `model/sts.json` (made by `model/trim.py`) and `model/observed.json` (where
 //! the service itself answers otherwise than its published model says). Out: `model.rs` in `OUT_DIR`,
 //! included by `src/model.rs`, which has the types.
 
@@ -20,7 +20,7 @@ use std::fmt::Write as _;
 fn main() {
     let observed = read("observed");
     let mut out = String::new();
-    for service in ["kms", "sts"] {
+    for service in ["kms", "iam", "sts"] {
         let model = read(service);
         for (name, shape) in model["shapes"].as_object().unwrap() {
             if shape.get("exception").is_none() {
@@ -100,6 +100,7 @@ fn write_operations(service: &str, model: &Value, out: &mut String) {
             None => "None".to_owned(),
         };
         let errors = strings(&operation["errors"]);
+        let errors: Vec<&str> = errors.iter().map(|error| code(error, &model["shapes"][*error])).collect();
         writeln!(
             out,
             "    OperationModel {{ name: {name:?}, input: {}, output: {}, errors: &{errors:?} }},",
@@ -112,14 +113,22 @@ fn write_operations(service: &str, model: &Value, out: &mut String) {
 }
 
 fn write_errors(service: &str, model: &Value, out: &mut String) {
-    writeln!(out, "#[cfg(test)]\npub(super) static {}_ERRORS: &[(&str, bool)] = &[", service.to_uppercase())
+    writeln!(out, "#[cfg(test)]\npub(super) static {}_ERRORS: &[(&str, u16)] = &[", service.to_uppercase())
         .unwrap();
     for (name, shape) in model["shapes"].as_object().unwrap() {
         if shape.get("exception").is_some() {
-            writeln!(out, "    ({name:?}, {}),", shape["fault"].as_bool().unwrap_or_default()).unwrap();
+            // JSON services have only the two.
+            let json = if shape["fault"] == true { 500 } else { 400 };
+            let status = shape["status"].as_u64().unwrap_or(json);
+            writeln!(out, "    ({:?}, {status}),", code(name, shape)).unwrap();
         }
     }
     writeln!(out, "];").unwrap();
+}
+
+/// What an error is called on the wire.
+fn code<'m>(name: &'m str, shape: &'m Value) -> &'m str {
+    shape["code"].as_str().unwrap_or(name)
 }
 
 /// `keySpec` of `KeySpec`.

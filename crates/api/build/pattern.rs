@@ -4,11 +4,12 @@
 //! them can come first, which can be last, and which can follow which (Glushkov's construction). The positions of one
 //! expression fit in the bits of a `u64`; matching goes through a text once.
 
+use regex_syntax::hir::HirKind;
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// Ranges of UTF-16 code units, both ends included.
-type Class = Vec<(u16, u16)>;
+/// Ranges of characters, both ends included.
+type Class = Vec<(u32, u32)>;
 
 /// An expression as the source text of a `Pattern`. A text that must match must match as a whole, so anchors say nothing.
 ///
@@ -71,10 +72,10 @@ impl Parser<'_> {
                     (0xb, 0xc),
                     (0xe, 0x84),
                     (0x86, 0x2027),
-                    (0x202a, 0xffff),
+                    (0x202a, 0x10_ffff),
                 ]),
                 '*' | '+' | '?' | '{' => panic!("{}: nothing to repeat", self.text),
-                _ => Expression::Class(vec![(unit(next), unit(next))]),
+                _ => Expression::Class(vec![(next.into(), next.into())]),
             };
             parts.push(self.repeated(part));
         }
@@ -104,7 +105,7 @@ impl Parser<'_> {
     fn class(&mut self) -> Class {
         let mut class = Class::new();
         // The start of what may become a range; `None` after a range, where a dash is a dash.
-        let mut start: Option<u16> = None;
+        let mut start: Option<u32> = None;
         loop {
             let single = match self.rest.next() {
                 Some(']') => return class,
@@ -119,7 +120,7 @@ impl Parser<'_> {
                 Some('-') if start.is_some() && self.rest.peek() != Some(&']') => {
                     let last = match self.rest.next() {
                         Some('\\') => self.escape()[0].1,
-                        last => unit(last.unwrap()),
+                        last => last.unwrap().into(),
                     };
                     class.pop();
                     let first = start.take().unwrap();
@@ -128,7 +129,7 @@ impl Parser<'_> {
                     continue;
                 }
                 Some('[' | '&' | '^') | None => panic!("{}: a class of an unknown form", self.text),
-                Some(next) => unit(next),
+                Some(next) => next.into(),
             };
             class.push((single, single));
             start = Some(single);
@@ -142,14 +143,14 @@ impl Parser<'_> {
             'd' => vec![ascii('0', '9')],
             's' => vec![ascii('\t', '\r'), ascii(' ', ' ')],
             'p' => {
-                let name: String = self.rest.by_ref().take(7).collect();
-                assert_eq!(name, "{ASCII}", "{}", self.text);
-                vec![(0, 0x7f)]
+                assert_eq!(self.rest.next(), Some('{'), "{}", self.text);
+                let name: String = self.rest.by_ref().take_while(|next| *next != '}').collect();
+                if name == "ASCII" { vec![(0, 0x7f)] } else { general_category(&name) }
             }
             'u' => {
                 let digits: String = self.rest.by_ref().take(4).collect();
-                let unit = u16::from_str_radix(&digits, 16).unwrap();
-                vec![(unit, unit)]
+                let character = u32::from_str_radix(&digits, 16).unwrap();
+                vec![(character, character)]
             }
             same if same.is_ascii_punctuation() => vec![ascii(same, same)],
             other => panic!("{}: unknown escape {other}", self.text),
@@ -157,12 +158,17 @@ impl Parser<'_> {
     }
 }
 
-fn unit(character: char) -> u16 {
-    u16::try_from(u32::from(character)).unwrap()
+fn ascii(first: char, last: char) -> (u32, u32) {
+    (first.into(), last.into())
 }
 
-fn ascii(first: char, last: char) -> (u16, u16) {
-    (unit(first), unit(last))
+/// The characters of one of Unicode's general categories: `L`, letters.
+fn general_category(name: &str) -> Class {
+    let parsed = regex_syntax::parse(&format!(r"\p{{{name}}}")).unwrap();
+    let HirKind::Class(regex_syntax::hir::Class::Unicode(class)) = parsed.kind() else {
+        panic!("{name}: not a class of characters")
+    };
+    class.ranges().iter().map(|range| ascii(range.start(), range.end())).collect()
 }
 
 /// Each position's class, and the set of those that can follow it.

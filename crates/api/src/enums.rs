@@ -1,11 +1,7 @@
 //! The enums of AWS's API model, with all values, also those that this version doesn't act on.
 
-use crate::ids::Malformed;
-use std::fmt;
-use std::str::FromStr;
-
 macro_rules! enums {
-    ($($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal,)* })*) => {
+    ($list:ident; $($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal,)* })*) => {
         $(
             $(#[$meta])*
             #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,18 +24,18 @@ macro_rules! enums {
                 }
             }
 
-            impl FromStr for $name {
-                type Err = Malformed;
-                fn from_str(text: &str) -> Result<Self, Malformed> {
+            impl std::str::FromStr for $name {
+                type Err = $crate::Malformed;
+                fn from_str(text: &str) -> Result<Self, $crate::Malformed> {
                     match text {
                         $($text => Ok(Self::$variant),)*
-                        _ => Err(Malformed { what: stringify!($name) }),
+                        _ => Err($crate::Malformed { what: stringify!($name) }),
                     }
                 }
             }
 
-            impl fmt::Display for $name {
-                fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            impl std::fmt::Display for $name {
+                fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                     f.write_str(self.as_str())
                 }
             }
@@ -49,11 +45,14 @@ macro_rules! enums {
 
         /// Each enum's name and values, to be compared with the model.
         #[cfg(test)]
-        pub(crate) const ENUMS: &[(&str, &[&str])] = &[$((stringify!($name), &[$($text),*])),*];
+        pub(crate) const $list: &[(&str, &[&str])] = &[$((stringify!($name), &[$($text),*])),*];
     };
 }
+pub(crate) use enums;
 
 enums! {
+    KMS_ENUMS;
+
     /// What a key's material is: algorithm and size.
     #[derive(Default)]
     KeySpec {

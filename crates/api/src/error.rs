@@ -1,4 +1,4 @@
-//! Errors as AWS KMS names them, and how a KMS call can fail beyond them.
+//! Errors as AWS names them, and how a KMS call can fail beyond them.
 
 use std::fmt;
 
@@ -49,9 +49,34 @@ error_codes! {
     MalformedHttpRequestException 400,
     RequestEntityTooLargeException 413,
     RequestTimeoutException 408,
-    // Of the Query protocol.
+    // Of the Query protocol: AWS's "Common Errors" of IAM and STS.
+    ExpiredToken 403,
     InvalidQueryParameter 400,
-    // The API model's own.
+    MalformedInput 400,
+    MalformedQueryString 404,
+    // Of IAM's model, by the names that the Query protocol has for them.
+    ConcurrentModification 409,
+    DeleteConflict 409,
+    EntityAlreadyExists 409,
+    EntityTemporarilyUnmodifiable 409,
+    InvalidInput 400,
+    LimitExceeded 409,
+    MalformedPolicyDocument 400,
+    NoSuchEntity 404,
+    OpenIdIdpCommunicationError 400,
+    PolicyEvaluation 500,
+    PolicyNotAttachable 400,
+    ServiceFailure 500,
+    UnmodifiableEntity 400,
+    // Of STS's.
+    ExpiredTokenException 400,
+    IDPCommunicationError 400,
+    IDPRejectedClaim 403,
+    InvalidContextAssertion 400,
+    InvalidIdentityToken 400,
+    PackedPolicyTooLarge 400,
+    RegionDisabledException 403,
+    // Of KMS's.
     AlreadyExistsException 400,
     CloudHsmClusterInUseException 400,
     CloudHsmClusterInvalidConfigurationException 400,

@@ -12,7 +12,7 @@ pub struct OperationModel {
     pub(crate) input: Option<&'static Shape>,
     /// The shape of its output; `None` for an empty one.
     pub(crate) output: Option<&'static Shape>,
-    /// The errors that the model lists for it.
+    /// The errors that the model lists for it, as the wire names them.
     pub errors: &'static [&'static str],
 }
 
@@ -20,11 +20,17 @@ pub struct OperationModel {
 /// UnknownOperationException, and where [`crate::row`] has none, UnsupportedOperationException.
 #[must_use]
 pub fn operation(service: Service, name: &str) -> Option<&'static OperationModel> {
-    let operations = match service {
+    let all = operations(service);
+    all.binary_search_by(|operation| operation.name.cmp(name)).ok().and_then(|at| all.get(at))
+}
+
+/// In the order of their names.
+fn operations(service: Service) -> &'static [OperationModel] {
+    match service {
         Service::Kms => tables::KMS_OPERATIONS,
+        Service::Iam => tables::IAM_OPERATIONS,
         Service::Sts => tables::STS_OPERATIONS,
-    };
-    operations.binary_search_by(|operation| operation.name.cmp(name)).ok().and_then(|at| operations.get(at))
+    }
 }
 
 /// A type of the model, with its constraints.
@@ -102,8 +108,8 @@ pub(crate) struct Pattern {
 /// A class of characters that stands once in an expression.
 #[derive(Debug)]
 struct Position {
-    /// Ranges of UTF-16 code units.
-    class: &'static [(u16, u16)],
+    /// Ranges of characters.
+    class: &'static [(u32, u32)],
     /// The positions that can come next.
     follow: u64,
 }
@@ -112,11 +118,12 @@ impl Pattern {
     pub(crate) fn matches(&self, text: &str) -> bool {
         let mut next = self.first;
         let mut ends = self.empty;
-        for unit in text.encode_utf16() {
+        for character in text.chars().map(u32::from) {
             let (mut reached, mut follow) = (0, 0);
             let mut set = 1;
             for position in self.positions {
-                let fits = || position.class.iter().any(|(first, last)| (*first..=*last).contains(&unit));
+                let fits =
+                    || position.class.iter().any(|(first, last)| (*first..=*last).contains(&character));
                 if next & set != 0 && fits() {
                     reached |= set;
                     follow |= position.follow;
@@ -143,7 +150,7 @@ mod tables {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::{ErrorCode, TABLE};
+    use crate::{ErrorCode, TABLE, shapes::declared};
     use proptest::prelude::*;
     use serde_json::Value;
 
@@ -160,20 +167,27 @@ mod tests {
 
     #[test]
     fn enums_are_those_of_the_model_and_none_is_missing() {
-        let mut modelled: Vec<_> = shapes()
-            .into_iter()
-            .filter(|shape| !shape.values.is_empty())
-            .map(|shape| (shape.name, shape.values))
-            .collect();
-        let mut declared = crate::enums::ENUMS.to_vec();
-        modelled.sort_unstable();
-        declared.sort_unstable();
-        assert_eq!(declared, modelled);
+        for (service, declared) in [
+            (Service::Kms, crate::enums::KMS_ENUMS),
+            (Service::Iam, crate::shapes::iam::IAM_ENUMS),
+            (Service::Sts, &[]),
+        ] {
+            let mut modelled: Vec<_> = shapes(service)
+                .into_iter()
+                .filter(|shape| !shape.values.is_empty())
+                .map(|shape| (declared_name(shape), shape.values))
+                .collect();
+            let mut declared: Vec<_> =
+                declared.iter().map(|(name, values)| ((*name).to_owned(), *values)).collect();
+            modelled.sort_unstable();
+            declared.sort_unstable();
+            assert_eq!(declared, modelled);
+        }
     }
 
     #[test]
     fn an_enum_is_shown_with_all_its_values() {
-        for shape in shapes() {
+        for shape in shapes(Service::Kms) {
             // The service has one enum for the two.
             let of = if shape.name == "DataKeySpec" { "KeySpec" } else { shape.name };
             let (mut shown, mut values) = (shape.values_shown.to_vec(), find(of).values.to_vec());
@@ -185,52 +199,59 @@ mod tests {
 
     #[test]
     fn structures_have_the_members_of_the_model_and_none_is_missing() {
-        let mut modelled: Vec<_> = shapes()
-            .into_iter()
-            .filter_map(|shape| match shape.kind {
-                Kind::Structure(members) => Some((declared_name(shape), members)),
-                _ => None,
-            })
-            .map(|(name, members)| (name, members.iter().map(|member| member.name).collect::<Vec<_>>()))
-            .collect();
-        let mut declared: Vec<_> = crate::shapes::declared()
-            .map(|structure| (structure.name.to_owned(), structure.members.to_vec()))
-            .collect();
-        modelled.sort_unstable();
-        declared.sort_unstable();
-        assert_eq!(declared, modelled);
+        for service in Service::ALL.iter().copied() {
+            let mut modelled: Vec<_> = shapes(service)
+                .into_iter()
+                .filter_map(|shape| match shape.kind {
+                    Kind::Structure(members) => Some((declared_name(shape), members)),
+                    _ => None,
+                })
+                .map(|(name, members)| (name, members.iter().map(|member| member.name).collect::<Vec<_>>()))
+                .collect();
+            let mut declared: Vec<_> = declared(service)
+                .map(|structure| (structure.name.to_owned(), structure.members.to_vec()))
+                .collect();
+            modelled.sort_unstable();
+            declared.sort_unstable();
+            assert_eq!(declared, modelled);
+        }
     }
 
     #[test]
     fn members_have_the_types_of_the_model() {
-        for shape in shapes().into_iter().filter(|shape| shape.is_structure()) {
-            let full = sample(shape, &|_| true);
-            assert_eq!(again(shape, &full), Some(full), "{}", shape.name);
+        for service in Service::ALL.iter().copied() {
+            for shape in shapes(service).into_iter().filter(|shape| shape.is_structure()) {
+                let full = sample(shape, &|_| true);
+                assert_eq!(again(service, shape, &full), Some(full), "{}", shape.name);
+            }
         }
     }
 
     #[test]
     fn what_an_input_may_leave_out_may_be_absent_from_its_type() {
-        for operation in tables::KMS_OPERATIONS {
-            let shape = operation.input.unwrap();
-            let least = sample(shape, &|member| member.demand != Demand::Optional);
-            assert_eq!(again(shape, &least), Some(least), "{}", shape.name);
+        for service in Service::ALL.iter().copied() {
+            for shape in operations(service).iter().filter_map(|operation| operation.input) {
+                let least = sample(shape, &|member| member.demand != Demand::Optional);
+                assert_eq!(again(service, shape, &least), Some(least), "{}", shape.name);
+            }
         }
     }
 
     #[test]
     fn errors_have_the_status_that_the_model_gives_them_and_none_is_missing() {
-        for (name, fault) in tables::KMS_ERRORS {
-            let code = ErrorCode::from_name(name);
-            assert_eq!(code.name(), *name);
-            assert_eq!(code.status() == 500, *fault, "{name}");
-        }
-        for operation in tables::KMS_OPERATIONS {
-            for name in operation.errors {
-                assert!(tables::KMS_ERRORS.iter().any(|(known, _)| known == name), "{name}");
+        for (service, errors) in [
+            (Service::Kms, tables::KMS_ERRORS),
+            (Service::Iam, tables::IAM_ERRORS),
+            (Service::Sts, tables::STS_ERRORS),
+        ] {
+            for (name, status) in errors {
+                let code = ErrorCode::from_name(name);
+                assert_eq!((code.name(), code.status()), (*name, *status));
+            }
+            for name in operations(service).iter().flat_map(|operation| operation.errors) {
+                assert!(errors.iter().any(|(known, _)| known == name), "{name}");
             }
         }
-        assert!(tables::STS_ERRORS.is_empty());
     }
 
     #[test]
@@ -281,6 +302,12 @@ mod tests {
                 &["org.amazonaws.vpce.us-east-1.vpce-svc-0", "com.amazonaws.vpce.us-east-1.vpce-svc-"],
             ),
         ];
+        let pattern = |service, name| {
+            let mut shapes = shapes(service).into_iter();
+            shapes.find(|shape| shape.name == name).unwrap().pattern.as_ref().unwrap()
+        };
+        let keys = pattern(Service::Iam, "tagKeyType");
+        assert!(keys.matches("Größe キー ½ 𝐀_.:/=+-@") && !keys.matches("a*") && !keys.matches("\u{1f600}"));
         for (name, good, bad) in cases {
             let pattern = find(name).pattern.as_ref().unwrap();
             for text in *good {
@@ -314,7 +341,11 @@ mod tests {
     }
 
     fn one_with_a_pattern() -> impl Strategy<Value = (&'static Shape, String)> {
-        let all: Vec<_> = shapes().into_iter().filter(|shape| shape.pattern.is_some()).collect();
+        let all: Vec<_> = Service::ALL
+            .iter()
+            .flat_map(|service| shapes(*service))
+            .filter(|shape| shape.pattern.is_some())
+            .collect();
         proptest::sample::select(all).prop_flat_map(|shape| {
             let pattern = known_to_the_engine(shape.pattern.as_ref().unwrap().text);
             (Just(shape), proptest::string::string_regex(&pattern).unwrap())
@@ -326,19 +357,39 @@ mod tests {
         pattern
             .replace(['^', '$'], "")
             .replace(r"\p{ASCII}", r"[\x00-\x7f]")
+            .replace(r"\p{L}\p{Z}\p{N}", &categories(r"[\p{L}\p{Z}\p{N}]"))
             .replace(r"\w", "0-9A-Za-z_")
             .replace(r"\s", r"\t-\r ")
+            .replace(r"[\d]", "[0-9]")
             .replace(r"\d", "[0-9]")
+            .replace(r"\/", "/")
             .replace(":.+", r":[^\n\r\u0085\u2028\u2029]+")
     }
 
-    /// The name that a structure has here.
+    /// What stands between brackets for a class of Unicode's, where those are not known.
+    fn categories(class: &str) -> String {
+        let parsed = regex_syntax::parse(class).unwrap();
+        let regex_syntax::hir::HirKind::Class(regex_syntax::hir::Class::Unicode(class)) = parsed.kind()
+        else {
+            unreachable!("a class")
+        };
+        let range = |range: &regex_syntax::hir::ClassUnicodeRange| {
+            format!(r"\u{{{:x}}}-\u{{{:x}}}", u32::from(range.start()), u32::from(range.end()))
+        };
+        class.ranges().iter().map(range).collect()
+    }
+
+    /// The name that a type has here.
     fn declared_name(shape: &Shape) -> String {
         let endings = [("Request", "Input"), ("Response", "Output")];
         let operation = |(ending, here): (&str, &str)| {
             shape.name.strip_suffix(ending).map(|name| format!("{name}{here}"))
         };
-        endings.into_iter().find_map(operation).unwrap_or_else(|| shape.name.to_owned())
+        endings.into_iter().find_map(operation).unwrap_or_else(|| {
+            let mut name = shape.name.to_owned();
+            name[..1].make_ascii_uppercase();
+            name
+        })
     }
 
     /// Some value of a shape, with the members that are wanted.
@@ -360,15 +411,15 @@ mod tests {
     }
 
     /// The value as its type reads it and writes it.
-    fn again(shape: &'static Shape, value: &Value) -> Option<Value> {
+    fn again(service: Service, shape: &'static Shape, value: &Value) -> Option<Value> {
         let name = declared_name(shape);
-        let declared = crate::shapes::declared().find(|structure| structure.name == name)?;
+        let declared = declared(service).find(|structure| structure.name == name)?;
         let node = crate::wire::decode(value.to_string().as_bytes(), shape).ok()?;
         serde_json::from_slice(&(declared.again)(node)?).ok()
     }
 
     fn find(name: &str) -> &'static Shape {
-        shapes().into_iter().find(|shape| shape.name == name).unwrap()
+        shapes(Service::Kms).into_iter().find(|shape| shape.name == name).unwrap()
     }
 
     fn reach(shape: &'static Shape, reached: &mut Vec<&'static Shape>) {
@@ -383,9 +434,9 @@ mod tests {
         }
     }
 
-    fn shapes() -> Vec<&'static Shape> {
+    fn shapes(service: Service) -> Vec<&'static Shape> {
         let mut reached = Vec::new();
-        for operation in tables::KMS_OPERATIONS.iter().chain(tables::STS_OPERATIONS) {
+        for operation in operations(service) {
             operation.input.into_iter().chain(operation.output).for_each(|shape| reach(shape, &mut reached));
         }
         reached

@@ -2,6 +2,9 @@
 //!
 //! Dispatch, action names, audit event names, metric labels and the denial tests come from these rows.
 
+#[allow(unused_imports, reason = "no row of IAM is there yet")]
+use crate::shapes::iam::*;
+use crate::shapes::sts::*;
 use crate::shapes::*;
 use crate::wire::Shape;
 
@@ -10,6 +13,8 @@ use crate::wire::Shape;
 pub enum Service {
     /// AWS KMS, JSON 1.1, `TrentService.` targets.
     Kms,
+    /// AWS IAM, Query protocol.
+    Iam,
     /// AWS STS, Query protocol.
     Sts,
 }
@@ -20,6 +25,7 @@ impl Service {
     pub const fn scope_name(self) -> &'static str {
         match self {
             Self::Kms => "kms",
+            Self::Iam => "iam",
             Self::Sts => "sts",
         }
     }
@@ -29,9 +35,34 @@ impl Service {
     pub const fn event_source(self) -> &'static str {
         match self {
             Self::Kms => "kms.amazonaws.com",
+            Self::Iam => "iam.amazonaws.com",
             Self::Sts => "sts.amazonaws.com",
         }
     }
+
+    /// What a target (`X-Amz-Target`) begins with. At AWS only KMS has targets; here callers on this host speak JSON to
+    /// every service.
+    #[must_use]
+    pub const fn target_prefix(self) -> &'static str {
+        match self {
+            Self::Kms => "TrentService.",
+            Self::Iam => "AWSIdentityManagementV20100508.",
+            Self::Sts => "AWSSecurityTokenServiceV20110615.",
+        }
+    }
+
+    /// The version that a request of the Query protocol names.
+    #[must_use]
+    pub const fn api_version(self) -> &'static str {
+        match self {
+            Self::Kms => "2014-11-01",
+            Self::Iam => "2010-05-08",
+            Self::Sts => "2011-06-15",
+        }
+    }
+
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Kms, Self::Iam, Self::Sts];
 }
 
 /// What an operation acts on, as one demand sees it.
@@ -57,6 +88,18 @@ pub enum Role {
     Grant,
     /// The identity that `RetiringPrincipal` names.
     RetiringPrincipal,
+    /// The user that `UserName` names; where it may be left out, the caller.
+    User,
+    /// The group that `GroupName` names.
+    Group,
+    /// The IAM role that `RoleName` or `RoleArn` names.
+    IamRole,
+    /// The managed policy that `PolicyArn` names, or that is made under `PolicyName`.
+    ManagedPolicy,
+    /// The provider that `OpenIDConnectProviderArn` names, or that is made for `Url`.
+    OidcProvider,
+    /// The user, group or role that `PolicySourceArn` names.
+    PolicySource,
 }
 
 /// When a demand applies.
@@ -121,7 +164,11 @@ pub fn row(service: Service, name: &str) -> Option<&'static Row> {
 // The first argument is a dollar sign: `for_each_operation` is a macro made by a macro, and its own
 // variables can't be written otherwise.
 macro_rules! operations {
-    ($dollar:tt; $($name:ident, $method:ident, $input:ident, $output:ident, $service:ident, $effect:ident,
+    ($dollar:tt; kms { $($kms_row:tt)* } others { $($other_row:tt)* }) => {
+        operations! { @rows $dollar; $($kms_row)* $($other_row)* }
+        operations! { @kms $dollar; $($kms_row)* }
+    };
+    (@rows $dollar:tt; $($name:ident, $method:ident, $input:ident, $output:ident, $service:ident, $effect:ident,
        [$($action:literal $role:ident $when:ident),*];)*) => {
         $(
             #[doc = concat!("The operation `", stringify!($name), "`.")]
@@ -156,6 +203,19 @@ macro_rules! operations {
                 $dollar visit! { ($dollar ($dollar before)+) $($name, $method, $input, $output;)* }
             };
         }
+    };
+    (@kms $dollar:tt; $($name:ident, $method:ident, $input:ident, $output:ident, $service:ident, $effect:ident,
+       $demands:tt;)*) => {
+        /// The same as `for_each_operation`, with the operations of [`Kms`] alone.
+        #[macro_export]
+        macro_rules! for_each_kms_operation {
+            ($dollar visit:ident) => {
+                $dollar visit! { $($name, $method, $input, $output;)* }
+            };
+            ($dollar visit:ident $dollar ($dollar before:tt)+) => {
+                $dollar visit! { ($dollar ($dollar before)+) $($name, $method, $input, $output;)* }
+            };
+        }
 
         /// A key management service: the engine in this process, one behind its admin socket, or one
         /// across the network. All calls are made as the caller that the value was made for.
@@ -174,6 +234,7 @@ macro_rules! operations {
 
 operations! {
     $;
+    kms {
     CreateKey, create_key, CreateKeyInput, CreateKeyOutput, Kms, Changes,
         ["kms:CreateKey" Account Always, "kms:TagResource" Account Tagged];
     DescribeKey, describe_key, DescribeKeyInput, DescribeKeyOutput, Kms, Reads,
@@ -295,4 +356,7 @@ operations! {
         ["kms:DeleteCustomKeyStore" Account Always];
     GetCallerIdentity, get_caller_identity, GetCallerIdentityInput, GetCallerIdentityOutput, Sts, Reads,
         [];
+    }
+    others {
+    }
 }

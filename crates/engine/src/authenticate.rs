@@ -92,7 +92,7 @@ impl AuthFailure {
 }
 
 /// The services whose signatures are taken.
-const SERVICES: &[&str] = &["kms", "sts"];
+const SERVICES: &[&str] = &[Service::Kms.scope_name(), Service::Iam.scope_name(), Service::Sts.scope_name()];
 
 /// Longest access key id that is looked up; AWS's are 16 to 128 characters.
 const ACCESS_KEY_ID_MAX: usize = 128;
@@ -174,12 +174,9 @@ impl Authenticated {
         core: &Core,
     ) -> Result<Self, Fault> {
         let scope = verified.scope();
-        let service = match scope.service {
-            "kms" => Service::Kms,
-            "sts" => Service::Sts,
-            _ => return Err(Fault::bug("a scope of a service that isn't served was verified")),
-        };
-        // sts is asked in us-east-1 also where that is not among the regions.
+        let service = Service::ALL.iter().copied().find(|service| service.scope_name() == scope.service);
+        let service = service.ok_or(Fault::bug("a scope of a service that isn't served was verified"))?;
+        // iam and sts are asked in us-east-1 also where that is not among the regions.
         let region = match core.regions.iter().find(|region| region.as_str() == scope.region) {
             Some(region) => region.clone(),
             None => scope.region.parse().map_err(|_| Fault::bug("a scope of no region was verified"))?,

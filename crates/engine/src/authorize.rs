@@ -48,6 +48,19 @@ pub(crate) struct Names<'i> {
     pub(crate) retiring: Option<&'i str>,
     /// The other region of [`Role::ReplicaAccount`] and [`Role::RelatedKey`].
     pub(crate) other_region: Option<&'i str>,
+    /// What the roles of IAM speak of, [`Role::User`] and those behind it.
+    pub(crate) entity: Option<EntityName<'i>>,
+}
+
+/// Members that name a user, group, role, managed policy or provider.
+#[derive(Clone, Copy)]
+pub(crate) enum EntityName<'i> {
+    /// By name, in the caller's account; of one that is to be made, with its path, `/` when absent.
+    Name { name: &'i str, path: Option<&'i str> },
+    /// By ARN.
+    Arn(&'i str),
+    /// Left out: whoever calls.
+    Caller,
 }
 
 /// Members that name a grant.
@@ -196,6 +209,16 @@ impl Core {
                 let Retiring { account, arn } = parse_identity(names.retiring.ok_or(unnamed)?)?;
                 require(caller.principal(), account, demand.action, || arn.to_owned())?;
                 return Ok(Some(Handle::Retiring));
+            }
+            Role::User
+            | Role::Group
+            | Role::IamRole
+            | Role::ManagedPolicy
+            | Role::OidcProvider
+            | Role::PolicySource => {
+                let arn = entity_arn(caller, demand.role, names.entity.ok_or(unnamed)?);
+                require(caller.principal(), place.account, demand.action, || arn.clone())?;
+                return Ok(Some(Handle::Account));
             }
             Role::Key => self.named_key(caller, place, names.key.ok_or(unnamed)?, demand.action).await?,
             Role::RelatedKey => {
@@ -364,6 +387,24 @@ fn require(
             resource()
         ),
     ))
+}
+
+/// The ARN of what a member of IAM's names.
+fn entity_arn(caller: &Authenticated, role: Role, name: EntityName<'_>) -> String {
+    let kind = match role {
+        Role::Group => "group",
+        Role::IamRole => "role",
+        Role::ManagedPolicy => "policy",
+        Role::OidcProvider => "oidc-provider",
+        _ => "user",
+    };
+    match name {
+        EntityName::Caller => caller.principal().arn().to_owned(),
+        EntityName::Arn(arn) => arn.to_owned(),
+        EntityName::Name { name, path } => {
+            format!("arn:{PARTITION}:iam::{}:{kind}{}{name}", caller.account(), path.unwrap_or("/"))
+        }
+    }
 }
 
 fn touch(resources: &mut Vec<Resource>, account: &Arc<str>, key_arn: &str) {

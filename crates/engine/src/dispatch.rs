@@ -4,19 +4,17 @@ use crate::authenticate::{AuthFailure, Authenticated, Via};
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::operations::Executes;
+use crate::parse::Parsed;
 use crate::pipeline::Recorded;
 use crate::query;
 use crate::request::{Answer, Protocol, RequestMeta};
 use crate::trail::{Event, Trail};
+use bulla_api::wire::Form;
 use bulla_api::{ApiError, ErrorCode, Row, Service, WipedBuffer, for_each_operation, model, row, wire};
 use std::pin::Pin;
 use std::sync::Arc;
 
-/// What `X-Amz-Target` begins with.
-const KMS_TARGET: &str = "TrentService.";
-/// For local callers, who speak JSON to every service.
-const STS_TARGET: &str = "AWSSecurityTokenServiceV20110615.";
-/// This program's own calls.
+/// What `X-Amz-Target` begins with in this program's own calls.
 const ADMIN_TARGET: &str = "BullaAdmin.";
 
 type OutcomeFuture<'a> = Pin<Box<dyn Future<Output = Recorded<WipedBuffer>> + Send + 'a>>;
@@ -48,11 +46,12 @@ impl Core {
             Ok(caller) => caller.service(),
             Err(_) => None,
         };
-        let action = if target.is_empty() { query::action(body) } else { None };
-        let by_query = target.is_empty() && (action.is_some() || service == Some(Service::Sts));
+        let asked = query::Asked::by(if target.is_empty() { body } else { &[] }, service);
+        let (queried, action) = (asked.service, asked.action.map(str::to_owned));
+        let by_query = target.is_empty() && (action.is_some() || service.is_some_and(speaks_query));
         let protocol = if by_query { Protocol::Query } else { Protocol::Json };
         let route = match &action {
-            Some(action) => known_or_not(Service::Sts, action),
+            Some(action) => known_or_not(queried, action),
             None => route(target),
         };
         let (operation, event) = match route {
@@ -70,16 +69,17 @@ impl Core {
             }
             Ok(caller) => {
                 let trail = Trail::new(&meta, &caller, event);
-                let form = if by_query { query::refuse_repeated(body) } else { Ok(()) };
-                match form.and_then(|()| self.admissible(&caller, &route)) {
+                let form = match by_query {
+                    true => query::form(body, queried).map(Some),
+                    false => Ok(None),
+                };
+                match form.and_then(|form| self.admissible(&caller, &route).map(|()| form)) {
                     Err(fault) => trail.record(self, Err(fault)).await,
-                    Ok(()) => match route {
-                        Route::Admin(name) => self.admin(caller, trail, name, body).await,
-                        Route::Operation(row) if protocol == Protocol::Json => {
-                            self.run_json(row, caller, trail, body).await
-                        }
-                        Route::Operation(row) => self.run_query(row, caller, trail, &meta).await,
-                        Route::Unsupported { .. } | Route::Unknown { .. } => {
+                    Ok(form) => match (route, form) {
+                        (Route::Admin(name), _) => self.admin(caller, trail, name, body).await,
+                        (Route::Operation(row), None) => self.run_json(row, caller, trail, body).await,
+                        (Route::Operation(row), Some(form)) => self.run_query(row, caller, trail, form).await,
+                        (Route::Unsupported { .. } | Route::Unknown { .. }, _) => {
                             let fault = Fault::bug("what is not there was admitted");
                             trail.record(self, Err(fault)).await
                         }
@@ -87,7 +87,7 @@ impl Core {
                 }
             }
         };
-        answer(outcome, protocol, &meta, operation)
+        answer(outcome, protocol, queried, &meta, operation)
     }
 
     /// Whether there is such a thing, and the caller came the right way for it.
@@ -123,46 +123,68 @@ impl Core {
         macro_rules! by_name {
             ($($name:ident, $method:ident, $input:ident, $output:ident;)*) => {
                 match row.name {
-                    $(stringify!($name) => Box::pin(self.encoded::<bulla_api::$name>(caller, trail, body)),)*
-                    _ => Box::pin(async move {
-                        trail.record(self, Err(Fault::bug("a row of the table has no operation"))).await
-                    }),
+                    $(stringify!($name) => Box::pin(self.json::<bulla_api::$name>(caller, trail, body)),)*
+                    _ => self.without_operation(trail),
                 }
             };
         }
         for_each_operation!(by_name)
     }
 
-    async fn encoded<O: Executes>(
+    fn run_query<'a>(
+        self: &'a Arc<Self>,
+        row: &'static Row,
+        caller: Authenticated,
+        trail: Trail<'a>,
+        form: Form,
+    ) -> OutcomeFuture<'a> {
+        macro_rules! by_name {
+            ($($name:ident, $method:ident, $input:ident, $output:ident;)*) => {
+                match row.name {
+                    $(stringify!($name) => Box::pin(self.xml::<bulla_api::$name>(caller, trail, form)),)*
+                    _ => self.without_operation(trail),
+                }
+            };
+        }
+        for_each_operation!(by_name)
+    }
+
+    fn without_operation<'a>(self: &'a Arc<Self>, trail: Trail<'a>) -> OutcomeFuture<'a> {
+        let fault = Fault::bug("a row of the table has no operation");
+        Box::pin(async move { trail.record(self, Err(fault)).await })
+    }
+
+    async fn json<O: Executes>(
         self: &Arc<Self>,
         caller: Authenticated,
         trail: Trail<'_>,
         body: &mut [u8],
     ) -> Recorded<WipedBuffer> {
-        self.run::<O>(caller, trail, body).await.map(|output| wire::encode_output::<O>(&output))
+        let parsed = Parsed::<O>::from_json(self, caller, body);
+        self.run_parsed(parsed, trail).await.map(|output| wire::encode_output::<O>(&output))
     }
 
-    /// The Query protocol has one operation so far, and it has no input.
-    async fn run_query(
+    async fn xml<O: Executes>(
         self: &Arc<Self>,
-        row: &'static Row,
         caller: Authenticated,
         trail: Trail<'_>,
-        meta: &RequestMeta,
+        form: Form,
     ) -> Recorded<WipedBuffer> {
-        if row.name != "GetCallerIdentity" {
-            return trail.record(self, Err(Fault::answer(ErrorCode::UnknownOperationException, ""))).await;
-        }
-        let outcome = self.run::<bulla_api::GetCallerIdentity>(caller, trail, &mut b"{}".to_owned()).await;
-        outcome.map(|identity| query::caller_identity(&identity, meta.request_id))
+        let request_id = trail.request_id().text();
+        let parsed = Parsed::<O>::from_form(self, caller, form);
+        let outcome = self.run_parsed(parsed, trail).await;
+        outcome.and_then(|output| Ok(wire::encode_output_xml::<O>(&output, &request_id)?))
     }
 }
 
+fn speaks_query(service: Service) -> bool {
+    service != Service::Kms
+}
+
 fn route(target: &str) -> Route<'_> {
-    if let Some(name) = target.strip_prefix(KMS_TARGET) {
-        known_or_not(Service::Kms, name)
-    } else if let Some(name) = target.strip_prefix(STS_TARGET) {
-        known_or_not(Service::Sts, name)
+    let of_service = |service: &Service| Some((*service, target.strip_prefix(service.target_prefix())?));
+    if let Some((service, name)) = Service::ALL.iter().find_map(of_service) {
+        known_or_not(service, name)
     } else if let Some(name) = target.strip_prefix(ADMIN_TARGET) {
         Route::Admin(name)
     } else {
@@ -181,6 +203,7 @@ fn known_or_not(service: Service, name: &str) -> Route<'_> {
 fn answer(
     outcome: Recorded<WipedBuffer>,
     protocol: Protocol,
+    queried: Service,
     meta: &RequestMeta,
     operation: Option<&'static Row>,
 ) -> Answer {
@@ -191,7 +214,7 @@ fn answer(
             let (status, body) = match protocol {
                 Protocol::Json => (fault.status(), WipedBuffer::from(wire::encode_error(&error))),
                 Protocol::Query => {
-                    (query::status(&error, fault.status()), query::error(&error, meta.request_id))
+                    (query::status(&error, fault.status()), query::error(queried, &error, meta.request_id))
                 }
             };
             Answer::new(status, Some(error), body, protocol, meta.request_id, operation)

@@ -57,4 +57,4 @@ macro_rules! methods {
     };
 }
 
-for_each_operation!(methods);
+for_each_kms_operation!(methods);

@@ -6,7 +6,7 @@ use crate::fault::Fault;
 use crate::grant_token::NamedGrant;
 use crate::operations::Executes;
 use crate::recipient::Recipient;
-use bulla_api::wire;
+use bulla_api::wire::{self, Form};
 
 /// A request whose caller is known and whose input keeps every constraint: of the API model, and those that the service
 /// states in words; and whose recipient, if it names one, has been attested. Nothing but parsing makes one.
@@ -19,7 +19,15 @@ pub(crate) struct Parsed<O: Executes> {
 impl<O: Executes> Parsed<O> {
     /// From the body's JSON.
     pub(crate) fn from_json(core: &Core, caller: Authenticated, body: &mut [u8]) -> Result<Self, Fault> {
-        let input = wire::decode_input::<O>(body)?;
+        Self::of(core, caller, wire::decode_input::<O>(body)?)
+    }
+
+    /// From a form of the Query protocol.
+    pub(crate) fn from_form(core: &Core, caller: Authenticated, form: Form) -> Result<Self, Fault> {
+        Self::of(core, caller, wire::decode_form_input::<O>(&form)?)
+    }
+
+    fn of(core: &Core, caller: Authenticated, input: O::Input) -> Result<Self, Fault> {
         O::check(&input)?;
         for token in O::names(&input).grant_tokens {
             // Which grant it names matters to nobody yet, for no grant is asked who may do what.

@@ -1,6 +1,5 @@
 //! The last steps of the pipeline: carry out, commit, record.
 
-use crate::authenticate::Authenticated;
 use crate::authorize::Authorized;
 use crate::change::{Change, Committed};
 use crate::core::Core;
@@ -85,6 +84,11 @@ impl<T> Recorded<T> {
         Recorded(self.0.map(form))
     }
 
+    /// The same outcome, in a form that it may not have.
+    pub(crate) fn and_then<U>(self, form: impl FnOnce(T) -> Result<U, Fault>) -> Recorded<U> {
+        Recorded(self.0.and_then(form))
+    }
+
     pub(crate) fn into_outcome(self) -> Result<T, Fault> {
         self.0
     }
@@ -94,17 +98,6 @@ impl<T> Recorded<T> {
 const CONFLICTS_MAX: u32 = 64;
 
 impl Core {
-    /// Carries out a request whose input is JSON.
-    pub(crate) async fn run<O: Executes>(
-        self: &Arc<Self>,
-        caller: Authenticated,
-        trail: Trail<'_>,
-        body: &mut [u8],
-    ) -> Recorded<O::Output> {
-        let parsed = Parsed::<O>::from_json(self, caller, body);
-        self.run_parsed(parsed, trail).await
-    }
-
     /// Carries out a request that was parsed, or was refused while being parsed.
     pub(crate) async fn run_parsed<O: Executes>(
         self: &Arc<Self>,

@@ -113,7 +113,7 @@ macro_rules! toy_methods {
 }
 
 impl Kms for ToyKms {
-    bulla_api::for_each_operation!(toy_methods);
+    bulla_api::for_each_kms_operation!(toy_methods);
 
     fn describe(&self) -> String {
         "the toy".to_owned()

@@ -103,16 +103,20 @@ impl Seed<'_> {
 
     /// A blob from its base64.
     fn blob<E: serde::de::Error>(self, text: &[u8]) -> Result<Node, E> {
-        let no_base64 = |_| E::custom("no base64");
-        if !self.shape.sensitive {
-            return BASE64.decode(text).map(Node::Blob).map_err(no_base64);
-        }
-        // Three bytes for each four characters begun: never too short, and no reallocation.
-        let mut bytes = SecretBytes::zeroed(text.len().div_ceil(4) * 3);
-        let length = BASE64.decode_slice(text, bytes.expose_mut()).map_err(|_| E::custom("no base64"))?;
-        bytes.truncate(length);
-        Ok(Node::Secret(bytes))
+        blob(self.shape, text).ok_or_else(|| E::custom("no base64"))
     }
+}
+
+/// A blob from its base64; `None` for what isn't base64.
+pub(super) fn blob(shape: &Shape, text: &[u8]) -> Option<Node> {
+    if !shape.sensitive {
+        return BASE64.decode(text).map(Node::Blob).ok();
+    }
+    // Three bytes for each four characters begun: never too short, and no reallocation.
+    let mut bytes = SecretBytes::zeroed(text.len().div_ceil(4) * 3);
+    let length = BASE64.decode_slice(text, bytes.expose_mut()).ok()?;
+    bytes.truncate(length);
+    Some(Node::Secret(bytes))
 }
 
 /// Resolves the escapes of a JSON text. `None` for one that JSON doesn't have. The result is wiped, and

@@ -7,6 +7,7 @@ use crate::shapes::Empty;
 use crate::timestamp::Timestamp;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// A type that a member can have.
@@ -118,6 +119,8 @@ impl Field for u32 {
     }
 }
 
+impl Element for u32 {}
+
 impl Field for Timestamp {
     fn read(node: Node) -> Option<Self> {
         match node {
@@ -219,6 +222,36 @@ impl Field for EncryptionContext {
         }
         if self.is_empty() {
             out.extend_from_slice(b"{");
+        }
+        out.extend_from_slice(b"}");
+    }
+    fn is_absent(&self) -> bool {
+        self.is_empty()
+    }
+    fn shown(&self) -> &dyn fmt::Debug {
+        self
+    }
+}
+
+impl<T: Element> Field for BTreeMap<String, T> {
+    fn read(node: Node) -> Option<Self> {
+        match node {
+            Node::Null => Some(Self::new()),
+            Node::Map(pairs) => {
+                pairs.into_iter().map(|(name, value)| Some((name, T::read(value)?))).collect()
+            }
+            _ => None,
+        }
+    }
+    fn write(&self, out: &mut WipedBuffer) {
+        out.extend_from_slice(b"{");
+        for (index, (name, value)) in self.iter().enumerate() {
+            if index > 0 {
+                out.extend_from_slice(b",");
+            }
+            write_text(name, out);
+            out.extend_from_slice(b":");
+            value.write(out);
         }
         out.extend_from_slice(b"}");
     }

@@ -1,17 +1,20 @@
-//! Typed inputs and outputs as AWS's JSON 1.1, both ways.
+//! Typed inputs and outputs as AWS's JSON 1.1, both ways; and as the Query protocol has them, a form in and XML out.
 //!
 //! An input goes from bytes to a tree (guided by the model, so that a wrong type is found at its
 //! member), through the model's constraints, to its type. An output is written from its type straight
-//! into a buffer that is wiped. Nothing here needs the whole model but what reads bytes.
+//! into a buffer that is wiped; XML is made of what was written. Nothing here needs the whole model but what
+//! reads bytes.
 
 mod buffer;
 mod check;
 mod decode;
 mod errors;
 mod field;
+mod form;
 mod node;
 #[cfg(test)]
 mod tests;
+mod xml;
 
 pub use buffer::WipedBuffer;
 #[cfg(test)]
@@ -20,7 +23,9 @@ pub use errors::{decode_error, encode_error};
 #[cfg(test)]
 pub(crate) use field::Declared;
 pub(crate) use field::{Element, Field, enum_field, shapes, write_text};
+pub use form::Form;
 pub(crate) use node::Node;
+pub use xml::{encode_error_xml, encode_output_xml};
 
 use crate::model;
 use crate::{ApiError, ErrorCode, Malformed, Operation};
@@ -62,11 +67,28 @@ pub fn decode_input<O: Operation>(body: &mut [u8]) -> Result<O::Input, ApiError>
 }
 
 fn read_input<O: Operation>(body: &[u8]) -> Result<O::Input, ApiError> {
+    typed::<O>(|shape| decode::decode(body, shape))
+}
+
+/// Types what a form of the Query protocol says.
+///
+/// # Errors
+/// As [`decode_input`]: with MalformedInput where that has SerializationException.
+pub fn decode_form_input<O: Operation>(form: &Form) -> Result<O::Input, ApiError> {
+    typed::<O>(|shape| form.decode(shape))
+}
+
+/// Validates and types what `decode` reads.
+fn typed<O: Operation>(
+    decode: impl FnOnce(&'static model::Shape) -> Result<Node, ApiError>,
+) -> Result<O::Input, ApiError> {
     // Every operation of the table is in the model, with a shape that its type can be read from: a test
     // holds them to it.
-    let model = model::operation(O::ROW.service, O::ROW.name);
-    let shape = model.and_then(|model| model.input).ok_or_else(ApiError::internal)?;
-    let node = decode::decode(body, shape)?;
+    let model = model::operation(O::ROW.service, O::ROW.name).ok_or_else(ApiError::internal)?;
+    let Some(shape) = model.input else {
+        return private::Shape::read(Node::Null).ok_or_else(ApiError::internal);
+    };
+    let node = decode(shape)?;
     check::check(&node, shape)?;
     if O::ROW.name == "GenerateRandom" && !node.has("NumberOfBytes") {
         // The one operation that words it like this.

@@ -494,4 +494,4 @@ macro_rules! forwarded {
     };
 }
 
-api::for_each_operation!(forwarded);
+api::for_each_kms_operation!(forwarded);

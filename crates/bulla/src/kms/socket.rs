@@ -14,8 +14,6 @@ use hyper_util::rt::TokioIo;
 const ANSWER_BYTES_MAX: usize = 8 << 20;
 /// What speaks, in audit records.
 const AGENT: &str = concat!("bulla/", env!("CARGO_PKG_VERSION"));
-/// The Query protocol's form of GetCallerIdentity.
-const WHO_CALLS: &[u8] = b"Action=GetCallerIdentity&Version=2011-06-15";
 
 /// A connection to the server that holds the store.
 pub(crate) struct SocketClient {
@@ -56,16 +54,9 @@ impl SocketClient {
     pub(crate) async fn call<O: Operation>(self, input: &O::Input) -> Result<O::Output, Unanswered> {
         let described = self.described.clone();
         let changes = O::ROW.effect != Effect::Reads;
-        let mut body = match O::ROW.service {
-            Service::Kms => {
-                let target = format!("TrentService.{}", O::ROW.name);
-                self.post(Some(&target), Bytes::from_owner(wire::encode_input::<O>(input)), changes).await?
-            }
-            Service::Sts => {
-                let xml = self.post(None, Bytes::from_static(WHO_CALLS), changes).await?;
-                identity_as_json(&String::from_utf8_lossy(&xml))
-            }
-        };
+        let target = format!("{}{}", O::ROW.service.target_prefix(), O::ROW.name);
+        let input = Bytes::from_owner(wire::encode_input::<O>(input));
+        let mut body = self.post(&target, input, changes).await?;
         let output = wire::decode_output::<O>(&mut body);
         zeroize::Zeroize::zeroize(&mut body);
         output.map_err(|_| {
@@ -82,7 +73,7 @@ impl SocketClient {
     ) -> Result<serde_json::Value, KmsError> {
         let described = self.described.clone();
         let target = format!("BullaAdmin.{name}");
-        let body = self.post(Some(&target), input.to_string().into(), true).await?;
+        let body = self.post(&target, input.to_string().into(), true).await?;
         if body.is_empty() {
             return Ok(serde_json::Value::Null);
         }
@@ -92,7 +83,7 @@ impl SocketClient {
 
     /// Sends one request, and waits for its answer no longer than that may take: a server that was stopped takes
     /// connections, and never answers.
-    async fn post(self, target: Option<&str>, body: Bytes, changes: bool) -> Result<Vec<u8>, Unanswered> {
+    async fn post(self, target: &str, body: Bytes, changes: bool) -> Result<Vec<u8>, Unanswered> {
         let (kms, wait) = (self.described.clone(), self.wait);
         match tokio::time::timeout(wait, self.exchange(target, body)).await {
             Ok(answer) => answer,
@@ -104,7 +95,7 @@ impl SocketClient {
         }
     }
 
-    async fn exchange(self, target: Option<&str>, body: Bytes) -> Result<Vec<u8>, Unanswered> {
+    async fn exchange(self, target: &str, body: Bytes) -> Result<Vec<u8>, Unanswered> {
         let kms = self.described.clone();
         let lost = |cause: String| Unanswered {
             error: KmsError::Unreachable { cause, kms: kms.clone() },
@@ -121,13 +112,9 @@ impl SocketClient {
             .method(Method::POST)
             .uri("/")
             .header(HOST, "localhost")
-            .header(USER_AGENT, AGENT);
-        request = match target {
-            Some(target) => {
-                request.header(CONTENT_TYPE, "application/x-amz-json-1.1").header("x-amz-target", target)
-            }
-            None => request.header(CONTENT_TYPE, "application/x-www-form-urlencoded"),
-        };
+            .header(USER_AGENT, AGENT)
+            .header(CONTENT_TYPE, "application/x-amz-json-1.1")
+            .header("x-amz-target", target);
         if let Some(account) = self.account {
             request = request.header("x-bulla-account", account.to_string());
         }
@@ -151,46 +138,6 @@ impl SocketClient {
             return Ok(bytes);
         }
         let named = head.headers.get("x-amzn-errortype").and_then(|value| value.to_str().ok());
-        let error = match named.map(ErrorCode::from_name) {
-            Some(ErrorCode::Other) | None if target.is_none() => {
-                let cause = format!("the server answered HTTP {}", head.status);
-                return Err(KmsError::Unreachable { cause, kms }.into());
-            }
-            _ => wire::decode_error(&bytes, named),
-        };
-        Err(KmsError::Answered { error, kms }.into())
-    }
-}
-
-/// The three members of GetCallerIdentity's answer, from the XML of the Query protocol to JSON.
-fn identity_as_json(xml: &str) -> Vec<u8> {
-    let member = |name: &str| {
-        let (_, rest) = xml.split_once(&format!("<{name}>"))?;
-        rest.split_once('<').map(|(value, _)| value.to_owned())
-    };
-    let mut object = serde_json::Map::new();
-    for name in ["UserId", "Account", "Arn"] {
-        if let Some(value) = member(name) {
-            object.insert(name.to_owned(), value.into());
-        }
-    }
-    serde_json::Value::Object(object).to_string().into_bytes()
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-    use super::*;
-    use bulla_api as api;
-
-    #[test]
-    fn an_identity_is_read_from_xml() {
-        let xml = "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
-                   <Arn>arn:aws:iam::123456789012:root</Arn><UserId>123456789012</UserId><Account>123456789012</Account>\
-                   </GetCallerIdentityResult></GetCallerIdentityResponse>";
-        let mut json = identity_as_json(xml);
-        let output = wire::decode_output::<api::GetCallerIdentity>(&mut json).unwrap();
-        assert_eq!(output.account, "123456789012");
-        assert_eq!(output.arn, "arn:aws:iam::123456789012:root");
+        Err(KmsError::Answered { error: wire::decode_error(&bytes, named), kms }.into())
     }
 }

@@ -1,4 +1,5 @@
-//! The operations, one file each. What they demand stands in their rows; what is asked and what comes of it, here.
+//! The operations, one file each, those of IAM and STS in directories of their own. What they demand stands in their
+//! rows; what is asked and what comes of it, here.
 
 mod cancel_key_deletion;
 mod connect_custom_key_store;
@@ -27,7 +28,6 @@ mod generate_data_key_pair_without_plaintext;
 mod generate_data_key_without_plaintext;
 mod generate_mac;
 mod generate_random;
-mod get_caller_identity;
 mod get_key_last_usage;
 mod get_key_policy;
 mod get_key_rotation_status;
@@ -49,6 +49,7 @@ mod revoke_grant;
 mod rotate_key_on_demand;
 mod schedule_key_deletion;
 mod sign;
+mod sts;
 mod tag_resource;
 mod untag_resource;
 mod update_alias;
