@@ -21,6 +21,8 @@ mod writer;
 pub use chain::{HASH_BYTES, LINE_BYTES_MAX};
 pub use file::{FileSink, OpenError, SyncPolicy};
 pub use memory::MemorySink;
-pub use record::{Entry, Parameter, Parameters, Record, Resource, TlsDetails, UserIdentity};
+pub use record::{
+    Entry, Parameter, Parameters, Record, Resource, SessionContext, SessionIssuer, TlsDetails, UserIdentity,
+};
 pub use sink::{AuditError, AuditSink, Recorded, RelayMark};
 pub use verify::{Break, Report, verify};

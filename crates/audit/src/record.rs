@@ -58,8 +58,8 @@ pub struct Record {
     pub tls_details: Option<TlsDetails>,
 }
 
-/// Who asked.
-#[derive(Debug, Clone)]
+/// Who asked. Source: AWS CloudTrail user guide, "CloudTrail userIdentity element".
+#[derive(Debug, Clone, Default)]
 pub struct UserIdentity {
     /// `Root`, `IAMUser`, `AssumedRole`, `AWSService`, `Unknown`.
     pub kind: &'static str,
@@ -71,8 +71,42 @@ pub struct UserIdentity {
     pub account_id: Option<Arc<str>>,
     /// The access key that signed. Before authentication: what the request claims.
     pub access_key_id: Option<Arc<str>>,
+    /// The name of a user.
+    pub user_name: Option<Arc<str>>,
+    /// Of temporary credentials.
+    pub session_context: Option<Arc<SessionContext>>,
     /// The service, for what it does by itself.
     pub invoked_by: Option<&'static str>,
+}
+
+/// What is told of temporary credentials.
+#[derive(Debug, Clone, Default)]
+pub struct SessionContext {
+    /// Whom they are of, if that isn't the identity itself.
+    pub issuer: Option<SessionIssuer>,
+    /// When they were given, as `2026-11-23T19:53:42Z`.
+    pub created: String,
+    /// Whether a second factor was presented.
+    pub mfa_authenticated: bool,
+    /// Who is behind them.
+    pub source_identity: Option<String>,
+    /// The provider of a web identity.
+    pub web_identity_provider: Option<String>,
+}
+
+/// The role of a session.
+#[derive(Debug, Clone)]
+pub struct SessionIssuer {
+    /// `Role`.
+    pub kind: &'static str,
+    /// `AROA…`.
+    pub principal_id: Arc<str>,
+    /// Its ARN.
+    pub arn: Arc<str>,
+    /// Its account.
+    pub account_id: Arc<str>,
+    /// Its name.
+    pub user_name: Arc<str>,
 }
 
 /// A key that a request touched.
@@ -302,7 +336,34 @@ impl UserIdentity {
         object.maybe_text("arn", self.arn.as_deref());
         object.maybe_text("accountId", self.account_id.as_deref());
         object.maybe_text("accessKeyId", self.access_key_id.as_deref());
+        object.maybe_text("userName", self.user_name.as_deref());
+        if let Some(context) = &self.session_context {
+            object.object("sessionContext", |object| context.write(object));
+        }
         object.maybe_text("invokedBy", self.invoked_by);
+    }
+}
+
+impl SessionContext {
+    fn write(&self, object: &mut Object<'_>) {
+        if let Some(issuer) = &self.issuer {
+            object.object("sessionIssuer", |object| {
+                object.text("type", issuer.kind);
+                object.text("principalId", &issuer.principal_id);
+                object.text("arn", &issuer.arn);
+                object.text("accountId", &issuer.account_id);
+                object.text("userName", &issuer.user_name);
+            });
+        }
+        if let Some(provider) = &self.web_identity_provider {
+            object.object("webIdFederationData", |object| object.text("federatedProvider", provider));
+        }
+        object.maybe_text("sourceIdentity", self.source_identity.as_deref());
+        object.object("attributes", |object| {
+            object.text("creationDate", &self.created);
+            // CloudTrail writes this one as a text.
+            object.text("mfaAuthenticated", if self.mfa_authenticated { "true" } else { "false" });
+        });
     }
 }
 

@@ -3,8 +3,8 @@
 use crate::core::Core;
 use crate::credentials::Credential;
 use crate::fault::Fault;
-use bulla_api::{AccountId, ApiError, ErrorCode, PARTITION, Region, Service};
-use bulla_audit::UserIdentity;
+use crate::principal::Principal;
+use bulla_api::{AccountId, ApiError, ErrorCode, Region, Service};
 use bulla_sigv4 as sigv4;
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ impl Authenticated {
     /// The caller's account: the one in which it acts.
     #[must_use]
     pub fn account(&self) -> AccountId {
-        self.principal.account
+        self.principal.account()
     }
 
     /// The region that is asked.
@@ -51,51 +51,6 @@ impl Authenticated {
     #[must_use]
     pub const fn service(&self) -> Option<Service> {
         self.service
-    }
-}
-
-/// An identity that can call. In this version, the root of an account.
-#[derive(Debug, Clone)]
-pub struct Principal {
-    account: AccountId,
-    /// As records of the audit carry it: made once, told in each.
-    identity: UserIdentity,
-}
-
-impl Principal {
-    /// The account that it belongs to.
-    #[must_use]
-    pub const fn account(&self) -> AccountId {
-        self.account
-    }
-
-    /// Its unique id: for the root, the account id.
-    #[must_use]
-    pub fn unique_id(&self) -> &str {
-        self.identity.principal_id.as_deref().unwrap_or_default()
-    }
-
-    /// `arn:aws:iam::ACCOUNT:root`.
-    #[must_use]
-    pub fn arn(&self) -> &str {
-        self.identity.arn.as_deref().unwrap_or_default()
-    }
-
-    /// The access key that it used, over the network.
-    #[must_use]
-    pub fn access_key_id(&self) -> Option<&str> {
-        self.identity.access_key_id.as_deref()
-    }
-
-    /// As records of the audit tell of it.
-    pub(crate) const fn identity(&self) -> &UserIdentity {
-        &self.identity
-    }
-
-    /// Whether it is the root of `account`.
-    #[must_use]
-    pub fn is_root_of(&self, account: AccountId) -> bool {
-        self.account == account
     }
 }
 
@@ -172,7 +127,7 @@ impl Core {
             true => self.credential(presented.access_key_id).await?,
             false => None,
         };
-        // A root access key has no session token: one that comes with it belongs to another key.
+        // A lasting access key has no session token: one that comes with it belongs to another key.
         let usable = known.filter(|credential| credential.is_active() && presented.session_token.is_none());
         let Some(credential) = usable else {
             return Err(refusal(&sigv4::verify_unknown(request, presented, now, &policy)));
@@ -207,7 +162,7 @@ impl Core {
             Some(account) => account,
             None => accounts.first().copied().ok_or_else(ApiError::internal)?,
         };
-        let principal = Arc::new(Principal::root_of(account, None));
+        let principal = Arc::new(Principal::root(account, None));
         Ok(Authenticated { principal, region, service: None, via })
     }
 }
@@ -232,26 +187,6 @@ impl Authenticated {
             service: Some(service),
             via: Via::Network,
         })
-    }
-}
-
-impl Principal {
-    /// Only from a credential record that was read authentic.
-    pub(crate) fn root(account: AccountId, access_key_id: &str) -> Self {
-        Self::root_of(account, Some(access_key_id.into()))
-    }
-
-    fn root_of(account: AccountId, access_key_id: Option<Arc<str>>) -> Self {
-        let id: Arc<str> = account.to_string().into();
-        let identity = UserIdentity {
-            kind: "Root",
-            principal_id: Some(Arc::clone(&id)),
-            arn: Some(format!("arn:{PARTITION}:iam::{account}:root").into()),
-            account_id: Some(id),
-            access_key_id,
-            invoked_by: None,
-        };
-        Self { account, identity }
     }
 }
 

@@ -3,7 +3,7 @@
 //! The operation's row says what is demanded; the operation only says which member of its input names the key, the alias
 //! or the ciphertext of each role. A candidate that is looked up reveals nothing before it is allowed.
 
-use crate::authenticate::{Authenticated, Principal};
+use crate::authenticate::Authenticated;
 use crate::core::Core;
 use crate::external::{Origin, Outside};
 use crate::fault::Fault;
@@ -14,6 +14,7 @@ use crate::material::Material;
 use crate::operations::Executes;
 use crate::parse::Parsed;
 use crate::pipeline::Executed;
+use crate::principal::Principal;
 use crate::recipient::Recipient;
 use crate::record::{Place, Retiring};
 use crate::request::RequestId;

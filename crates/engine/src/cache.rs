@@ -60,6 +60,12 @@ impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
         }
     }
 
+    pub(crate) fn evict_values(&self, matches: impl Fn(&V) -> bool) {
+        for shard in &self.shards {
+            shard.write().unwrap_or_else(PoisonError::into_inner).retain(|_, value| !matches(value));
+        }
+    }
+
     pub(crate) fn clear(&self) {
         self.evict_where(|_| true);
     }

@@ -5,7 +5,8 @@ use crate::fault::Fault;
 use crate::key_stores::KeyStore;
 use crate::keys::{Alias, Key};
 use crate::record::{
-    AliasRecord, Counts, KIND_ACCESS_KEY, KIND_ALIAS, KIND_KEY, KIND_KEY_STORE, KIND_MATERIAL, KeyRecord,
+    AliasRecord, Counts, KIND_ACCESS_KEY, KIND_ALIAS, KIND_GROUP, KIND_INLINE_POLICY, KIND_KEY,
+    KIND_KEY_STORE, KIND_MANAGED_POLICY, KIND_MATERIAL, KIND_POLICY_VERSION, KIND_ROLE, KIND_USER, KeyRecord,
     KeyStoreRecord, Place, Scheduled,
 };
 use crate::trail::{ServiceEvent, service_record};
@@ -306,6 +307,12 @@ impl Core {
                     self.evict_materials(account, key);
                 }
             }
+            KIND_USER | KIND_ROLE | KIND_GROUP | KIND_MANAGED_POLICY | KIND_INLINE_POLICY
+            | KIND_POLICY_VERSION => {
+                if let Some(account) = text(1).and_then(|text| text.parse().ok()) {
+                    self.forget_identity(account, id);
+                }
+            }
             _ => {}
         }
     }
@@ -317,6 +324,8 @@ impl Core {
         self.key_stores.clear();
         self.materials.clear();
         self.credentials.clear();
+        self.identities.clear();
+        self.identity_policies.clear();
     }
 
     /// The counts of an account and region, and the precondition that they stay so.

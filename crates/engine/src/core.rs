@@ -9,6 +9,8 @@ use crate::clock_watch::ClockWatch;
 use crate::credentials::Credential;
 use crate::engine::{EngineOptions, EngineParts, NewStore, OpenError, Status};
 use crate::fault::Fault;
+use crate::identities::Entity;
+use crate::identity_policies::IdentityPolicies;
 use crate::key_stores::KeyStore;
 use crate::keys::{Alias, Key};
 use crate::material::{Material, MaterialKey};
@@ -41,6 +43,9 @@ pub(crate) struct Core {
     pub(crate) key_stores: Cache<(AccountId, Region, String), Arc<KeyStore>>,
     pub(crate) materials: Cache<MaterialKey, Arc<Material>>,
     pub(crate) credentials: Cache<String, Arc<Credential>>,
+    /// Users and roles, as principals have them.
+    pub(crate) identities: Cache<(AccountId, String), Arc<Entity>>,
+    pub(crate) identity_policies: Cache<(AccountId, String), Arc<IdentityPolicies>>,
     pub(crate) preauth: PreAuth,
     pub(crate) clock_watch: ClockWatch,
     /// Held around each commit, so that changes of this process queue up instead of conflicting.
@@ -63,6 +68,8 @@ pub(crate) struct Core {
 
 /// Access keys kept in memory.
 const CREDENTIALS_MAX: usize = 10_000;
+/// Users and roles kept in memory, and their policies.
+const IDENTITIES_MAX: usize = 10_000;
 /// Custom key stores kept in memory.
 const KEY_STORES_MAX: usize = 10_000;
 
@@ -112,6 +119,8 @@ impl Core {
             key_stores: Cache::new(KEY_STORES_MAX),
             materials: Cache::new(options.cached_materials_max),
             credentials: Cache::new(CREDENTIALS_MAX),
+            identities: Cache::new(IDENTITIES_MAX),
+            identity_policies: Cache::new(IDENTITIES_MAX),
             preauth: PreAuth::default(),
             outbox: Mutex::default(),
             counting: Arc::default(),

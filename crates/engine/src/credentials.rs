@@ -1,9 +1,9 @@
 //! Access keys: made, kept sealed, looked up, and the signing keys that follow from them.
 
-use crate::authenticate::Principal;
 use crate::core::Core;
 use crate::fault::Fault;
-use crate::record::access_key_path;
+use crate::principal::Principal;
+use crate::record::{EntityKind, access_key_path};
 use bulla_api::{AccountId, SecretBytes};
 use bulla_crypto::Rng;
 use bulla_sigv4::{Scope, SigningKey};
@@ -51,6 +51,8 @@ mod field {
     pub(super) const SECRET: u16 = 2;
     pub(super) const ACTIVE: u16 = 3;
     pub(super) const CREATED_MS: u16 = 4;
+    /// The unique id of the user that it is of; none of the account's root.
+    pub(super) const PRINCIPAL: u16 = 5;
 }
 
 impl Credential {
@@ -126,12 +128,19 @@ impl Core {
         }
         let epoch = self.epoch.now();
         let Some(stored) = self.vault.read(&access_key_path(access_key_id)).await? else { return Ok(None) };
+        let account = owner(&stored.fields).ok_or(Fault::Incomplete("an access key"))?;
+        let id: Arc<str> = access_key_id.into();
+        let principal = match stored.fields.get_str(field::PRINCIPAL) {
+            None => Principal::root(account, Some(id)),
+            Some(user) => match self.named(account, EntityKind::User, user).await? {
+                Some(user) => Principal::user(account, user.named(), Some(id)),
+                // Of nobody who is there any more.
+                None => return Ok(None),
+            },
+        };
         let credential = Arc::new(Credential {
             access_key_id: cache_key.clone(),
-            principal: Arc::new(Principal::root(
-                owner(&stored.fields).ok_or(Fault::Incomplete("an access key"))?,
-                access_key_id,
-            )),
+            principal: Arc::new(principal),
             active: stored.fields.get_bool(field::ACTIVE).unwrap_or(false),
             signing_keys: RwLock::default(),
         });

@@ -3,7 +3,6 @@
 //! What such a key seals is sealed twice: with material of this service, and by the external key manager. See
 //! [`bulla_crypto::blob::double`].
 
-use crate::authenticate::Principal;
 use crate::change::Change;
 use crate::core::Core;
 use crate::fault::Fault;
@@ -11,6 +10,7 @@ use crate::key_stores::{KeyStore, Reach, not_connected};
 use crate::keys::Key;
 use crate::material::Material;
 use crate::operations::invalid;
+use crate::principal::Principal;
 use crate::record::{CredentialFields, ExternalKey, KeyStoreRecord, Place, external_key_fields};
 use crate::request::RequestId;
 use crate::xks::{XksError, XksKeyMetadata, XksOrigin};

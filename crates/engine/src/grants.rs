@@ -1,10 +1,10 @@
 //! Grants: found, added and removed, each with the records that lead to it.
 
-use crate::authenticate::Principal;
 use crate::change::Change;
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::keys::key_arn;
+use crate::principal::Principal;
 use crate::record::{
     GrantId, GrantPrincipal, GrantRecord, Place, Retiring, grant_count_fields, grant_count_of,
     pointer_fields, pointer_of,
@@ -62,12 +62,11 @@ impl Grant {
     /// so, and the accounts that own the key and made the grant. Source: AWS KMS developer guide, "Retiring and revoking
     /// grants".
     pub(crate) fn may_be_retired_by(&self, principal: &Principal) -> bool {
-        let arn = principal.arn();
-        let is = |named: &GrantPrincipal| named.identity() == Some(arn);
         principal.is_root_of(self.place.account)
             || principal.is_root_of(self.record.issuing_account)
-            || self.record.retiring.as_ref().is_some_and(is)
-            || (is(&self.record.grantee) && self.record.operations.contains(&GrantOperation::RetireGrant))
+            || self.record.is_retiring(principal)
+            || (self.record.is_grantee(principal)
+                && self.record.operations.contains(&GrantOperation::RetireGrant))
     }
 
     /// As lists tell of it.
@@ -117,14 +116,13 @@ fn pointers(place: &Place, key: KeyId, id: GrantId, record: &GrantRecord) -> Vec
 /// An identity that a request or a grant names. Fails as AWS does with everything else; whether the identity exists is not
 /// asked.
 pub(crate) fn parse_identity(arn: &str) -> Result<Retiring<'_>, Fault> {
-    let no_principal = || {
-        Fault::answer(
-            ErrorCode::InvalidArnException,
-            format!("ARN does not refer to a valid principal: {arn}"),
-        )
-    };
-    let PrincipalArn { account, .. } = PrincipalArn::parse(arn).ok_or_else(no_principal)?;
+    let PrincipalArn { account, .. } = PrincipalArn::parse(arn).ok_or_else(|| no_principal(arn))?;
     Ok(Retiring { account, arn })
+}
+
+/// What is said of an ARN of nobody.
+pub(crate) fn no_principal(arn: &str) -> Fault {
+    Fault::answer(ErrorCode::InvalidArnException, format!("ARN does not refer to a valid principal: {arn}"))
 }
 
 /// Grants on a page.

@@ -48,7 +48,12 @@ fn malformed(text: impl Into<String>) -> Fault {
 }
 
 impl Core {
-    /// A key's policy, as it was given.
+    /// A policy that a request gives, with the ids of whom it names.
+    pub(crate) async fn bind_key_policy(&self, text: &str) -> Result<String, Fault> {
+        self.bind_principals(text, ErrorCode::MalformedPolicyDocumentException).await
+    }
+
+    /// A key's policy, with whom it names bound to their ids.
     pub(crate) async fn key_policy(&self, key: &Key) -> Result<(String, Generation), Fault> {
         let missing = || Fault::PolicyMissing(key.arn.clone());
         let stored = self.vault.read(&key.place.key_policy(key.id)).await?.ok_or_else(missing)?;

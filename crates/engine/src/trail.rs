@@ -57,11 +57,8 @@ impl<'m> Trail<'m> {
         let claimed = failure.claimed_access_key_id.as_deref();
         let identity = UserIdentity {
             kind: "Unknown",
-            principal_id: None,
-            arn: None,
-            account_id: None,
             access_key_id: claimed.map(|id| id.chars().take(EVENT_NAME_MAX).collect::<String>().into()),
-            invoked_by: None,
+            ..UserIdentity::default()
         };
         let region = failure.claimed_region.as_ref().map_or_else(|| "".into(), Region::shared);
         let source = meta.source_ip.map_or_else(|| "unknown".to_owned(), |ip| ip.to_string());
@@ -259,11 +256,9 @@ pub(crate) fn service_record(core: &Core, event: ServiceEvent) -> ChangeRecord {
     let record = Record {
         user_identity: UserIdentity {
             kind: "AWSService",
-            principal_id: None,
-            arn: None,
             account_id: account.clone(),
-            access_key_id: None,
             invoked_by: Some("kms.amazonaws.com"),
+            ..UserIdentity::default()
         },
         event_time: time_text(core.clock.wall_ms()),
         event_source: event.source,

@@ -4,13 +4,19 @@
 //! account's root change it again. Statements are not evaluated for anything else yet; until they are, the engine allows
 //! nobody but the root of a key's own account.
 
+mod decision;
 mod document;
 mod json;
 mod lockout;
+mod policy;
 mod principal;
+mod request;
 
+pub use decision::{Decision, Policies, PolicyType, Reach, Reason, ResourcePolicy, Verdict, decide};
 pub use document::{KeyPolicy, Malformed, POLICY_BYTES_MAX};
+pub use policy::{DOCUMENT_BYTES_MAX, Kind, Policy};
 pub use principal::PrincipalArn;
+pub use request::{Context, NoContext, Principal, PrincipalKind, Request, Values};
 
 use bulla_api::{AccountId, PARTITION};
 

@@ -6,7 +6,7 @@ use crate::change::Change;
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::grant_token::NamedGrant;
-use crate::grants::parse_identity;
+use crate::grants::{no_principal, parse_identity};
 use crate::keys::Key;
 use crate::kind;
 use crate::pipeline::Executed;
@@ -77,7 +77,9 @@ impl Executes for CreateGrant {
         let (input, key) = (request.input(), request.key(Role::Key)?);
         key.require_grantable()?;
         check_fit(input, key)?;
-        let record = new_grant(input, request.caller().account(), core.clock.wall_ms())?;
+        let mut record = new_grant(input, request.caller().account(), core.clock.wall_ms())?;
+        record.grantee_id = principal_id(core, Some(&record.grantee)).await?;
+        record.retiring_id = principal_id(core, record.retiring.as_ref()).await?;
         let before = named_before(core, key, &record).await?;
         let mut change = Change::new();
         if before.is_none() {
@@ -121,6 +123,8 @@ fn new_grant(input: &CreateGrantInput, issuer: AccountId, now_ms: i64) -> Result
         created_ms: now_ms,
         grantee: grantee(input)?,
         retiring: retiring(input)?,
+        grantee_id: None,
+        retiring_id: None,
         issuing_account: issuer,
         operations,
         constraints: Constraints {
@@ -157,6 +161,14 @@ fn principal(identity: Option<&str>, service: Option<&str>) -> Result<Option<Gra
         }
         (None, Some(name)) => Ok(Some(GrantPrincipal::Service(name.to_owned()))),
         _ => Ok(None),
+    }
+}
+
+/// Who a user or a role is that the grant names: it must be there, if its account is in this store.
+async fn principal_id(core: &Core, named: Option<&GrantPrincipal>) -> Result<Option<String>, Fault> {
+    match named.and_then(GrantPrincipal::identity) {
+        Some(arn) => core.principal_id(arn, || no_principal(arn)).await,
+        None => Ok(None),
     }
 }
 

@@ -79,7 +79,10 @@ impl Executes for CreateKey {
             let bypass = input.bypass_policy_lockout_safety_check;
             refuse_lockout(&parse_policy(policy)?, request.caller().account(), &key_arn(&place, id), bypass)?;
         }
-        let policy = input.policy.clone().unwrap_or_else(|| default_key_policy(place.account));
+        let policy = match &input.policy {
+            Some(policy) => core.bind_key_policy(policy).await?,
+            None => default_key_policy(place.account),
+        };
 
         core.count_new_key(&place, &mut change).await?;
         change.expect_absent(place.key(id)).put(place.key(id), record.to_fields());

@@ -28,6 +28,7 @@ impl Executes for GetKeyPolicy {
             return Err(no_such_policy());
         }
         let (policy, _) = core.key_policy(key).await?;
+        let policy = core.show_principals(&policy).await?;
         Ok(request.done(GetKeyPolicyOutput { policy, policy_name: policy_name.to_owned() }))
     }
 }

@@ -41,10 +41,11 @@ impl Executes for PutKeyPolicy {
         let policy = parse_policy(&input.policy)?;
         let bypass = input.bypass_policy_lockout_safety_check;
         refuse_lockout(&policy, request.caller().account(), &key.arn, bypass)?;
+        let bound = core.bind_key_policy(&input.policy).await?;
         let (_, generation) = core.key_policy(key).await?;
         let path = key.place.key_policy(key.id);
         let mut change = Change::new();
-        change.expect_key(key).expect_at(path.clone(), generation).put(path, policy_fields(&input.policy));
+        change.expect_key(key).expect_at(path.clone(), generation).put(path, policy_fields(&bound));
         Ok(request.done(Empty).changing(change))
     }
 }

@@ -67,7 +67,10 @@ impl Executes for ReplicateKey {
             let bypass = input.bypass_policy_lockout_safety_check;
             refuse_lockout(&parse_policy(policy)?, request.caller().account(), &arn, bypass)?;
         }
-        let policy = input.policy.clone().unwrap_or_else(|| default_key_policy(place.account));
+        let policy = match &input.policy {
+            Some(policy) => core.bind_key_policy(policy).await?,
+            None => default_key_policy(place.account),
+        };
         let description = input.description.clone().unwrap_or_default();
         let (region, now_ms) = (&key.place.region, core.clock.wall_ms());
         let record = key.record.replica(key.id, region, now_ms, description, &input.tags);
@@ -88,7 +91,7 @@ impl Executes for ReplicateKey {
                 multi_region_configuration,
                 ..metadata(&place, key.id, &record)
             },
-            replica_policy: policy,
+            replica_policy: core.show_principals(&policy).await?,
             replica_tags: input.tags.clone(),
         };
         let told = Parameters::new().text("keyId", key.id.to_string()).text("arn", arn);

@@ -7,6 +7,7 @@
 
 use super::Place;
 use crate::fault::Fault;
+use crate::principal::{Principal, PrincipalKind};
 use bulla_api::{AccountId, EncryptionContext, GrantOperation, KeyId, Region};
 use bulla_crypto::{Rng, sha256};
 use bulla_store::{Fields, Path};
@@ -89,6 +90,9 @@ pub(crate) struct GrantRecord {
     pub(crate) created_ms: i64,
     pub(crate) grantee: GrantPrincipal,
     pub(crate) retiring: Option<GrantPrincipal>,
+    /// Who the grantee was when the grant was made, if it is a user or a role. See [`GrantRecord::is_grantee`].
+    pub(crate) grantee_id: Option<String>,
+    pub(crate) retiring_id: Option<String>,
     /// The account of whoever made it.
     pub(crate) issuing_account: AccountId,
     pub(crate) operations: Vec<GrantOperation>,
@@ -117,6 +121,8 @@ mod field {
     pub(super) const CONTEXT_SUBSET: u16 = 9;
     pub(super) const CONTEXT_EQUALS: u16 = 10;
     pub(super) const SOURCE_ARN: u16 = 11;
+    pub(super) const GRANTEE_ID: u16 = 12;
+    pub(super) const RETIRING_ID: u16 = 13;
 }
 
 impl GrantRecord {
@@ -133,6 +139,8 @@ impl GrantRecord {
         fields.set_list(field::OPERATIONS, self.operations.iter().map(|operation| operation.as_str()));
         set_context(&mut fields, field::CONTEXT_SUBSET, self.constraints.context_subset.as_ref());
         set_context(&mut fields, field::CONTEXT_EQUALS, self.constraints.context_equals.as_ref());
+        set_text(&mut fields, field::GRANTEE_ID, self.grantee_id.as_deref());
+        set_text(&mut fields, field::RETIRING_ID, self.retiring_id.as_deref());
         set_text(&mut fields, field::SOURCE_ARN, self.constraints.source_arn.as_deref());
         fields
     }
@@ -160,6 +168,8 @@ impl GrantRecord {
             created_ms: fields.get_i64(field::CREATED_MS)?,
             grantee: principal(field::GRANTEE, field::GRANTEE_SERVICE)?,
             retiring: principal(field::RETIRING, field::RETIRING_SERVICE),
+            grantee_id: text(field::GRANTEE_ID),
+            retiring_id: text(field::RETIRING_ID),
             issuing_account: fields.get_str(field::ISSUING_ACCOUNT)?.parse().ok()?,
             operations,
             constraints: Constraints {
@@ -169,6 +179,17 @@ impl GrantRecord {
             },
             fields: Fields::new(),
         })
+    }
+
+    /// Whether somebody is whom it was made for. A role's sessions are the role.
+    pub(crate) fn is_grantee(&self, principal: &Principal) -> bool {
+        is_named(&self.grantee, self.grantee_id.as_deref(), principal)
+    }
+
+    /// Whether it names somebody as one who may retire it.
+    pub(crate) fn is_retiring(&self, principal: &Principal) -> bool {
+        let retiring = self.retiring.as_ref();
+        retiring.is_some_and(|retiring| is_named(retiring, self.retiring_id.as_deref(), principal))
     }
 
     /// What two requests must have in common to be one, when they give the grant a name: everything. A digest of it.
@@ -192,7 +213,27 @@ impl GrantRecord {
             self.constraints.source_arn.as_deref().map(str::as_bytes),
         ]
         .map(delimited);
-        Some(sha256(&[&parts.concat()]))
+        // Before there were ids, they were no part of it.
+        let ids = [&self.grantee_id, &self.retiring_id];
+        let ids = match ids {
+            [None, None] => Vec::new(),
+            ids => ids.map(|id| delimited(id.as_deref().map(str::as_bytes))).concat(),
+        };
+        Some(sha256(&[&parts.concat(), &ids]))
+    }
+}
+
+/// A user or a role must be the very one that there was when the grant was made: who is made anew under a name is somebody
+/// else, and a grant that is older than all users is for none of them. Everybody else is named by the ARN alone.
+fn is_named(named: &GrantPrincipal, id: Option<&str>, principal: &Principal) -> bool {
+    let Some(arn) = named.identity() else { return false };
+    let is_session = principal.kind() == PrincipalKind::AssumedRole;
+    match id {
+        Some(id) => {
+            let own = if is_session { principal.role_arn() } else { Some(principal.arn().to_owned()) };
+            principal.named_id() == Some(id) && own.as_deref() == Some(arn)
+        }
+        None => principal.arn() == arn && (is_session || principal.kind() == PrincipalKind::Root),
     }
 }
 

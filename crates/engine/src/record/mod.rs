@@ -5,6 +5,7 @@
 mod alias;
 mod counts;
 mod grant;
+mod identity;
 mod key;
 mod key_store;
 mod material;
@@ -17,6 +18,14 @@ pub(crate) use grant::{
     Constraints, GrantId, GrantPrincipal, GrantRecord, KIND_GRANT, KIND_GRANT_COUNT, KIND_GRANT_ID,
     KIND_GRANT_PROPERTIES, KIND_RETIRABLE_GRANT, Retiring, grant_count_fields, grant_count_of,
     pointer_fields, pointer_of, retirable_grants,
+};
+pub(crate) use identity::{
+    DocumentRecord, EntityKind, EntityRecord, IdentityCounts, IdentityUsageRecord, KIND_ACCESS_KEY_USAGE,
+    KIND_ATTACHED_TO, KIND_BOUND_BY, KIND_GROUP, KIND_GROUP_MEMBER, KIND_IDENTITY_OWNER, KIND_INLINE_POLICY,
+    KIND_MANAGED_POLICY, KIND_OIDC_PROVIDER, KIND_POLICY_VERSION, KIND_ROLE, KIND_ROLE_USAGE, KIND_USER,
+    OidcProviderRecord, access_key_usage_path, attached_to_path, bound_by_path, entity_path,
+    identity_counts_path, identity_owner_path, inline_policies_path, members_path, name_path, names_path,
+    oidc_provider_path, oidc_providers_path, policy_version_path, policy_versions_path, role_usage_path,
 };
 pub(crate) use key::{ExternalKey, KeyRecord, Kind, Rotation};
 pub(crate) use key_store::{

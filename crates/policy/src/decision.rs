@@ -1,0 +1,139 @@
+//! From policies and a request to a verdict.
+//!
+//! Sources: IAM user guide, "Policy evaluation logic", "Cross-account policy evaluation logic", "Permissions boundaries for
+//! IAM entities"; AWS KMS developer guide, "Key policies", "Grants", "Troubleshooting key access".
+
+use crate::policy::{Kind, Policy};
+use crate::request::Request;
+use std::fmt;
+use std::sync::Arc;
+
+/// All policies that have a say in a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Policies<'a> {
+    /// Of the user and of its groups, or of the role.
+    pub identity: &'a [Arc<Policy>],
+    /// The permissions boundary of the user or role, if it has one.
+    pub boundary: Option<&'a Policy>,
+    /// What the session was made with. Empty: the session isn't limited.
+    pub session: &'a [Arc<Policy>],
+    /// What the resource says.
+    pub resource: ResourcePolicy<'a>,
+    /// How the grants that allow this operation, under these circumstances, name the caller: of several, the greatest.
+    pub grant: Option<Reach>,
+}
+
+/// What a resource says of who may act on it.
+#[derive(Debug, Clone, Copy)]
+pub enum ResourcePolicy<'a> {
+    /// Nothing, by its nature: an alias, no resource at all. Identity policies decide, within its own account.
+    HasNone,
+    /// It has the last word: a key, a role that is to be assumed. Without a policy it allows nobody.
+    Decides(Option<&'a Policy>),
+}
+
+/// How a statement or a grant names the caller. The greater, the less else is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reach {
+    /// By its account, whose own policies say whom of it.
+    Account,
+    /// By the role or user that its session was made from. What limits the session limits this.
+    Identity,
+    /// Itself: a user's or a session's ARN, a root by its account, or anybody.
+    Caller,
+}
+
+/// An answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decision {
+    /// Yes, or which no.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: Reason,
+}
+
+impl Decision {
+    /// Whether the request may go on.
+    #[must_use]
+    pub fn is_allowed(self) -> bool {
+        self.verdict == Verdict::Allowed
+    }
+}
+
+/// Yes, or which no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub enum Verdict {
+    /// Everything that must allow it does, and nothing denies it.
+    Allowed,
+    /// A statement denies it.
+    ExplicitlyDenied,
+    /// Something that must allow it doesn't.
+    ImplicitlyDenied,
+}
+
+/// Why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// Everything allows it that has to.
+    Allowed,
+    /// A statement of such a policy denies it.
+    Denies(PolicyType),
+    /// No policy of this type allows it, and one must.
+    NoneAllows(PolicyType),
+}
+
+/// The types of policies, as AWS's messages tell them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PolicyType {
+    /// Of a user, a group, a role.
+    Identity,
+    /// Of a key.
+    Resource,
+    /// Of a role, saying who may assume it.
+    RoleTrust,
+    /// A permissions boundary.
+    Boundary,
+    /// Of a session.
+    Session,
+}
+
+impl Reason {
+    /// How AWS's access denied message goes on after the action and the resource: `because no identity-based policy allows the
+    /// kms:Decrypt action`, or `with an explicit deny in a resource-based policy`. Empty when nothing is denied.
+    ///
+    /// Source: IAM user guide, "Troubleshoot access denied error messages".
+    #[must_use]
+    pub fn because(self, action: &str) -> String {
+        match self {
+            Self::Allowed => String::new(),
+            Self::Denies(PolicyType::Identity) => {
+                "with an explicit deny in an identity-based policy".to_owned()
+            }
+            Self::Denies(PolicyType::RoleTrust) => {
+                "with an explicit deny in the role trust policy".to_owned()
+            }
+            Self::Denies(policy) => format!("with an explicit deny in a {policy}"),
+            Self::NoneAllows(policy) => format!("because no {policy} allows the {action} action"),
+        }
+    }
+}
+
+impl fmt::Display for PolicyType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Identity => "identity-based policy",
+            Self::Resource => "resource-based policy",
+            Self::RoleTrust => "role trust policy",
+            Self::Boundary => "permissions boundary",
+            Self::Session => "session policy",
+        })
+    }
+}
+
+/// Decides. No policy, no answer but no: nothing is allowed that isn't said.
+#[must_use]
+pub fn decide(request: &Request<'_>, policies: &Policies<'_>) -> Decision {
+    let _ = (request, policies, Kind::Key);
+    // Statements aren't evaluated yet: nobody is allowed anything.
+    Decision { verdict: Verdict::ImplicitlyDenied, reason: Reason::NoneAllows(PolicyType::Resource) }
+}
