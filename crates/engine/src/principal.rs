@@ -186,7 +186,6 @@ impl Principal {
     }
 
     /// A session of a role, by a token that was opened and the role's record. `issued` is when, as CloudTrail writes it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "sessions of roles are made by AssumeRole"))]
     pub(crate) fn assumed_role(
         account: AccountId,
         role: Named,
