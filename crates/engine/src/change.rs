@@ -5,9 +5,9 @@ use crate::fault::Fault;
 use crate::key_stores::KeyStore;
 use crate::keys::{Alias, Key};
 use crate::record::{
-    AliasRecord, Counts, KIND_ACCESS_KEY, KIND_ALIAS, KIND_GROUP, KIND_INLINE_POLICY, KIND_KEY,
-    KIND_KEY_STORE, KIND_MANAGED_POLICY, KIND_MATERIAL, KIND_POLICY_VERSION, KIND_ROLE, KIND_USER, KeyRecord,
-    KeyStoreRecord, Place, Scheduled,
+    AliasRecord, Counts, KIND_ACCESS_KEY, KIND_ALIAS, KIND_GRANT, KIND_GROUP, KIND_INLINE_POLICY, KIND_KEY,
+    KIND_KEY_POLICY, KIND_KEY_STORE, KIND_MANAGED_POLICY, KIND_MATERIAL, KIND_POLICY_VERSION, KIND_ROLE,
+    KIND_USER, KeyRecord, KeyStoreRecord, Place, Scheduled,
 };
 use crate::trail::{ServiceEvent, service_record};
 use bulla_api::{AccountId, AliasName, KeyId, Region};
@@ -86,6 +86,20 @@ impl Change {
         if self.turn.is_none() {
             self.turn = Some(Arc::clone(&core.counting).lock_owned().await);
         }
+    }
+
+    /// What allowed it must be as it was seen. What the change says of it by itself is said once.
+    pub(crate) fn rest_on(&mut self, seen: Vec<(Path, Generation)>) -> &mut Self {
+        for (path, generation) in seen {
+            let is_said = self.steps.iter().any(|step| match step {
+                Step::At(of, _) | Step::Absent(of) => *of == path,
+                _ => false,
+            });
+            if !is_said {
+                self.expect_at(path, generation);
+            }
+        }
+        self
     }
 
     /// The key must be as it was seen.
@@ -290,6 +304,18 @@ impl Core {
                     self.keys.evict(&(account, region, key));
                 }
             }
+            KIND_KEY_POLICY => {
+                if let (Some((account, region)), Ok(key)) = (place(), id.parse::<KeyId>()) {
+                    self.key_policies.evict(&(account, region, key));
+                }
+            }
+            KIND_GRANT => {
+                if let (Some((account, region)), Ok(key), Some(grantee)) =
+                    (place(), id.parse::<KeyId>(), text(5))
+                {
+                    self.grants.evict(&(account, region, key, grantee.to_owned()));
+                }
+            }
             KIND_ALIAS => {
                 if let (Some((account, region)), Ok(name)) = (place(), id.parse::<AliasName>()) {
                     self.aliases.evict(&(account, region, name));
@@ -320,6 +346,8 @@ impl Core {
     /// Drops all that is known of the store's records.
     pub(crate) fn forget_all(&self) {
         self.keys.clear();
+        self.key_policies.clear();
+        self.grants.clear();
         self.aliases.clear();
         self.key_stores.clear();
         self.materials.clear();

@@ -9,9 +9,11 @@ use crate::clock_watch::ClockWatch;
 use crate::credentials::Credential;
 use crate::engine::{EngineOptions, EngineParts, NewStore, OpenError, Status};
 use crate::fault::Fault;
+use crate::grants::Grant;
 use crate::identities::Entity;
 use crate::identity_policies::IdentityPolicies;
 use crate::identity_usage::IdentityUsage;
+use crate::key_policy::CompiledKeyPolicy;
 use crate::key_stores::KeyStore;
 use crate::keys::{Alias, Key};
 use crate::material::{Material, MaterialKey};
@@ -40,6 +42,9 @@ pub(crate) struct Core {
     pub(crate) regions: Vec<Region>,
     pub(crate) epoch: Epoch,
     pub(crate) keys: Cache<(AccountId, Region, KeyId), Arc<Key>>,
+    pub(crate) key_policies: Cache<(AccountId, Region, KeyId), Arc<CompiledKeyPolicy>>,
+    /// Of whom has few of a key.
+    pub(crate) grants: Cache<(AccountId, Region, KeyId, String), Arc<[Grant]>>,
     pub(crate) aliases: Cache<(AccountId, Region, AliasName), Arc<Alias>>,
     pub(crate) key_stores: Cache<(AccountId, Region, String), Arc<KeyStore>>,
     pub(crate) materials: Cache<MaterialKey, Arc<Material>>,
@@ -118,6 +123,8 @@ impl Core {
             regions,
             epoch: Epoch::default(),
             keys: Cache::new(options.cached_records_max),
+            key_policies: Cache::new(options.cached_records_max),
+            grants: Cache::new(options.cached_records_max),
             aliases: Cache::new(options.cached_records_max),
             key_stores: Cache::new(KEY_STORES_MAX),
             materials: Cache::new(options.cached_materials_max),

@@ -1,5 +1,6 @@
 //! Why a request fails: what the caller is told, and what only the log is told, never mixed.
 
+use crate::denial::Denial;
 use bulla_api::{ApiError, ErrorCode, LocalFailure, LocalFailureKind};
 use bulla_audit::AuditError;
 use bulla_crypto::{LockedMemoryFull, WrongLength};
@@ -11,6 +12,9 @@ pub(crate) enum Fault {
     /// An answer of the service: the caller is told this.
     #[error("{0}")]
     Answer(ApiError),
+    /// Policies and grants don't allow it: the caller is told what it may know of it.
+    #[error("{}", _0.answer())]
+    Denied(Box<Denial>),
     /// The store failed, or holds what can't be trusted. The caller is told of an internal error.
     #[error("{0}")]
     Vault(#[from] VaultError),
@@ -53,6 +57,7 @@ impl Fault {
     pub(crate) fn to_answer(&self) -> ApiError {
         match self {
             Self::Answer(error) => error.clone(),
+            Self::Denied(denial) => denial.answer().clone(),
             _ => ApiError::internal(),
         }
     }
@@ -61,6 +66,7 @@ impl Fault {
     pub(crate) fn status(&self) -> u16 {
         match self {
             Self::Answer(error) => error.code.status(),
+            Self::Denied(denial) => denial.answer().code.status(),
             Self::Audit(_) | Self::AuditFailing => 503,
             _ => 500,
         }
@@ -69,7 +75,7 @@ impl Fault {
     /// What the caller is told; the cause goes to the log.
     pub(crate) fn answer_and_log(&self) -> ApiError {
         // Of what was not tried, the attempts that failed have said why: floods must not fill the log.
-        if !matches!(self, Self::Answer(_) | Self::AuditFailing) {
+        if !matches!(self, Self::Answer(_) | Self::Denied(_) | Self::AuditFailing) {
             tracing::error!(cause = %self, "a request failed on our side");
         }
         self.to_answer()
@@ -78,7 +84,7 @@ impl Fault {
     /// For callers in this process: a failure of the store as such. `None` for an answer.
     pub(crate) fn to_local_failure(&self) -> Option<LocalFailure> {
         let kind = match self {
-            Self::Answer(_) => return None,
+            Self::Answer(_) | Self::Denied(_) => return None,
             Self::Vault(VaultError::NotAuthentic(_) | VaultError::Store(StoreError::Damaged(_)))
             | Self::Incomplete(_) => LocalFailureKind::NotAuthentic,
             Self::Vault(VaultError::Store(StoreError::Busy)) => LocalFailureKind::Busy,

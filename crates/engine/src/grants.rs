@@ -3,14 +3,16 @@
 use crate::change::Change;
 use crate::core::Core;
 use crate::fault::Fault;
-use crate::keys::key_arn;
-use crate::principal::Principal;
+use crate::keys::{Key, key_arn};
 use crate::record::{
-    GrantId, GrantPrincipal, GrantRecord, Place, Retiring, grant_count_fields, grant_count_of,
+    Constraints, GrantId, GrantPrincipal, GrantRecord, Place, Retiring, grant_count_fields, grant_count_of,
     pointer_fields, pointer_of,
 };
-use bulla_api::{ErrorCode, GrantConstraints, GrantListEntry, GrantOperation, KeyId, PARTITION, Timestamp};
-use bulla_policy::PrincipalArn;
+use bulla_api::{
+    AccountId, EncryptionContext, ErrorCode, GrantConstraints, GrantListEntry, GrantOperation, KeyId,
+    PARTITION, Timestamp,
+};
+use bulla_policy::{self as policy, PrincipalArn, Reach};
 use bulla_store::{Generation, Path, Stored};
 
 /// Most grants of a key (AWS KMS developer guide, "Resource quotas").
@@ -18,6 +20,9 @@ const GRANTS_PER_KEY_MAX: u64 = 50_000;
 
 /// Most grants on a page of a list (the API reference of `ListGrants`).
 const PAGE_MAX: u32 = 100;
+
+/// Most grants of one grantee and key that are kept in memory. Of those who have more, each request looks for one.
+const GRANTS_KEPT_MAX: usize = 64;
 
 /// Grants on a page when nothing is said.
 const PAGE_DEFAULT: u32 = 50;
@@ -58,15 +63,26 @@ impl Grant {
         pointers.into_iter().map(|(path, _)| path).collect()
     }
 
-    /// Whether somebody may retire it. The grant decides, and no policy: whom it names for it, its grantee where it says
-    /// so, and the accounts that own the key and made the grant. Source: AWS KMS developer guide, "Retiring and revoking
-    /// grants".
-    pub(crate) fn may_be_retired_by(&self, principal: &Principal) -> bool {
-        principal.is_root_of(self.place.account)
-            || principal.is_root_of(self.record.issuing_account)
-            || self.record.is_retiring(principal)
-            || (self.record.is_grantee(principal)
-                && self.record.operations.contains(&GrantOperation::RetireGrant))
+    /// How it lets somebody retire it: whom it names for it, its grantee where it says so, and the accounts that own the key and
+    /// made the grant. Source: AWS KMS developer guide, "Retiring and revoking grants".
+    pub(crate) fn lets_retire(&self, principal: &policy::Principal<'_>) -> Option<Reach> {
+        let of_account = |account: AccountId| {
+            let is_its = principal.account == Some(account);
+            is_its.then_some(match principal.kind {
+                policy::PrincipalKind::Root => Reach::Caller,
+                _ => Reach::Account,
+            })
+        };
+        let may_as_grantee = self.record.operations.contains(&GrantOperation::RetireGrant);
+        [
+            of_account(self.place.account),
+            of_account(self.record.issuing_account),
+            self.record.names_to_retire(principal),
+            self.record.names_grantee(principal).filter(|_| may_as_grantee),
+        ]
+        .into_iter()
+        .flatten()
+        .max()
     }
 
     /// As lists tell of it.
@@ -76,7 +92,7 @@ impl Grant {
         } = &self.record;
         let text = |text: Option<&str>| text.map(ToOwned::to_owned);
         let retiring = retiring.as_ref();
-        let is_constrained = *constraints != crate::record::Constraints::default();
+        let is_constrained = *constraints != Constraints::default();
         GrantListEntry {
             key_id: self.key_arn(),
             grant_id: self.id.to_string(),
@@ -141,6 +157,68 @@ pub(crate) fn parse_grant_id(text: &str) -> Result<GrantId, Fault> {
         .ok_or_else(|| Fault::answer(ErrorCode::InvalidGrantIdException, format!("Invalid grant ID {text}")))
 }
 
+/// What a grant is asked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Use<'u> {
+    pub(crate) operation: GrantOperation,
+    pub(crate) context: Option<&'u EncryptionContext>,
+    /// What CreateGrant is to make.
+    pub(crate) new_grant: Option<NewGrant<'u>>,
+}
+
+/// A grant that is to be made, as far as the one that allows making it has a say in it.
+#[derive(Clone, Copy)]
+pub(crate) struct NewGrant<'n> {
+    pub(crate) operations: &'n [GrantOperation],
+    pub(crate) constraints: Option<&'n GrantConstraints>,
+}
+
+impl GrantRecord {
+    /// Whether it allows this to whom it names. Constraints speak of the encryption context: names and values are compared
+    /// to the byte. Source: AWS KMS developer guide, "Grants in AWS KMS", "Creating grants".
+    pub(crate) fn allows(&self, asked: Use<'_>) -> bool {
+        // Who acts for a resource of AWS would say so: a service, and none calls.
+        if !self.operations.contains(&asked.operation) || self.constraints.source_arn.is_some() {
+            return false;
+        }
+        match asked.operation {
+            // These have no context, and the constraints don't apply to them.
+            GrantOperation::DescribeKey | GrantOperation::RetireGrant => true,
+            GrantOperation::CreateGrant => asked.new_grant.is_some_and(|new| new.is_within(self)),
+            _ => self.constraints.hold(asked.context),
+        }
+    }
+}
+
+impl Constraints {
+    fn hold(&self, context: Option<&EncryptionContext>) -> bool {
+        let none = EncryptionContext::new();
+        let context = context.unwrap_or(&none);
+        self.context_equals.as_ref().is_none_or(|equals| equals == context)
+            && self.context_subset.as_ref().is_none_or(|subset| includes(context, subset))
+    }
+}
+
+impl NewGrant<'_> {
+    /// Whether it gives no more than the grant that allows making it: its operations or some of them, under constraints that
+    /// are as strict or stricter. Source: AWS KMS developer guide, "Granting CreateGrant permission".
+    fn is_within(self, parent: &GrantRecord) -> bool {
+        let equals = self.constraints.and_then(|new| new.encryption_context_equals.as_ref());
+        let subset = self.constraints.and_then(|new| new.encryption_context_subset.as_ref());
+        let Constraints { context_equals, context_subset, source_arn } = &parent.constraints;
+        self.operations.iter().all(|operation| parent.operations.contains(operation))
+            && context_equals.as_ref().is_none_or(|wanted| equals == Some(wanted))
+            && context_subset
+                .as_ref()
+                .is_none_or(|wanted| [equals, subset].into_iter().flatten().any(|new| includes(new, wanted)))
+            && source_arn.is_none()
+    }
+}
+
+fn includes(context: &EncryptionContext, wanted: &EncryptionContext) -> bool {
+    wanted.iter().all(|(name, value)| context.get(name) == Some(value))
+}
+
 impl Change {
     /// Adds a grant, with what leads to it. One more has to be counted.
     pub(crate) fn add_grant(&mut self, place: &Place, key: KeyId, id: GrantId, record: &GrantRecord) {
@@ -169,6 +247,38 @@ impl Core {
         // Both were there or neither, but the grant may have been removed between the two readings.
         let stored = self.vault.read(&path).await?;
         stored.map(|stored| Grant::of(place, &path, stored)).transpose()
+    }
+
+    /// The first of a grantee's grants of a key that fits, if one does.
+    pub(crate) async fn grant_to(
+        &self,
+        key: &Key,
+        grantee: &str,
+        fits: impl Fn(&Grant) -> bool,
+    ) -> Result<Option<(Path, Generation)>, Fault> {
+        let found = |grant: &Grant| (grant.path(), grant.generation);
+        let cache_key = (key.place.account, key.place.region.clone(), key.id, grantee.to_owned());
+        if let Some(grants) = self.grants.get(&cache_key) {
+            return Ok(grants.iter().find(|grant| fits(grant)).map(found));
+        }
+        let epoch = self.epoch.now();
+        let folder = key.place.grants_of_grantee(key.id, grantee);
+        let mut after = None;
+        loop {
+            let page = self.vault.scan(folder.children(), after.clone(), GRANTS_KEPT_MAX).await?;
+            let last = page.records.last().map(|(path, _)| path.clone());
+            let grants = page.records.into_iter().map(|(path, stored)| Grant::of(&key.place, &path, stored));
+            let grants: Vec<Grant> = grants.collect::<Result<_, _>>()?;
+            let fitting = grants.iter().find(|grant| fits(grant)).map(found);
+            if after.is_none() && !page.more {
+                self.grants.keep(&self.epoch, epoch, cache_key, grants.into());
+                return Ok(fitting);
+            }
+            if fitting.is_some() || !page.more {
+                return Ok(fitting);
+            }
+            after = last;
+        }
     }
 
     /// Counts one more grant of a key.

@@ -10,13 +10,15 @@ use crate::parse::Parsed;
 use crate::trail::{Logged, Trail};
 use bulla_api::{Effect, KeyLastUsageTrackingOperation};
 use bulla_audit::Parameters;
-use bulla_store::VaultError;
+use bulla_store::{Generation, Path, VaultError};
 use std::sync::Arc;
 
 /// What an authorised request came to. Nothing but an `Authorized` makes one.
 pub(crate) struct Executed<O: Executes> {
     output: O::Output,
     change: Option<Change>,
+    /// What allowed it, as it was seen.
+    rests_on: Vec<(Path, Generation)>,
     response: Option<Parameters>,
     noted: Option<Parameters>,
     touched: Vec<String>,
@@ -27,11 +29,9 @@ pub(crate) struct Executed<O: Executes> {
 impl<O: Executes> Executed<O> {
     /// Uses up the authorisation.
     pub(crate) fn of(authorized: Authorized<'_, O>, output: O::Output) -> Self {
-        let used = match tracked::<O>() {
-            Some(_) => authorized.into_keys(),
-            None => Vec::new(),
-        };
-        Self { output, change: None, response: None, noted: None, touched: Vec::new(), used }
+        let (keys, rests_on) = authorized.into_parts();
+        let used = if tracked::<O>().is_some() { keys } else { Vec::new() };
+        Self { output, change: None, rests_on, response: None, noted: None, touched: Vec::new(), used }
     }
 
     /// What must be committed before the output is given.
@@ -118,7 +118,7 @@ impl Core {
         let mut attempt = 1;
         loop {
             trail.resources.clear();
-            let executed = match self.authorize(&parsed, trail.request_id(), &mut trail.resources).await {
+            let executed = match self.authorize(&parsed, trail.meta(), &mut trail.resources).await {
                 Ok(authorized) => O::execute(self, authorized).await,
                 Err(fault) => Err(fault),
             };
@@ -135,7 +135,7 @@ impl Core {
             }
             trail.response(executed.response);
             trail.note(executed.noted);
-            let Some(change) = executed.change else {
+            let Some(mut change) = executed.change else {
                 if let Some(operation) = tracked::<O>() {
                     trail.uses(operation, executed.used);
                 }
@@ -146,6 +146,7 @@ impl Core {
                     .record(self, Err(Fault::bug("an operation that only reads wants a change")))
                     .await;
             }
+            change.rest_on(executed.rests_on);
             match self.commit(change, trail.change_record(self)).await {
                 Ok(committed) => return Recorded::committed(executed.output, committed),
                 Err(Fault::Vault(error)) if is_conflict(&error) && attempt < CONFLICTS_MAX => attempt += 1,

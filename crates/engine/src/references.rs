@@ -11,10 +11,11 @@ use crate::keys::key_arn;
 use crate::outbox::next_of;
 use crate::record::{
     AliasRecord, Counts, ExternalKey, GrantId, KIND_ACCESS_KEY, KIND_ALIAS, KIND_EXTERNAL_KEY, KIND_GRANT,
-    KIND_GRANT_COUNT, KIND_GRANT_ID, KIND_GRANT_PROPERTIES, KIND_KEY, KIND_KEY_REMAINS, KIND_KEY_STORE,
-    KIND_KEY_STORE_CREDENTIAL, KIND_KEY_STORE_NAME, KIND_KEY_STORE_URI, KIND_KEY_USAGE, KIND_MATERIAL,
-    KIND_MATERIAL_ENTRY, KIND_RETIRABLE_GRANT, KIND_SCHEDULED, KeyRecord, KeyStoreRecord, MaterialEntry,
-    Place, Scheduled, access_key_path, account_path, grant_count_of, key_of_external, owner_of, pointer_of,
+    KIND_GRANT_COUNT, KIND_GRANT_ID, KIND_GRANT_PROPERTIES, KIND_KEY, KIND_KEY_POLICY, KIND_KEY_REMAINS,
+    KIND_KEY_STORE, KIND_KEY_STORE_CREDENTIAL, KIND_KEY_STORE_NAME, KIND_KEY_STORE_URI, KIND_KEY_USAGE,
+    KIND_MATERIAL, KIND_MATERIAL_ENTRY, KIND_RETIRABLE_GRANT, KIND_SCHEDULED, KeyRecord, KeyStoreRecord,
+    MaterialEntry, Place, Scheduled, access_key_path, account_path, grant_count_of, key_of_external,
+    owner_of, pointer_of,
 };
 use bulla_api::{AccountId, AliasName, KeyId};
 use bulla_store::{GET_PATHS_MAX, Path, Prefix, Stored, Vault, VaultError};
@@ -180,7 +181,7 @@ impl Seen {
         let fields = &stored.fields;
         match text(3)? {
             KIND_KEY => self.look_at_key(place()?, key_id()?, &KeyRecord::of(fields.clone()).ok()?),
-            kind @ ("key-policy" | KIND_MATERIAL | KIND_MATERIAL_ENTRY | KIND_KEY_USAGE) => {
+            kind @ (KIND_KEY_POLICY | KIND_MATERIAL | KIND_MATERIAL_ENTRY | KIND_KEY_USAGE) => {
                 let id = key_id()?;
                 // What all regions share belongs to no place.
                 if let Some(place) = place() {

@@ -90,6 +90,8 @@ pub struct RequestMeta {
     pub source_ip: Option<IpAddr>,
     /// The `User-Agent` header, or the command. Untrusted, bounded when recorded.
     pub user_agent: String,
+    /// The `Referer` header, empty where there is none. Untrusted: for conditions of policies that ask for it.
+    pub referer: String,
     /// How the connection is protected, if it is.
     pub tls: Option<TlsDetails>,
 }
@@ -98,7 +100,8 @@ impl RequestMeta {
     /// For a call from this host.
     #[must_use]
     pub fn local(request_id: RequestId, user_agent: impl Into<String>) -> Self {
-        Self { request_id, source_ip: None, user_agent: user_agent.into(), tls: None }
+        let referer = String::new();
+        Self { request_id, source_ip: None, user_agent: user_agent.into(), referer, tls: None }
     }
 }
 

@@ -102,6 +102,10 @@ impl<'m> Trail<'m> {
         }
     }
 
+    pub(crate) const fn meta(&self) -> &'m RequestMeta {
+        self.meta
+    }
+
     pub(crate) const fn request_id(&self) -> RequestId {
         self.meta.request_id
     }
@@ -190,7 +194,14 @@ impl<'m> Trail<'m> {
         ChangeRecord { event_id: event_id.text(), entry }
     }
 
-    fn entry(self, core: &Core, fault: Option<&Fault>) -> (Entry, RequestId) {
+    fn entry(mut self, core: &Core, fault: Option<&Fault>) -> (Entry, RequestId) {
+        if let Some(Fault::Denied(denial)) = fault {
+            let denied = Parameters::new().with("accessDenied", denial.describe());
+            self.noted = Some(match self.noted.take() {
+                Some(noted) => noted.and(denied),
+                None => denied,
+            });
+        }
         let error = fault.map(Fault::to_answer);
         let event_id = core.ids.next();
         let record = Record {

@@ -20,7 +20,7 @@ use bulla_engine::{
     Via,
 };
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::header::{CONTENT_TYPE, REFERER, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request};
 use hyper::body::Incoming;
@@ -249,13 +249,13 @@ fn meta(request_id: RequestId, peer: &Peer, headers: &HeaderMap) -> RequestMeta 
         Origin::Network(address) => Some(address.ip().to_canonical()),
         Origin::Local { .. } => None,
     };
-    let user_agent =
-        headers.get(USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()).into_owned());
+    let text = |name| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let tls = peer.tls.as_ref().map(|tls| TlsDetails {
         tls_version: tls.version.to_owned(),
         cipher_suite: tls.cipher_suite.clone(),
     });
-    RequestMeta { request_id, source_ip, user_agent: user_agent.unwrap_or_default(), tls }
+    let (user_agent, referer) = (text(USER_AGENT).unwrap_or_default(), text(REFERER).unwrap_or_default());
+    RequestMeta { request_id, source_ip, user_agent, referer, tls }
 }
 
 /// The Query protocol answers 403 to whom it doesn't know or doesn't trust, where JSON services answer 400. Source:

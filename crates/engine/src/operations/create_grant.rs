@@ -3,10 +3,11 @@
 use super::{Executes, invalid, one_invalid, stop_dry_run, with_dry_run};
 use crate::authorize::{Authorized, KeyName, Names};
 use crate::change::Change;
+use crate::conditions::truth;
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::grant_token::NamedGrant;
-use crate::grants::{no_principal, parse_identity};
+use crate::grants::{NewGrant, no_principal, parse_identity};
 use crate::keys::Key;
 use crate::kind;
 use crate::pipeline::Executed;
@@ -16,7 +17,9 @@ use bulla_api::{
     GrantConstraints, GrantOperation, KeySpec, Role,
 };
 use bulla_audit::{Parameter, Parameters};
+use bulla_policy::Values;
 use bulla_store::Fields;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Most pairs of an encryption context in a constraint (the API reference of `CreateGrant`).
@@ -54,7 +57,31 @@ impl Executes for CreateGrant {
         Names {
             key: Some(KeyName::id_or_arn(&input.key_id)),
             grant_tokens: &input.grant_tokens,
+            new_grant: Some(NewGrant {
+                operations: &input.operations,
+                constraints: input.constraints.as_ref(),
+            }),
             ..Names::default()
+        }
+    }
+
+    fn encryption_context(input: &CreateGrantInput, _role: Role) -> Option<&EncryptionContext> {
+        let constraints = input.constraints.as_ref()?;
+        // Both must hold of what the grant allows: then the exact one says it all.
+        constraints.encryption_context_equals.as_ref().or(constraints.encryption_context_subset.as_ref())
+    }
+
+    fn says<'i>(input: &'i CreateGrantInput, _role: Role, key: &str) -> Option<Values<'i>> {
+        match key {
+            "kms:grantisforawsresource" => Some(truth(false)),
+            "kms:grantoperations" => {
+                let names = input.operations.iter().map(|operation| Cow::Borrowed(operation.as_str()));
+                Some(Values::Many(names.collect()))
+            }
+            "kms:granteeprincipal" => input.grantee_principal.as_deref().map(Values::from),
+            "kms:retiringprincipal" => input.retiring_principal.as_deref().map(Values::from),
+            "kms:grantconstrainttype" => constraint_type(input),
+            _ => None,
         }
     }
 
@@ -150,6 +177,24 @@ fn retiring(input: &CreateGrantInput) -> Result<Option<GrantPrincipal>, Fault> {
         ));
     }
     principal(input.retiring_principal.as_deref(), input.retiring_service_principal.as_deref())
+}
+
+/// `kms:GrantConstraintType`: what kind of constraint there is, of each.
+fn constraint_type(input: &CreateGrantInput) -> Option<Values<'_>> {
+    let constraints = input.constraints.as_ref()?;
+    let kinds = [
+        ("EncryptionContextEquals", constraints.encryption_context_equals.is_some()),
+        ("EncryptionContextSubset", constraints.encryption_context_subset.is_some()),
+        ("SourceArn", constraints.source_arn.is_some()),
+    ];
+    let mut given = kinds.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| Cow::Borrowed(name));
+    let first = given.next()?;
+    let others: Vec<_> = given.collect();
+    Some(if others.is_empty() {
+        Values::One(first)
+    } else {
+        Values::Many(std::iter::once(first).chain(others).collect())
+    })
 }
 
 /// Whichever of the two is given; none where both are.

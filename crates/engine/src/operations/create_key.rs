@@ -3,10 +3,11 @@
 use super::{Executes, invalid};
 use crate::authorize::{Authorized, Names};
 use crate::change::Change;
+use crate::conditions::{tags_say, truth};
 use crate::core::Core;
 use crate::external::check_key_store;
 use crate::fault::Fault;
-use crate::key_policy::{parse_policy, refuse_lockout};
+use crate::key_policy::{FutureKey, parse_policy};
 use crate::keys::{key_arn, metadata};
 use crate::kind;
 use crate::multi_region::configuration;
@@ -15,9 +16,10 @@ use crate::record::{KeyRecord, Kind, MaterialEntry, policy_fields};
 use crate::tags::{check_tags, tags_parameter};
 use bulla_api::{
     CreateKey, CreateKeyInput, CreateKeyOutput, ErrorCode, KeyId, KeyMetadata, KeySpec, KeyState,
-    KeyUsageType, OriginType,
+    KeyUsageType, OriginType, Role,
 };
 use bulla_audit::{Parameter, Parameters};
+use bulla_policy::Values;
 use bulla_policy::default_key_policy;
 use std::sync::Arc;
 
@@ -30,6 +32,18 @@ impl Executes for CreateKey {
 
     fn names(input: &CreateKeyInput) -> Names<'_> {
         Names { tagged: !input.tags.is_empty(), ..Names::default() }
+    }
+
+    fn says<'i>(input: &'i CreateKeyInput, _role: Role, key: &str) -> Option<Values<'i>> {
+        match key {
+            "kms:bypasspolicylockoutsafetycheck" => input.bypass_policy_lockout_safety_check.map(truth),
+            "kms:keyspec" | "kms:customermasterkeyspec" => Some(kind_of(input).spec.as_str().into()),
+            "kms:keyusage" | "kms:customermasterkeyusage" => Some(kind_of(input).usage.as_str().into()),
+            "kms:keyorigin" => Some(kind_of(input).origin.as_str().into()),
+            "kms:multiregion" => Some(truth(input.multi_region.unwrap_or(false))),
+            "kms:multiregionkeytype" if input.multi_region == Some(true) => Some("PRIMARY".into()),
+            _ => tags_say(&input.tags, key),
+        }
     }
 
     fn describe(input: &CreateKeyInput) -> Parameters {
@@ -75,12 +89,15 @@ impl Executes for CreateKey {
             change.add_material(&place, id, &mut record, &entry, material);
         }
         record.external = core.associate(input, &place, id, request.origin(), &mut change).await?;
-        if let Some(policy) = &input.policy {
-            let bypass = input.bypass_policy_lockout_safety_check;
-            refuse_lockout(&parse_policy(policy)?, request.caller().account(), &key_arn(&place, id), bypass)?;
-        }
         let policy = match &input.policy {
-            Some(policy) => core.bind_key_policy(policy).await?,
+            Some(policy) => {
+                let bound = core.bind_key_policy(policy).await?;
+                let bypass = input.bypass_policy_lockout_safety_check;
+                let arn = key_arn(&place, id);
+                let future = FutureKey { place: &place, arn: &arn, tags: &record.tags, key: None };
+                core.refuse_lockout(&request, &bound, future, bypass).await?;
+                bound
+            }
             None => default_key_policy(place.account),
         };
 

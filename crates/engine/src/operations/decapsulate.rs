@@ -9,6 +9,7 @@ use crate::pipeline::Executed;
 use bulla_api::{Decapsulate, DecapsulateInput, DecapsulateOutput, KeyUsageType, Operation as _, Role};
 use bulla_audit::Parameters;
 use bulla_crypto::key_material::DecapsulationError;
+use bulla_policy::Values;
 use std::sync::Arc;
 
 impl Executes for Decapsulate {
@@ -17,6 +18,13 @@ impl Executes for Decapsulate {
             key: Some(KeyName::any(&input.key_id)),
             grant_tokens: &input.grant_tokens,
             ..Names::default()
+        }
+    }
+
+    fn says<'i>(input: &'i DecapsulateInput, _role: Role, key: &str) -> Option<Values<'i>> {
+        match key {
+            "kms:encapsulationalgorithm" => Some(input.encapsulation_algorithm.as_str().into()),
+            _ => None,
         }
     }
 

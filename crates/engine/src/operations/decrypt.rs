@@ -6,8 +6,11 @@ use crate::core::Core;
 use crate::encryption::Source;
 use crate::fault::Fault;
 use crate::pipeline::Executed;
-use bulla_api::{Decrypt, DecryptInput, DecryptOutput, Operation as _, RecipientInfo, Role};
+use bulla_api::{
+    Decrypt, DecryptInput, DecryptOutput, EncryptionContext, Operation as _, RecipientInfo, Role,
+};
 use bulla_audit::Parameters;
+use bulla_policy::Values;
 use std::sync::Arc;
 
 impl Executes for Decrypt {
@@ -18,6 +21,17 @@ impl Executes for Decrypt {
     fn names(input: &DecryptInput) -> Names<'_> {
         let ciphertext = Some(source(input).names_key());
         Names { ciphertext, grant_tokens: &input.grant_tokens, ..Names::default() }
+    }
+
+    fn encryption_context(input: &DecryptInput, _role: Role) -> Option<&EncryptionContext> {
+        Some(&input.encryption_context)
+    }
+
+    fn says<'i>(input: &'i DecryptInput, _role: Role, key: &str) -> Option<Values<'i>> {
+        match key {
+            "kms:encryptionalgorithm" => Some(source(input).algorithm.as_str().into()),
+            _ => None,
+        }
     }
 
     fn recipient(input: &DecryptInput) -> Option<&RecipientInfo> {

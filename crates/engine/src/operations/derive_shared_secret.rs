@@ -11,6 +11,7 @@ use bulla_api::{
 };
 use bulla_audit::Parameters;
 use bulla_crypto::key_material::AgreementError;
+use bulla_policy::Values;
 use std::sync::Arc;
 
 impl Executes for DeriveSharedSecret {
@@ -19,6 +20,13 @@ impl Executes for DeriveSharedSecret {
             key: Some(KeyName::any(&input.key_id)),
             grant_tokens: &input.grant_tokens,
             ..Names::default()
+        }
+    }
+
+    fn says<'i>(input: &'i DeriveSharedSecretInput, _role: Role, key: &str) -> Option<Values<'i>> {
+        match key {
+            "kms:keyagreementalgorithm" => Some(input.key_agreement_algorithm.as_str().into()),
+            _ => None,
         }
     }
 

@@ -9,6 +9,7 @@ use crate::pipeline::Executed;
 use crate::record::{KeyRecord, Rotation};
 use bulla_api::{Empty, EnableKeyRotation, EnableKeyRotationInput, Role};
 use bulla_audit::Parameters;
+use bulla_policy::Values;
 use std::sync::Arc;
 
 /// Days between rotations when nothing is said. The API model bounds what is said to 90 to 2560.
@@ -17,6 +18,15 @@ const PERIOD_DAYS_DEFAULT: u32 = 365;
 impl Executes for EnableKeyRotation {
     fn names(input: &EnableKeyRotationInput) -> Names<'_> {
         Names { key: Some(KeyName::id_or_arn(&input.key_id)), ..Names::default() }
+    }
+
+    fn says<'i>(input: &'i EnableKeyRotationInput, _role: Role, key: &str) -> Option<Values<'i>> {
+        match key {
+            "kms:rotationperiodindays" => {
+                Some(input.rotation_period_in_days.unwrap_or(PERIOD_DAYS_DEFAULT).to_string().into())
+            }
+            _ => None,
+        }
     }
 
     fn describe(input: &EnableKeyRotationInput) -> Parameters {

@@ -11,6 +11,7 @@ use bulla_api::{
 };
 use bulla_audit::Parameters;
 use bulla_crypto::key_material::EncapsulationError;
+use bulla_policy::Values;
 use std::sync::Arc;
 
 impl Executes for Encapsulate {
@@ -19,6 +20,13 @@ impl Executes for Encapsulate {
             key: Some(KeyName::any(&input.key_id)),
             grant_tokens: &input.grant_tokens,
             ..Names::default()
+        }
+    }
+
+    fn says<'i>(input: &'i EncapsulateInput, _role: Role, key: &str) -> Option<Values<'i>> {
+        match key {
+            "kms:encapsulationalgorithm" => Some(input.encapsulation_algorithm.as_str().into()),
+            _ => None,
         }
     }
 

@@ -6,8 +6,11 @@ use crate::core::Core;
 use crate::encryption::refuse_context;
 use crate::fault::Fault;
 use crate::pipeline::Executed;
-use bulla_api::{Encrypt, EncryptInput, EncryptOutput, EncryptionAlgorithmSpec, Operation as _, Role};
+use bulla_api::{
+    Encrypt, EncryptInput, EncryptOutput, EncryptionAlgorithmSpec, EncryptionContext, Operation as _, Role,
+};
 use bulla_audit::Parameters;
+use bulla_policy::Values;
 use std::sync::Arc;
 
 impl Executes for Encrypt {
@@ -20,6 +23,17 @@ impl Executes for Encrypt {
             key: Some(KeyName::any(&input.key_id)),
             grant_tokens: &input.grant_tokens,
             ..Names::default()
+        }
+    }
+
+    fn encryption_context(input: &EncryptInput, _role: Role) -> Option<&EncryptionContext> {
+        Some(&input.encryption_context)
+    }
+
+    fn says<'i>(input: &'i EncryptInput, _role: Role, key: &str) -> Option<Values<'i>> {
+        match key {
+            "kms:encryptionalgorithm" => Some(algorithm(input).as_str().into()),
+            _ => None,
         }
     }
 

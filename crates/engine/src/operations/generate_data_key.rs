@@ -6,10 +6,11 @@ use crate::core::Core;
 use crate::fault::Fault;
 use crate::pipeline::Executed;
 use bulla_api::{
-    DataKeySpec, GenerateDataKey, GenerateDataKeyInput, GenerateDataKeyOutput, Operation as _, RecipientInfo,
-    Role, SecretBytes,
+    DataKeySpec, EncryptionAlgorithmSpec, EncryptionContext, GenerateDataKey, GenerateDataKeyInput,
+    GenerateDataKeyOutput, Operation as _, RecipientInfo, Role, SecretBytes,
 };
 use bulla_audit::Parameters;
+use bulla_policy::Values;
 use std::sync::Arc;
 
 impl Executes for GenerateDataKey {
@@ -22,6 +23,17 @@ impl Executes for GenerateDataKey {
             key: Some(KeyName::any(&input.key_id)),
             grant_tokens: &input.grant_tokens,
             ..Names::default()
+        }
+    }
+
+    fn encryption_context(input: &GenerateDataKeyInput, _role: Role) -> Option<&EncryptionContext> {
+        Some(&input.encryption_context)
+    }
+
+    fn says<'i>(_input: &'i GenerateDataKeyInput, _role: Role, key: &str) -> Option<Values<'i>> {
+        match key {
+            "kms:encryptionalgorithm" => Some(EncryptionAlgorithmSpec::SymmetricDefault.as_str().into()),
+            _ => None,
         }
     }
 

@@ -6,11 +6,12 @@ use crate::core::Core;
 use crate::fault::Fault;
 use crate::pipeline::Executed;
 use bulla_api::{
-    DataKeyPairSpec, EncryptionContext, ErrorCode, GenerateDataKeyPair, GenerateDataKeyPairInput,
-    GenerateDataKeyPairOutput, Operation as _, RecipientInfo, Role, SecretBytes,
+    DataKeyPairSpec, EncryptionAlgorithmSpec, EncryptionContext, ErrorCode, GenerateDataKeyPair,
+    GenerateDataKeyPairInput, GenerateDataKeyPairOutput, Operation as _, RecipientInfo, Role, SecretBytes,
 };
 use bulla_audit::Parameters;
 use bulla_crypto::key_material::PairSpec;
+use bulla_policy::Values;
 use std::sync::Arc;
 
 impl Executes for GenerateDataKeyPair {
@@ -23,6 +24,18 @@ impl Executes for GenerateDataKeyPair {
             key: Some(KeyName::any(&input.key_id)),
             grant_tokens: &input.grant_tokens,
             ..Names::default()
+        }
+    }
+
+    fn encryption_context(input: &GenerateDataKeyPairInput, _role: Role) -> Option<&EncryptionContext> {
+        Some(&input.encryption_context)
+    }
+
+    fn says<'i>(input: &'i GenerateDataKeyPairInput, _role: Role, key: &str) -> Option<Values<'i>> {
+        match key {
+            "kms:encryptionalgorithm" => Some(EncryptionAlgorithmSpec::SymmetricDefault.as_str().into()),
+            "kms:datakeypairspec" => Some(input.key_pair_spec.as_str().into()),
+            _ => None,
         }
     }
 

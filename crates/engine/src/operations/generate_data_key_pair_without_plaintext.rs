@@ -7,10 +7,12 @@ use crate::core::Core;
 use crate::fault::Fault;
 use crate::pipeline::Executed;
 use bulla_api::{
-    GenerateDataKeyPairWithoutPlaintext, GenerateDataKeyPairWithoutPlaintextInput,
-    GenerateDataKeyPairWithoutPlaintextOutput, Operation as _, Role,
+    EncryptionAlgorithmSpec, EncryptionContext, GenerateDataKeyPairWithoutPlaintext,
+    GenerateDataKeyPairWithoutPlaintextInput, GenerateDataKeyPairWithoutPlaintextOutput, Operation as _,
+    Role,
 };
 use bulla_audit::Parameters;
+use bulla_policy::Values;
 use std::sync::Arc;
 
 impl Executes for GenerateDataKeyPairWithoutPlaintext {
@@ -23,6 +25,25 @@ impl Executes for GenerateDataKeyPairWithoutPlaintext {
             key: Some(KeyName::any(&input.key_id)),
             grant_tokens: &input.grant_tokens,
             ..Names::default()
+        }
+    }
+
+    fn encryption_context(
+        input: &GenerateDataKeyPairWithoutPlaintextInput,
+        _role: Role,
+    ) -> Option<&EncryptionContext> {
+        Some(&input.encryption_context)
+    }
+
+    fn says<'i>(
+        input: &'i GenerateDataKeyPairWithoutPlaintextInput,
+        _role: Role,
+        key: &str,
+    ) -> Option<Values<'i>> {
+        match key {
+            "kms:encryptionalgorithm" => Some(EncryptionAlgorithmSpec::SymmetricDefault.as_str().into()),
+            "kms:datakeypairspec" => Some(input.key_pair_spec.as_str().into()),
+            _ => None,
         }
     }
 

@@ -7,10 +7,12 @@ use crate::core::Core;
 use crate::fault::Fault;
 use crate::pipeline::Executed;
 use bulla_api::{
-    DataKeySpec, GenerateDataKeyWithoutPlaintext, GenerateDataKeyWithoutPlaintextInput,
-    GenerateDataKeyWithoutPlaintextOutput, Operation as _, Role, SecretBytes,
+    DataKeySpec, EncryptionAlgorithmSpec, EncryptionContext, GenerateDataKeyWithoutPlaintext,
+    GenerateDataKeyWithoutPlaintextInput, GenerateDataKeyWithoutPlaintextOutput, Operation as _, Role,
+    SecretBytes,
 };
 use bulla_audit::Parameters;
+use bulla_policy::Values;
 use std::sync::Arc;
 
 impl Executes for GenerateDataKeyWithoutPlaintext {
@@ -23,6 +25,24 @@ impl Executes for GenerateDataKeyWithoutPlaintext {
             key: Some(KeyName::any(&input.key_id)),
             grant_tokens: &input.grant_tokens,
             ..Names::default()
+        }
+    }
+
+    fn encryption_context(
+        input: &GenerateDataKeyWithoutPlaintextInput,
+        _role: Role,
+    ) -> Option<&EncryptionContext> {
+        Some(&input.encryption_context)
+    }
+
+    fn says<'i>(
+        _input: &'i GenerateDataKeyWithoutPlaintextInput,
+        _role: Role,
+        key: &str,
+    ) -> Option<Values<'i>> {
+        match key {
+            "kms:encryptionalgorithm" => Some(EncryptionAlgorithmSpec::SymmetricDefault.as_str().into()),
+            _ => None,
         }
     }
 

@@ -10,6 +10,7 @@ use bulla_api::{
 };
 use bulla_audit::Parameters;
 use bulla_crypto::key_material::MacRefused;
+use bulla_policy::Values;
 use std::sync::Arc;
 
 impl Executes for GenerateMac {
@@ -18,6 +19,13 @@ impl Executes for GenerateMac {
             key: Some(KeyName::any(&input.key_id)),
             grant_tokens: &input.grant_tokens,
             ..Names::default()
+        }
+    }
+
+    fn says<'i>(input: &'i GenerateMacInput, _role: Role, key: &str) -> Option<Values<'i>> {
+        match key {
+            "kms:macalgorithm" => Some(input.mac_algorithm.as_str().into()),
+            _ => None,
         }
     }
 

@@ -8,11 +8,19 @@ use crate::key_policy::{DEFAULT_NAME, no_such_policy};
 use crate::pipeline::Executed;
 use bulla_api::{GetKeyPolicy, GetKeyPolicyInput, GetKeyPolicyOutput, Role};
 use bulla_audit::Parameters;
+use bulla_policy::Values;
 use std::sync::Arc;
 
 impl Executes for GetKeyPolicy {
     fn names(input: &GetKeyPolicyInput) -> Names<'_> {
         Names { key: Some(KeyName::id_or_arn(&input.key_id)), ..Names::default() }
+    }
+
+    fn says<'i>(input: &'i GetKeyPolicyInput, _role: Role, key: &str) -> Option<Values<'i>> {
+        match key {
+            "kms:policyname" => Some(input.policy_name.as_deref().unwrap_or(DEFAULT_NAME).into()),
+            _ => None,
+        }
     }
 
     fn describe(input: &GetKeyPolicyInput) -> Parameters {

@@ -10,11 +10,20 @@ use bulla_api::{
     SecretBytes, Timestamp,
 };
 use bulla_audit::Parameters;
+use bulla_policy::Values;
 use std::sync::Arc;
 
 impl Executes for GetParametersForImport {
     fn names(input: &GetParametersForImportInput) -> Names<'_> {
         Names { key: Some(KeyName::id_or_arn(&input.key_id)), ..Names::default() }
+    }
+
+    fn says<'i>(input: &'i GetParametersForImportInput, _role: Role, key: &str) -> Option<Values<'i>> {
+        match key {
+            "kms:wrappingalgorithm" => Some(input.wrapping_algorithm.as_str().into()),
+            "kms:wrappingkeyspec" => Some(input.wrapping_key_spec.as_str().into()),
+            _ => None,
+        }
     }
 
     fn describe(input: &GetParametersForImportInput) -> Parameters {

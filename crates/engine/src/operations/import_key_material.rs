@@ -2,6 +2,7 @@
 
 use super::{Executes, invalid};
 use crate::authorize::{Authorized, KeyName, Names};
+use crate::conditions;
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::imported::Materials;
@@ -15,6 +16,7 @@ use bulla_api::{
 };
 use bulla_audit::Parameters;
 use bulla_crypto::blob::KeyMaterialId;
+use bulla_policy::Values;
 use std::sync::Arc;
 
 /// Longest validity of material that expires: 365 days (AWS KMS API reference, ImportKeyMaterial).
@@ -40,6 +42,14 @@ impl Executes for ImportKeyMaterial {
 
     fn names(input: &ImportKeyMaterialInput) -> Names<'_> {
         Names { key: Some(KeyName::id_or_arn(&input.key_id)), ..Names::default() }
+    }
+
+    fn says<'i>(input: &'i ImportKeyMaterialInput, _role: Role, key: &str) -> Option<Values<'i>> {
+        match key {
+            "kms:expirationmodel" => input.expiration_model.map(|model| model.as_str().into()),
+            "kms:validto" => input.valid_to.map(|date| conditions::time_text(date.millis()).into()),
+            _ => None,
+        }
     }
 
     fn describe(input: &ImportKeyMaterialInput) -> Parameters {

@@ -1,7 +1,7 @@
 //! ListAliases.
 
 use super::Executes;
-use crate::authorize::{Authorized, KeyName, Names};
+use crate::authorize::{Authorized, Names};
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::keys::alias_arn;
@@ -28,10 +28,7 @@ impl Executes for ListAliases {
         let (input, place) = (request.input(), request.place());
         let key = match &input.key_id {
             // The filter must name a key of the caller's own account.
-            Some(text) => {
-                let name = KeyName::id_or_arn(text);
-                Some(core.named_key(request.caller(), place, name, "kms:ListAliases").await?.id)
-            }
+            Some(text) => Some(core.own_key(request.caller(), place, text).await?.id),
             None => None,
         };
         let filter = key.map(|key| key.to_string()).unwrap_or_default();

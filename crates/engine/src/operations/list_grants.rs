@@ -2,6 +2,7 @@
 
 use super::{Executes, invalid};
 use crate::authorize::{Authorized, KeyName, Names};
+use crate::conditions::truth;
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::grants::{Grant, page_limit, parse_grant_id, parse_identity};
@@ -11,6 +12,7 @@ use crate::pipeline::Executed;
 use crate::record::GrantId;
 use bulla_api::{ListGrants, ListGrantsInput, ListGrantsOutput, Role};
 use bulla_audit::Parameters;
+use bulla_policy::Values;
 use std::sync::Arc;
 
 impl Executes for ListGrants {
@@ -24,6 +26,13 @@ impl Executes for ListGrants {
 
     fn names(input: &ListGrantsInput) -> Names<'_> {
         Names { key: Some(KeyName::id_or_arn(&input.key_id)), ..Names::default() }
+    }
+
+    fn says<'i>(_input: &'i ListGrantsInput, _role: Role, key: &str) -> Option<Values<'i>> {
+        match key {
+            "kms:grantisforawsresource" => Some(truth(false)),
+            _ => None,
+        }
     }
 
     fn describe(input: &ListGrantsInput) -> Parameters {

@@ -64,8 +64,9 @@ use crate::authorize::{Authorized, Names};
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::pipeline::Executed;
-use bulla_api::{DryRunModifierType, EncryptionContext, ErrorCode, Operation, RecipientInfo};
+use bulla_api::{DryRunModifierType, EncryptionContext, ErrorCode, Operation, RecipientInfo, Role};
 use bulla_audit::{Parameter, Parameters};
+use bulla_policy::Values;
 use std::sync::Arc;
 
 /// What an operation is, beside its row and its shapes.
@@ -78,6 +79,17 @@ pub(crate) trait Executes: Operation + Sized {
 
     /// Which members name what the row's roles speak of.
     fn names(input: &Self::Input) -> Names<'_>;
+
+    /// What the input says under a condition key that is of this operation, as the demand of `role` sees it. The key is in
+    /// lower case. Those that every operation has are in [`crate::conditions`].
+    fn says<'i>(_input: &'i Self::Input, _role: Role, _key: &str) -> Option<Values<'i>> {
+        None
+    }
+
+    /// The encryption context, as the demand of `role` sees it, of an operation that has one.
+    fn encryption_context(_input: &Self::Input, _role: Role) -> Option<&EncryptionContext> {
+        None
+    }
 
     /// Whom the answer's plaintext is for, of an operation that has the member.
     fn recipient(_input: &Self::Input) -> Option<&RecipientInfo> {

@@ -6,8 +6,12 @@ use crate::core::Core;
 use crate::encryption::{Source, refuse_context};
 use crate::fault::Fault;
 use crate::pipeline::Executed;
-use bulla_api::{EncryptionAlgorithmSpec, Operation as _, ReEncrypt, ReEncryptInput, ReEncryptOutput, Role};
+use bulla_api::{
+    EncryptionAlgorithmSpec, EncryptionContext, Operation as _, ReEncrypt, ReEncryptInput, ReEncryptOutput,
+    Role,
+};
 use bulla_audit::Parameters;
+use bulla_policy::Values;
 use std::sync::Arc;
 
 impl Executes for ReEncrypt {
@@ -22,6 +26,23 @@ impl Executes for ReEncrypt {
             destination: Some(KeyName::any(&input.destination_key_id)),
             grant_tokens: &input.grant_tokens,
             ..Names::default()
+        }
+    }
+
+    fn encryption_context(input: &ReEncryptInput, role: Role) -> Option<&EncryptionContext> {
+        match role {
+            Role::DestinationKey => Some(&input.destination_encryption_context),
+            _ => Some(&input.source_encryption_context),
+        }
+    }
+
+    fn says<'i>(input: &'i ReEncryptInput, role: Role, key: &str) -> Option<Values<'i>> {
+        match key {
+            "kms:encryptionalgorithm" if role == Role::DestinationKey => {
+                Some(destination_algorithm(input).as_str().into())
+            }
+            "kms:encryptionalgorithm" => Some(source(input).algorithm.as_str().into()),
+            _ => None,
         }
     }
 

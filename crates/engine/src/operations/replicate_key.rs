@@ -3,9 +3,10 @@
 use super::Executes;
 use crate::authorize::{Authorized, KeyName, Names};
 use crate::change::Change;
+use crate::conditions::{tags_say, truth};
 use crate::core::Core;
 use crate::fault::Fault;
-use crate::key_policy::{parse_policy, refuse_lockout};
+use crate::key_policy::{FutureKey, parse_policy};
 use crate::keys::{Key, key_arn, metadata};
 use crate::multi_region::configuration;
 use crate::pipeline::Executed;
@@ -14,6 +15,7 @@ use crate::tags::{check_tags, tags_parameter};
 use crate::trail::ServiceEvent;
 use bulla_api::{ErrorCode, KeyMetadata, ReplicateKey, ReplicateKeyInput, ReplicateKeyOutput, Role, Service};
 use bulla_audit::{Parameter, Parameters};
+use bulla_policy::Values;
 use bulla_policy::default_key_policy;
 use std::sync::Arc;
 
@@ -29,6 +31,14 @@ impl Executes for ReplicateKey {
             other_region: Some(&input.replica_region),
             tagged: !input.tags.is_empty(),
             ..Names::default()
+        }
+    }
+
+    fn says<'i>(input: &'i ReplicateKeyInput, _role: Role, key: &str) -> Option<Values<'i>> {
+        match key {
+            "kms:bypasspolicylockoutsafetycheck" => input.bypass_policy_lockout_safety_check.map(truth),
+            "kms:replicaregion" => Some(input.replica_region.as_str().into()),
+            _ => tags_say(&input.tags, key),
         }
     }
 
@@ -63,17 +73,19 @@ impl Executes for ReplicateKey {
             ));
         }
         let arn = key_arn(&place, key.id);
-        if let Some(policy) = &input.policy {
-            let bypass = input.bypass_policy_lockout_safety_check;
-            refuse_lockout(&parse_policy(policy)?, request.caller().account(), &arn, bypass)?;
-        }
-        let policy = match &input.policy {
-            Some(policy) => core.bind_key_policy(policy).await?,
-            None => default_key_policy(place.account),
-        };
         let description = input.description.clone().unwrap_or_default();
         let (region, now_ms) = (&key.place.region, core.clock.wall_ms());
         let record = key.record.replica(key.id, region, now_ms, description, &input.tags);
+        let policy = match &input.policy {
+            Some(policy) => {
+                let bound = core.bind_key_policy(policy).await?;
+                let bypass = input.bypass_policy_lockout_safety_check;
+                let future = FutureKey { place: &place, arn: &arn, tags: &record.tags, key: None };
+                core.refuse_lockout(&request, &bound, future, bypass).await?;
+                bound
+            }
+            None => default_key_policy(place.account),
+        };
 
         let mut change = Change::new();
         core.count_new_key(&place, &mut change).await?;

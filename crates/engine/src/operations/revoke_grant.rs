@@ -3,12 +3,14 @@
 use super::{Executes, stop_dry_run, with_dry_run};
 use crate::authorize::{Authorized, KeyName, Names};
 use crate::change::Change;
+use crate::conditions::truth;
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::grants::{no_such_grant, parse_grant_id};
 use crate::pipeline::Executed;
 use bulla_api::{Empty, RevokeGrant, RevokeGrantInput, Role};
 use bulla_audit::Parameters;
+use bulla_policy::Values;
 use std::sync::Arc;
 
 impl Executes for RevokeGrant {
@@ -18,6 +20,13 @@ impl Executes for RevokeGrant {
 
     fn names(input: &RevokeGrantInput) -> Names<'_> {
         Names { key: Some(KeyName::id_or_arn(&input.key_id)), ..Names::default() }
+    }
+
+    fn says<'i>(_input: &'i RevokeGrantInput, _role: Role, key: &str) -> Option<Values<'i>> {
+        match key {
+            "kms:grantisforawsresource" => Some(truth(false)),
+            _ => None,
+        }
     }
 
     fn describe(input: &RevokeGrantInput) -> Parameters {

@@ -11,6 +11,7 @@ use bulla_api::{
     KeyState, Role, ScheduleKeyDeletion, ScheduleKeyDeletionInput, ScheduleKeyDeletionOutput, Timestamp,
 };
 use bulla_audit::{Parameter, Parameters};
+use bulla_policy::Values;
 use std::sync::Arc;
 
 const DAYS_MIN: u32 = 7;
@@ -34,6 +35,15 @@ impl Executes for ScheduleKeyDeletion {
 
     fn names(input: &ScheduleKeyDeletionInput) -> Names<'_> {
         Names { key: Some(KeyName::id_or_arn(&input.key_id)), ..Names::default() }
+    }
+
+    fn says<'i>(input: &'i ScheduleKeyDeletionInput, _role: Role, key: &str) -> Option<Values<'i>> {
+        match key {
+            "kms:schedulekeydeletionpendingwindowindays" => {
+                Some(input.pending_window_in_days.unwrap_or(DAYS_MAX).to_string().into())
+            }
+            _ => None,
+        }
     }
 
     fn describe(input: &ScheduleKeyDeletionInput) -> Parameters {

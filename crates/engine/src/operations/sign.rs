@@ -10,6 +10,7 @@ use bulla_api::{
 };
 use bulla_audit::Parameters;
 use bulla_crypto::key_material::{Message, MessageRefused, SignError};
+use bulla_policy::Values;
 use std::sync::Arc;
 
 impl Executes for Sign {
@@ -18,6 +19,14 @@ impl Executes for Sign {
             key: Some(KeyName::any(&input.key_id)),
             grant_tokens: &input.grant_tokens,
             ..Names::default()
+        }
+    }
+
+    fn says<'i>(input: &'i SignInput, _role: Role, key: &str) -> Option<Values<'i>> {
+        match key {
+            "kms:signingalgorithm" => Some(input.signing_algorithm.as_str().into()),
+            "kms:messagetype" => Some(input.message_type.unwrap_or_default().as_str().into()),
+            _ => None,
         }
     }
 

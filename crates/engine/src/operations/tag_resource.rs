@@ -3,6 +3,7 @@
 use super::Executes;
 use crate::authorize::{Authorized, KeyName, Names};
 use crate::change::Change;
+use crate::conditions::tags_say;
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::pipeline::Executed;
@@ -10,6 +11,7 @@ use crate::record::KeyRecord;
 use crate::tags::{check_tags, tags_parameter, with_tags};
 use bulla_api::{Empty, Role, TagResource, TagResourceInput};
 use bulla_audit::Parameters;
+use bulla_policy::Values;
 use std::sync::Arc;
 
 impl Executes for TagResource {
@@ -19,6 +21,10 @@ impl Executes for TagResource {
 
     fn names(input: &TagResourceInput) -> Names<'_> {
         Names { key: Some(KeyName::id_or_arn(&input.key_id)), ..Names::default() }
+    }
+
+    fn says<'i>(input: &'i TagResourceInput, _role: Role, key: &str) -> Option<Values<'i>> {
+        tags_say(&input.tags, key)
     }
 
     fn describe(input: &TagResourceInput) -> Parameters {

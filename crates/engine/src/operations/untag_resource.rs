@@ -3,6 +3,7 @@
 use super::Executes;
 use crate::authorize::{Authorized, KeyName, Names};
 use crate::change::Change;
+use crate::conditions::tag_keys;
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::pipeline::Executed;
@@ -10,6 +11,7 @@ use crate::record::KeyRecord;
 use crate::tags::check_tag_keys;
 use bulla_api::{Empty, Role, UntagResource, UntagResourceInput};
 use bulla_audit::{Parameter, Parameters};
+use bulla_policy::Values;
 use std::sync::Arc;
 
 impl Executes for UntagResource {
@@ -19,6 +21,13 @@ impl Executes for UntagResource {
 
     fn names(input: &UntagResourceInput) -> Names<'_> {
         Names { key: Some(KeyName::id_or_arn(&input.key_id)), ..Names::default() }
+    }
+
+    fn says<'i>(input: &'i UntagResourceInput, _role: Role, key: &str) -> Option<Values<'i>> {
+        match key {
+            "aws:tagkeys" => tag_keys(input.tag_keys.iter().map(String::as_str)),
+            _ => None,
+        }
     }
 
     fn describe(input: &UntagResourceInput) -> Parameters {

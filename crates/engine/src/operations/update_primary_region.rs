@@ -11,6 +11,7 @@ use crate::record::KeyRecord;
 use crate::trail::ServiceEvent;
 use bulla_api::{Empty, ErrorCode, Role, Service, UpdatePrimaryRegion, UpdatePrimaryRegionInput};
 use bulla_audit::Parameters;
+use bulla_policy::Values;
 use std::sync::Arc;
 
 impl Executes for UpdatePrimaryRegion {
@@ -19,6 +20,13 @@ impl Executes for UpdatePrimaryRegion {
             key: Some(KeyName::id_or_arn(&input.key_id)),
             other_region: Some(&input.primary_region),
             ..Names::default()
+        }
+    }
+
+    fn says<'i>(input: &'i UpdatePrimaryRegionInput, _role: Role, key: &str) -> Option<Values<'i>> {
+        match key {
+            "kms:primaryregion" => Some(input.primary_region.as_str().into()),
+            _ => None,
         }
     }
 

@@ -9,6 +9,7 @@ use crate::pipeline::Executed;
 use bulla_api::{ErrorCode, KeyUsageType, Operation as _, Role, Verify, VerifyInput, VerifyOutput};
 use bulla_audit::Parameters;
 use bulla_crypto::key_material::VerifyError;
+use bulla_policy::Values;
 use std::sync::Arc;
 
 impl Executes for Verify {
@@ -17,6 +18,14 @@ impl Executes for Verify {
             key: Some(KeyName::any(&input.key_id)),
             grant_tokens: &input.grant_tokens,
             ..Names::default()
+        }
+    }
+
+    fn says<'i>(input: &'i VerifyInput, _role: Role, key: &str) -> Option<Values<'i>> {
+        match key {
+            "kms:signingalgorithm" => Some(input.signing_algorithm.as_str().into()),
+            "kms:messagetype" => Some(input.message_type.unwrap_or_default().as_str().into()),
+            _ => None,
         }
     }
 

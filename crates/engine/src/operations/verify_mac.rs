@@ -9,6 +9,7 @@ use crate::pipeline::Executed;
 use bulla_api::{ErrorCode, KeyUsageType, Operation as _, Role, VerifyMac, VerifyMacInput, VerifyMacOutput};
 use bulla_audit::Parameters;
 use bulla_crypto::key_material::VerifyMacError;
+use bulla_policy::Values;
 use std::sync::Arc;
 
 impl Executes for VerifyMac {
@@ -17,6 +18,13 @@ impl Executes for VerifyMac {
             key: Some(KeyName::any(&input.key_id)),
             grant_tokens: &input.grant_tokens,
             ..Names::default()
+        }
+    }
+
+    fn says<'i>(input: &'i VerifyMacInput, _role: Role, key: &str) -> Option<Values<'i>> {
+        match key {
+            "kms:macalgorithm" => Some(input.mac_algorithm.as_str().into()),
+            _ => None,
         }
     }
 

@@ -7,9 +7,9 @@
 
 use super::Place;
 use crate::fault::Fault;
-use crate::principal::{Principal, PrincipalKind};
 use bulla_api::{AccountId, EncryptionContext, GrantOperation, KeyId, Region};
 use bulla_crypto::{Rng, sha256};
+use bulla_policy::{self as policy, PrincipalKind, Reach};
 use bulla_store::{Fields, Path};
 use std::fmt;
 
@@ -90,7 +90,7 @@ pub(crate) struct GrantRecord {
     pub(crate) created_ms: i64,
     pub(crate) grantee: GrantPrincipal,
     pub(crate) retiring: Option<GrantPrincipal>,
-    /// Who the grantee was when the grant was made, if it is a user or a role. See [`GrantRecord::is_grantee`].
+    /// Who the grantee was when the grant was made, if it is a user or a role. See [`GrantRecord::names_grantee`].
     pub(crate) grantee_id: Option<String>,
     pub(crate) retiring_id: Option<String>,
     /// The account of whoever made it.
@@ -181,15 +181,14 @@ impl GrantRecord {
         })
     }
 
-    /// Whether somebody is whom it was made for. A role's sessions are the role.
-    pub(crate) fn is_grantee(&self, principal: &Principal) -> bool {
-        is_named(&self.grantee, self.grantee_id.as_deref(), principal)
+    /// How it names somebody as its grantee, if it does. A role's sessions are the role; an account is named with all of its.
+    pub(crate) fn names_grantee(&self, principal: &policy::Principal<'_>) -> Option<Reach> {
+        reach(&self.grantee, self.grantee_id.as_deref(), principal)
     }
 
-    /// Whether it names somebody as one who may retire it.
-    pub(crate) fn is_retiring(&self, principal: &Principal) -> bool {
-        let retiring = self.retiring.as_ref();
-        retiring.is_some_and(|retiring| is_named(retiring, self.retiring_id.as_deref(), principal))
+    /// How it names somebody as one who may retire it, if it does.
+    pub(crate) fn names_to_retire(&self, principal: &policy::Principal<'_>) -> Option<Reach> {
+        reach(self.retiring.as_ref()?, self.retiring_id.as_deref(), principal)
     }
 
     /// What two requests must have in common to be one, when they give the grant a name: everything. A digest of it.
@@ -225,16 +224,17 @@ impl GrantRecord {
 
 /// A user or a role must be the very one that there was when the grant was made: who is made anew under a name is somebody
 /// else, and a grant that is older than all users is for none of them. Everybody else is named by the ARN alone.
-fn is_named(named: &GrantPrincipal, id: Option<&str>, principal: &Principal) -> bool {
-    let Some(arn) = named.identity() else { return false };
-    let is_session = principal.kind() == PrincipalKind::AssumedRole;
-    match id {
-        Some(id) => {
-            let own = if is_session { principal.role_arn() } else { Some(principal.arn().to_owned()) };
-            principal.named_id() == Some(id) && own.as_deref() == Some(arn)
-        }
-        None => principal.arn() == arn && (is_session || principal.kind() == PrincipalKind::Root),
-    }
+fn reach(named: &GrantPrincipal, id: Option<&str>, principal: &policy::Principal<'_>) -> Option<Reach> {
+    let reach = principal.named_by(named.identity()?)?;
+    let is_it = match id {
+        Some(id) => principal.unique_id == Some(id),
+        None => match principal.kind {
+            PrincipalKind::Root => true,
+            PrincipalKind::AssumedRole { .. } => reach != Reach::Identity,
+            _ => reach == Reach::Account,
+        },
+    };
+    is_it.then_some(reach)
 }
 
 /// A part with its length before it, so that no two lists of parts look the same.

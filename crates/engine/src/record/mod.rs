@@ -71,7 +71,7 @@ impl Place {
     }
 
     pub(crate) fn key_policy(&self, key: KeyId) -> Path {
-        self.of_kind("key-policy").join(key.to_string())
+        self.of_kind(KIND_KEY_POLICY).join(key.to_string())
     }
 
     /// See [`KeyRecord::materials_path`].
@@ -145,6 +145,7 @@ impl Place {
 }
 
 pub(crate) const KIND_KEY: &str = "key";
+pub(crate) const KIND_KEY_POLICY: &str = "key-policy";
 pub(crate) const KIND_KEY_REMAINS: &str = "key-remains";
 pub(crate) const KIND_ALIAS: &str = "alias";
 pub(crate) const KIND_ACCESS_KEY: &str = "access-key";
