@@ -65,6 +65,7 @@ mod references;
 mod request;
 mod rotation;
 mod scheduled;
+mod session_token;
 mod slow;
 mod stock;
 mod tags;
