@@ -8,6 +8,7 @@ use crate::core::Core;
 use crate::credentials::AccessKey;
 use crate::embedded::EmbeddedKms;
 use crate::fault::Fault;
+use crate::oidc::{IssuerKeys, NoOidcClient, OidcClient};
 use crate::request::{Answer, RequestId, RequestMeta};
 use crate::xks::{NoXksClient, XksClient};
 use bulla_api::{AccountId, ApiError, KmsError, LocalFailure, Region};
@@ -59,6 +60,10 @@ pub struct EngineOptions {
     pub attestation_roots: Vec<Root>,
     /// Asks the proxies of external key stores.
     pub xks: Arc<dyn XksClient>,
+    /// Keys of issuers of web identities, by URL: of these, no others are believed.
+    pub oidc_keys: Vec<(String, Arc<IssuerKeys>)>,
+    /// Asks other issuers for theirs.
+    pub oidc: Arc<dyn OidcClient>,
 }
 
 impl Default for EngineOptions {
@@ -72,6 +77,8 @@ impl Default for EngineOptions {
             usage_granularity: Duration::ZERO,
             attestation_roots: Vec::new(),
             xks: Arc::new(NoXksClient),
+            oidc_keys: Vec::new(),
+            oidc: Arc::new(NoOidcClient),
         }
     }
 }
