@@ -14,6 +14,7 @@ use super::tree::Tree;
 
 const PAGE: &str = "docs/api.md";
 const MODEL: &str = "crates/api/model/kms.json";
+const IAM_MODEL: &str = "crates/api/model/iam.json";
 const STS_MODEL: &str = "crates/api/model/sts.json";
 const SUPPORT: &str = "crates/api/model/support.toml";
 
@@ -84,9 +85,10 @@ pub(super) fn write(tree: &Tree, top: &Path) -> ExitCode {
 fn render(tree: &Tree) -> Result<String, Vec<Finding>> {
     let one = |finding| vec![finding];
     let rows = table::rows(tree).map_err(one)?;
-    let (model, sts) = (json(tree, MODEL).map_err(one)?, json(tree, STS_MODEL).map_err(one)?);
+    let read = |path| json(tree, path).map_err(one);
+    let (model, iam, sts) = (read(MODEL)?, read(IAM_MODEL)?, read(STS_MODEL)?);
     let support = Support::read(tree).map_err(one)?;
-    let findings = support.unfit(&model);
+    let findings = support.unfit(&[&model, &iam, &sts]);
     if !findings.is_empty() {
         return Err(findings);
     }
@@ -117,11 +119,24 @@ fn render(tree: &Tree) -> Result<String, Vec<Finding>> {
         };
         page.push_str(&format!("| {name} | {cells} |\n"));
     }
+    let of_iam: Vec<&str> = names(&iam).into_iter().filter(|name| served.contains(name)).collect();
+    page.push_str(&format!("\n## AWS IAM\n\n{IAM_HEAD}\n{} operations.\n\n", of_iam.len()));
+    page.push_str("| operation | limits | where it differs from AWS |\n|---|---|---|\n");
+    for name in of_iam {
+        let limits: Vec<String> = support.texts(name, "limits").collect();
+        let differs: Vec<String> = support.texts(name, "differs").collect();
+        page.push_str(&format!("| {name} | {} | {} |\n", limits.join("; "), differs.join(" ")));
+    }
     page.push_str(&format!("\n## AWS STS\n\nThere for clients that ask who they are: {}. ", of_sts(&rows)));
     let others: Vec<&str> = elsewhere.into_iter().filter(|name| !served.contains(name)).collect();
     page.push_str(&format!("Not there: {}.\n", others.join(", ")));
     Ok(page)
 }
+
+const IAM_HEAD: &str = "\
+Version 2010-05-08, over HTTP as AWS speaks it: the Query protocol, signed for the service `iam`, in any region that is served and in us-east-1.
+Users, groups, roles and policies belong to accounts, and to no region. Lengths and patterns of members are those of AWS.
+";
 
 fn of_sts(rows: &[Row<'_>]) -> String {
     let names: Vec<&str> = rows.iter().filter(|row| row.service == "Sts").map(|row| row.name).collect();
@@ -204,13 +219,14 @@ impl Support {
     }
 
     /// What it says of nothing that there is.
-    fn unfit(&self, model: &Value) -> Vec<Finding> {
-        let known = names(model);
+    fn unfit(&self, models: &[&Value]) -> Vec<Finding> {
+        let of = |name: &str| models.iter().find(|model| names(model).contains(&name)).copied();
         let mut findings = Vec::new();
         let mut unfit = |what: String| findings.push(Finding::new(SUPPORT, 0, what));
         for (name, entry) in &self.0 {
-            if name != EVERYWHERE && !known.contains(&name.as_str()) {
-                unfit(format!("AWS KMS has no operation {name}"));
+            let model = of(name).unwrap_or(&Value::Null);
+            if name != EVERYWHERE && model.is_null() {
+                unfit(format!("AWS has no operation {name}"));
             }
             let entry = entry.as_table();
             let kinds = ["limits", "members", "differs"];
@@ -263,13 +279,16 @@ mod tests {
         "TagKeyType": {"type": "string", "max": 256},
         "DaysType": {"type": "integer", "min": 1, "max": 365}
     }}"#;
+    const IAM: &str = r#"{"operations": {"GetUser": {}, "GetGroup": {}}}"#;
     const STS: &str = r#"{"operations": {"AssumeRole": {}}}"#;
     const SAYS: &str = "[everywhere]\ndiffers = [\"Ours.\"]\n[Encrypt]\nlimits = [\"5 a day\"]\nmembers.Days = \"7 to 30\"\n\
                         differs = [\"No signature.\"]\n[Verify]\ndiffers = [\"Never shown.\"]\n";
 
     fn page(rows: &[(&str, &str)], support: &str) -> Result<String, Vec<Finding>> {
         let (path, table) = table::sample(rows);
-        render(&Tree::sample(&[(path, &table), (MODEL, SHAPES), (STS_MODEL, STS), (SUPPORT, support)]))
+        let files =
+            [(path, table.as_str()), (MODEL, SHAPES), (IAM_MODEL, IAM), (STS_MODEL, STS), (SUPPORT, support)];
+        render(&Tree::sample(&files))
     }
 
     #[test]
@@ -285,11 +304,21 @@ mod tests {
     }
 
     #[test]
+    fn operations_of_iam_that_are_there_are_told() {
+        let says = "[GetUser]\nlimits = [\"One.\"]\n[GetGroup]\ndiffers = [\"Not there.\"]\n";
+        let found = page(&[("GetUser", "get_user")], says).unwrap_or_default();
+        assert!(found.contains("1 operations.") && found.contains("| GetUser | One. |  |\n"), "{found}");
+        assert!(!found.contains("GetGroup"), "{found}");
+    }
+
+    #[test]
     fn a_page_that_is_old_is_found() {
         let (path, table) = table::sample(&[("Encrypt", "encrypt")]);
         let new = page(&[("Encrypt", "encrypt")], SAYS).unwrap_or_default();
-        let files =
-            |page| [(path, table.as_str()), (MODEL, SHAPES), (STS_MODEL, STS), (SUPPORT, SAYS), (PAGE, page)];
+        let files = |page| {
+            let models = [(MODEL, SHAPES), (IAM_MODEL, IAM), (STS_MODEL, STS)];
+            [&[(path, table.as_str())], &models[..], &[(SUPPORT, SAYS), (PAGE, page)]].concat()
+        };
         assert!(check(&Tree::sample(&files(&new))).is_empty());
         assert_eq!(check(&Tree::sample(&files("old"))).len(), 1);
     }
