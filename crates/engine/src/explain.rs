@@ -170,7 +170,12 @@ impl Core {
         for grant in &grants {
             let says = grant.lacks.unwrap_or("it allows this");
             let operations = grant.operations.join(", ");
-            text = format!("{}\ngrant {} to {} ({operations}): {says}", text.trim_end(), grant.grant_id, grant.grantee);
+            text = format!(
+                "{}\ngrant {} to {} ({operations}): {says}",
+                text.trim_end(),
+                grant.grant_id,
+                grant.grantee
+            );
         }
         Ok(Explained {
             principal: input.principal.clone(),
