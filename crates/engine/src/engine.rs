@@ -7,7 +7,9 @@ use crate::clock_watch::ClockState;
 use crate::core::Core;
 use crate::credentials::AccessKey;
 use crate::embedded::EmbeddedKms;
+use crate::explain::ExplainInput;
 use crate::fault::Fault;
+use crate::oidc::{IssuerKeys, NoOidcClient, OidcClient};
 use crate::request::{Answer, RequestId, RequestMeta};
 use crate::xks::{NoXksClient, XksClient};
 use bulla_api::{AccountId, ApiError, KmsError, LocalFailure, Region};
@@ -59,6 +61,10 @@ pub struct EngineOptions {
     pub attestation_roots: Vec<Root>,
     /// Asks the proxies of external key stores.
     pub xks: Arc<dyn XksClient>,
+    /// Keys of issuers of web identities, by URL: of these, no others are believed.
+    pub oidc_keys: Vec<(String, Arc<IssuerKeys>)>,
+    /// Asks other issuers for theirs.
+    pub oidc: Arc<dyn OidcClient>,
 }
 
 impl Default for EngineOptions {
@@ -72,6 +78,8 @@ impl Default for EngineOptions {
             usage_granularity: Duration::ZERO,
             attestation_roots: Vec::new(),
             xks: Arc::new(NoXksClient),
+            oidc_keys: Vec::new(),
+            oidc: Arc::new(NoOidcClient),
         }
     }
 }
@@ -294,6 +302,20 @@ impl Engine {
             Err(fault) => Err(fault),
         };
         recorded.map_err(|fault| fault.answer_and_log())
+    }
+
+    /// Why a request would be allowed or denied: JSON, as `BullaAdmin.ExplainPolicy` answers. Keys are looked for by name in the
+    /// caller's account and region.
+    ///
+    /// # Errors
+    /// A principal or a key that isn't there; the store can't be read.
+    pub async fn explain(
+        &self,
+        caller: &Authenticated,
+        input: &ExplainInput,
+    ) -> Result<serde_json::Value, ApiError> {
+        let explained = self.0.explain(caller, input).await.map_err(|fault| fault.answer_and_log())?;
+        serde_json::to_value(&explained).map_err(|_| ApiError::internal())
     }
 
     /// How the engine is doing.

@@ -1,8 +1,8 @@
 //! Adding an operation is one file and one row: each has the other. Those of other services than KMS stand in directories
-//! of their own; of IAM's, those about one kind of thing stand in one file.
+//! of their own; IAM's, of which many do the same to users, groups and roles, share files.
 
 use super::Finding;
-use super::table;
+use super::table::{self, Home};
 use super::tree::Tree;
 
 const FILES: &str = "crates/engine/src/operations/";
@@ -16,53 +16,37 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
         Err(finding) => return vec![finding],
     };
     let mut findings = Vec::new();
-    for row in rows.iter().filter(|row| row.service == IAM) {
-        let holding = files_of_iam(tree).filter(|(_, text)| holds(text, row.name)).count();
-        if holding != 1 {
-            let what =
-                format!("the row `{}` is carried out by {holding} files there, not by one", row.method);
-            findings.push(Finding::new(&format!("{FILES}iam/"), 0, what));
-        }
-    }
-    for row in rows.iter().filter(|row| row.service != IAM) {
-        let file = format!("{FILES}{}", row.file());
-        if !tree.files.contains_key(&file) {
-            findings.push(Finding::new(&file, 0, format!("the row `{}` has no such file", row.method)));
-        }
-    }
-    let names = tree.files.keys().filter_map(|path| path.strip_prefix(FILES));
-    for name in names.filter(|name| name.ends_with(".rs") && !SHARED.contains(name)) {
-        let text = tree.text(&format!("{FILES}{name}")).unwrap_or_default();
-        let is_of_a_row = |row: &table::Row<'_>| match row.service {
-            IAM => name.starts_with("iam/") && holds(text, row.name),
-            _ => row.file() == name,
+    let files: Vec<(&str, &str)> =
+        tree.files.keys().filter_map(|path| Some((path.strip_prefix(FILES)?, tree.text(path)?))).collect();
+    for row in &rows {
+        let (found, place) = match row.home() {
+            Home::File(file) => (files.iter().any(|(name, _)| *name == file), file),
+            Home::Directory(directory) => {
+                let here = |(name, text): &(&str, &str)| name.starts_with(directory) && has(text, row.name);
+                (files.iter().any(here), directory.to_owned())
+            }
         };
-        if !rows.iter().any(is_of_a_row) {
-            findings.push(Finding::new(
-                &format!("{FILES}{name}"),
-                0,
-                "this operation has no row in the table",
-            ));
+        if !found {
+            let place = format!("{FILES}{place}");
+            findings.push(Finding::new(&place, 0, format!("the row `{}` has no file here", row.method)));
+        }
+    }
+    for (name, text) in files.iter().filter(|(name, _)| name.ends_with(".rs") && !SHARED.contains(name)) {
+        let is_of = |row: &table::Row<'_>| match row.home() {
+            Home::File(file) => file == *name,
+            Home::Directory(directory) => name.starts_with(directory) && has(text, row.name),
+        };
+        if !rows.iter().any(is_of) {
+            let path = format!("{FILES}{name}");
+            findings.push(Finding::new(&path, 0, "no operation here has a row in the table"));
         }
     }
     findings
 }
 
-const IAM: &str = "Iam";
-
-fn files_of_iam(tree: &Tree) -> impl Iterator<Item = (&String, &str)> {
-    let directory = format!("{FILES}iam/");
-    let names = tree.files.keys().filter(move |path| path.starts_with(&directory));
-    names.map(|path| (path, tree.text(path).unwrap_or_default()))
-}
-
-/// Whether a file carries an operation out: as such, or in a list of those that do the same with other kinds of things,
-/// each followed by its input.
-fn holds(text: &str, name: &str) -> bool {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let input = format!("{name}Input");
-    words.windows(3).any(|words| matches!(words, ["Executes", "for", of] if *of == name))
-        || words.windows(2).any(|words| matches!(words, [one, next] if *one == name && *next == input))
+/// Whether a text has a word.
+fn has(text: &str, word: &str) -> bool {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|found| found == word)
 }
 
 #[cfg(test)]
@@ -89,20 +73,15 @@ mod tests {
         let (path, text) = table::sample(&[("ListKeys", "list_keys")]);
         let text = text.replace("    }\n}", "    GetUser, get_user, In, Out, Iam, Reads,\n    [];\n    }\n}");
         let mut files = vec![(path, text.as_str()), ("crates/engine/src/operations/list_keys.rs", "")];
-        files.push(("crates/engine/src/operations/users.rs", "impl Executes for GetUser {}"));
+        files.push(("crates/engine/src/operations/users.rs", "impl Executes for GetUser {"));
         assert_eq!(check(&Tree::sample(&files)).len(), 2, "users.rs stands elsewhere");
         files.pop();
+        files.push(("crates/engine/src/operations/iam/users.rs", "impl Executes for GetUserPolicy {"));
+        assert_eq!(check(&Tree::sample(&files)).len(), 2, "that is another operation");
+        files.pop();
+        files.push(("crates/engine/src/operations/iam/users.rs", "impl Executes for GetUser {"));
         files.push(("crates/engine/src/operations/iam/mod.rs", ""));
-        for text in ["impl Executes for GetUser {}", "all! { User GetUser GetUserInput; }"] {
-            files.push(("crates/engine/src/operations/iam/users.rs", text));
-            assert!(check(&Tree::sample(&files)).is_empty());
-            files.push(("crates/engine/src/operations/iam/others.rs", text));
-            assert_eq!(check(&Tree::sample(&files)).len(), 1, "two carry it out");
-            files.pop();
-            files.pop();
-        }
-        files.push(("crates/engine/src/operations/iam/users.rs", "impl Executes for GetUsers {}"));
-        assert_eq!(check(&Tree::sample(&files)).len(), 2, "it carries out something else");
+        assert!(check(&Tree::sample(&files)).is_empty());
     }
 
     #[test]

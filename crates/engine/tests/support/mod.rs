@@ -3,6 +3,7 @@
 
 pub mod iam;
 pub mod proxy;
+pub mod sts;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -96,7 +97,7 @@ impl World {
         (Self::with_options(seed, options).await, proxy)
     }
 
-    async fn with_options(seed: u64, options: EngineOptions) -> Self {
+    pub async fn with_options(seed: u64, options: EngineOptions) -> Self {
         let disk = SimDisk::new(seed);
         let clock = Arc::new(SimClock::at(START_MS));
         let sink = Arc::new(MemorySink::new());
@@ -210,6 +211,18 @@ impl World {
         body: &[u8],
         tamper: impl Fn(&mut Vec<(String, String)>),
     ) -> Result<Authenticated, AuthFailure> {
+        self.authenticate_with(signer, None, target, body, tamper).await
+    }
+
+    /// The same with a session token.
+    pub async fn authenticate_with(
+        &self,
+        signer: &Signer,
+        session_token: Option<&str>,
+        target: &str,
+        body: &[u8],
+        tamper: impl Fn(&mut Vec<(String, String)>),
+    ) -> Result<Authenticated, AuthFailure> {
         let mut headers = vec![("host".to_owned(), "localhost:4599".to_owned())];
         if target.is_empty() {
             headers.push(("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned()));
@@ -228,7 +241,7 @@ impl World {
             let credentials = Credentials {
                 access_key_id: &signer.access_key_id,
                 secret_access_key: &signer.secret,
-                session_token: None,
+                session_token,
             };
             let now = Instant::from_seconds(now_s);
             bulla_sigv4::sign(&request, &credentials, signer.region, signer.service, now).unwrap()
