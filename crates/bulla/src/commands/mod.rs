@@ -6,6 +6,7 @@ pub(crate) mod encrypt;
 pub(crate) mod inspect;
 pub(crate) mod key;
 pub(crate) mod open;
+pub(crate) mod policy;
 pub(crate) mod profile;
 pub(crate) mod serve;
 pub(crate) mod store;
