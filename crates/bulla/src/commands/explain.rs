@@ -18,17 +18,9 @@ const LINE_BYTES_MAX: u64 = 4 << 20;
 /// What is to be explained.
 pub(crate) enum Asked<'a> {
     /// A request that somebody could make.
-    Supposed {
-        principal: &'a str,
-        action: &'a str,
-        key: Option<&'a str>,
-        context: &'a [String],
-    },
+    Supposed { principal: &'a str, action: &'a str, key: Option<&'a str>, context: &'a [String] },
     /// One that was made, by its id in the audit log.
-    Recorded {
-        request_id: &'a str,
-        log: Option<&'a PathBuf>,
-    },
+    Recorded { request_id: &'a str, log: Option<&'a PathBuf> },
 }
 
 /// A request, and where it was made.
@@ -110,7 +102,10 @@ fn find(log: &Path, request_id: &str) -> Result<Value, Failure> {
         if from.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line).map_err(unreadable)? == 0 {
             return Err(Failure::new(
                 Exit::Failed,
-                format!("audit log `{shown}` has no request {}; check the id, or name another log with --audit-log", one_line(request_id)),
+                format!(
+                    "audit log `{shown}` has no request {}; check the id, or name another log with --audit-log",
+                    one_line(request_id)
+                ),
             ));
         }
         let is_near = std::str::from_utf8(&line).is_ok_and(|line| line.contains(request_id));
