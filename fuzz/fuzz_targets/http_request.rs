@@ -22,7 +22,7 @@ static SIGNING_KEY: LazyLock<SigningKey> = LazyLock::new(|| {
 /// 2026-11-23T12:00:00Z, the date of the seeds.
 const NOW: Instant = Instant::from_seconds(1_795_435_200);
 const NOW_MS: u64 = 1_795_435_200_000;
-const POLICY: VerifyPolicy<'static> = VerifyPolicy { regions: &["us-east-1"], services: &["kms", "sts"] };
+const POLICY: VerifyPolicy<'static> = VerifyPolicy { regions: &["us-east-1"], services: &["kms", "iam", "sts"] };
 
 macro_rules! read_inputs {
     ($($name:ident, $method:ident, $input:ident, $output:ident;)*) => {
@@ -30,17 +30,16 @@ macro_rules! read_inputs {
             match target {
                 $(stringify!($name) => {
                     if let Ok(input) = wire::decode_input::<bulla_api::$name>(&mut body.to_vec()) {
-                        // STS speaks the Query protocol; its inputs are never written as JSON.
-                        let row = <bulla_api::$name as bulla_api::Operation>::ROW;
-                        if row.service == Service::Kms {
-                            let written = wire::encode_input::<bulla_api::$name>(&input).to_vec();
-                            let again = wire::decode_input::<bulla_api::$name>(&mut written.clone());
-                            let again = again.expect("what was written is read");
-                            let rewritten = wire::encode_input::<bulla_api::$name>(&again);
-                            assert_eq!(rewritten.to_vec(), written);
-                        }
+                        let written = wire::encode_input::<bulla_api::$name>(&input).to_vec();
+                        let again = wire::decode_input::<bulla_api::$name>(&mut written.clone());
+                        let again = again.expect("what was written is read");
+                        let rewritten = wire::encode_input::<bulla_api::$name>(&again);
+                        assert_eq!(rewritten.to_vec(), written);
                     }
                     let _ = wire::decode_output::<bulla_api::$name>(&mut body.to_vec());
+                    if let Ok(form) = wire::Form::parse(&mut body.to_vec()) {
+                        let _ = wire::decode_form_input::<bulla_api::$name>(&form);
+                    }
                 })*
                 _ => {
                     let _ = wire::decode_error(body, Some(target));
@@ -73,7 +72,8 @@ fuzz_target!(|data: &[u8]| {
     }
     let target = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("x-amz-target"));
     let target = target.and_then(|(_, value)| std::str::from_utf8(value).ok()).unwrap_or_default();
-    read_input(target.strip_prefix("TrentService.").unwrap_or(target), body);
+    let operation = Service::ALL.iter().find_map(|service| target.strip_prefix(service.target_prefix()));
+    read_input(operation.unwrap_or(target), body);
     SERVICE.with_borrow_mut(|service| {
         let service = service.get_or_insert_with(Running::new);
         service.answer(&request, target, body);

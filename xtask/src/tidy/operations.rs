@@ -1,4 +1,5 @@
-//! Adding an operation is one file and one row: each has the other.
+//! Adding an operation is one file and one row: each has the other. Those of other services than KMS stand in directories
+//! of their own.
 
 use super::Finding;
 use super::table;
@@ -6,8 +7,8 @@ use super::tree::Tree;
 
 const FILES: &str = "crates/engine/src/operations/";
 
-/// Files there that are no operation: the module's root and what operations share.
-const SHARED: &[&str] = &["mod"];
+/// Files there that are no operation: the modules' roots and what operations share.
+const SHARED: &[&str] = &["mod.rs", "iam/mod.rs", "sts/mod.rs"];
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let rows = match table::rows(tree) {
@@ -15,17 +16,17 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
         Err(finding) => return vec![finding],
     };
     let mut findings = Vec::new();
-    for method in rows.iter().map(|row| row.method) {
-        let file = format!("{FILES}{method}.rs");
+    for row in &rows {
+        let file = format!("{FILES}{}", row.file());
         if !tree.files.contains_key(&file) {
-            findings.push(Finding::new(&file, 0, format!("the row `{method}` has no such file")));
+            findings.push(Finding::new(&file, 0, format!("the row `{}` has no such file", row.method)));
         }
     }
-    let names = tree.files.keys().filter_map(|path| path.strip_prefix(FILES)?.strip_suffix(".rs"));
-    for name in names.filter(|name| !name.contains('/') && !SHARED.contains(name)) {
-        if !rows.iter().any(|row| row.method == name) {
+    let names = tree.files.keys().filter_map(|path| path.strip_prefix(FILES));
+    for name in names.filter(|name| name.ends_with(".rs") && !SHARED.contains(name)) {
+        if !rows.iter().any(|row| row.file() == name) {
             findings.push(Finding::new(
-                &format!("{FILES}{name}.rs"),
+                &format!("{FILES}{name}"),
                 0,
                 "this operation has no row in the table",
             ));
@@ -51,6 +52,19 @@ mod tests {
         assert!(check(&Tree::sample(&files)).is_empty());
         files.push(("crates/engine/src/operations/leak.rs", ""));
         assert_eq!(check(&Tree::sample(&files)).len(), 1, "leak.rs has no row");
+    }
+
+    #[test]
+    fn operations_of_another_service_stand_in_its_directory() {
+        let (path, text) = table::sample(&[("ListKeys", "list_keys")]);
+        let text = text.replace("    }\n}", "    GetUser, get_user, In, Out, Iam, Reads,\n    [];\n    }\n}");
+        let mut files = vec![(path, text.as_str()), ("crates/engine/src/operations/list_keys.rs", "")];
+        files.push(("crates/engine/src/operations/get_user.rs", ""));
+        assert_eq!(check(&Tree::sample(&files)).len(), 2, "get_user.rs stands elsewhere");
+        files.pop();
+        files.push(("crates/engine/src/operations/iam/get_user.rs", ""));
+        files.push(("crates/engine/src/operations/iam/mod.rs", ""));
+        assert!(check(&Tree::sample(&files)).is_empty());
     }
 
     #[test]

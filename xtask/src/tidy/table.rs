@@ -13,6 +13,16 @@ pub(super) struct Row<'a> {
     pub(super) service: &'a str,
 }
 
+impl Row<'_> {
+    /// Where its behaviour stands, below the operations.
+    pub(super) fn file(&self) -> String {
+        match self.service {
+            "Kms" => format!("{}.rs", self.method),
+            other => format!("{}/{}.rs", other.to_lowercase(), self.method),
+        }
+    }
+}
+
 /// Every row, in the order of the table.
 pub(super) fn rows(tree: &Tree) -> Result<Vec<Row<'_>>, Finding> {
     let text = tree.text(PATH).ok_or_else(|| Finding::new(PATH, 0, "the operation table is not there"))?;
@@ -25,6 +35,8 @@ pub(super) fn rows(tree: &Tree) -> Result<Vec<Row<'_>>, Finding> {
 }
 
 fn row(statement: &str) -> Option<Row<'_>> {
+    // Rows stand in groups: `kms { … }`.
+    let statement = statement.rsplit(['{', '}']).next()?;
     let mut words = statement.split(',').map(str::trim);
     let (name, method) = (words.next()?, words.next()?);
     let service = words.nth(2)?;
@@ -42,7 +54,7 @@ pub(super) fn sample(rows: &[(&str, &str)]) -> (&'static str, String) {
             format!("    {name}, {method}, In, Out, Kms, Reads,\n        [\"kms:{name}\" Key Always];\n")
         })
         .collect();
-    (PATH, format!("x\noperations! {{\n    $;\n{rows}}}\n"))
+    (PATH, format!("x\noperations! {{\n    $;\n    kms {{\n{rows}    }}\n}}\n"))
 }
 
 #[cfg(test)]
@@ -51,8 +63,8 @@ mod tests {
 
     #[test]
     fn rows_are_read_over_line_ends() {
-        let text = "x\noperations! {\n    $;\n    ListKeys, list_keys, In, Out, Kms, Reads,\n        [];\n    GetCallerIdentity, \
-                    get_caller_identity,\n  In, Out, Sts, Reads,\n  [];\n}\n";
+        let text = "x\noperations! {\n    $;\n    kms {\n    ListKeys, list_keys, In, Out, Kms, Reads,\n        [];\n    \
+                    }\n    others {\n    GetCallerIdentity, get_caller_identity,\n  In, Out, Sts, Reads,\n  [];\n    }\n}\n";
         let tree = Tree::sample(&[(PATH, text)]);
         let expected = [
             Row { name: "ListKeys", method: "list_keys", service: "Kms" },

@@ -351,7 +351,13 @@ mod tests {
                         value.prop_map(move |value| value.map(|value| (member.name.to_owned(), value)))
                     })
                     .collect();
-                members.prop_map(|members| members.into_iter().flatten().collect()).boxed()
+                // A structure without members is not written: it is not there.
+                let some = |value: &serde_json::Value| *value != serde_json::json!({});
+                members
+                    .prop_map(move |members| {
+                        members.into_iter().flatten().filter(|(_, value)| some(value)).collect()
+                    })
+                    .boxed()
             }
             Kind::List(of) => proptest::collection::vec(value_of(of), 0..12)
                 .prop_map(|elements| {
@@ -364,7 +370,16 @@ mod tests {
         }
     }
 
-    fn inputs() -> impl Strategy<Value = (&'static Shape, serde_json::Value)> {
+    /// A shape of which a failure shows the name.
+    struct Shown(&'static Shape);
+
+    impl std::fmt::Debug for Shown {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str(self.0.name)
+        }
+    }
+
+    fn inputs() -> impl Strategy<Value = (Shown, serde_json::Value)> {
         const ALL: &[(Service, &str)] = &[
             (Service::Iam, "CreateUser"),
             (Service::Iam, "CreateRole"),
@@ -378,22 +393,18 @@ mod tests {
         ];
         proptest::sample::select(ALL).prop_flat_map(|(service, operation)| {
             let shape = shape(service, operation);
-            value_of(shape).prop_map(move |value| (shape, value))
+            value_of(shape).prop_map(move |value| (Shown(shape), value))
         })
     }
 
     proptest! {
         #[test]
-        fn what_is_written_is_read((shape, value) in inputs()) {
+        fn what_is_written_is_read(input in inputs()) {
+            let (Shown(shape), value) = input;
             let mut form = String::from("Action=A");
             form_of(&value, "", &mut form);
             let node = Form::read(form.as_bytes()).unwrap().decode(shape).unwrap();
-            // Structures without members are not written.
-            let mut expected = value;
-            if let Some(members) = expected.as_object_mut() {
-                members.retain(|_, value| *value != serde_json::json!({}));
-            }
-            prop_assert_eq!(json(&node), expected, "{}", form);
+            prop_assert_eq!(json(&node), value, "{}", form);
         }
 
         #[test]
