@@ -2,7 +2,6 @@
 //!
 //! Dispatch, action names, audit event names, metric labels and the denial tests come from these rows.
 
-#[allow(unused_imports, reason = "no row of IAM is there yet")]
 use crate::shapes::iam::*;
 use crate::shapes::sts::*;
 use crate::shapes::*;
@@ -358,5 +357,170 @@ operations! {
         [];
     }
     others {
+    CreateUser, create_user, CreateUserInput, CreateUserOutput, Iam, Changes,
+        ["iam:CreateUser" User Always, "iam:TagUser" User Tagged];
+    GetUser, get_user, GetUserInput, GetUserOutput, Iam, Reads,
+        ["iam:GetUser" User Always];
+    UpdateUser, update_user, UpdateUserInput, Empty, Iam, Changes,
+        ["iam:UpdateUser" User Always];
+    DeleteUser, delete_user, DeleteUserInput, Empty, Iam, Changes,
+        ["iam:DeleteUser" User Always];
+    ListUsers, list_users, ListUsersInput, ListUsersOutput, Iam, Reads,
+        ["iam:ListUsers" Account Always];
+    TagUser, tag_user, TagUserInput, Empty, Iam, Changes,
+        ["iam:TagUser" User Always];
+    UntagUser, untag_user, UntagUserInput, Empty, Iam, Changes,
+        ["iam:UntagUser" User Always];
+    ListUserTags, list_user_tags, ListUserTagsInput, ListUserTagsOutput, Iam, Reads,
+        ["iam:ListUserTags" User Always];
+    CreateGroup, create_group, CreateGroupInput, CreateGroupOutput, Iam, Changes,
+        ["iam:CreateGroup" Group Always];
+    GetGroup, get_group, GetGroupInput, GetGroupOutput, Iam, Reads,
+        ["iam:GetGroup" Group Always];
+    UpdateGroup, update_group, UpdateGroupInput, Empty, Iam, Changes,
+        ["iam:UpdateGroup" Group Always];
+    DeleteGroup, delete_group, DeleteGroupInput, Empty, Iam, Changes,
+        ["iam:DeleteGroup" Group Always];
+    ListGroups, list_groups, ListGroupsInput, ListGroupsOutput, Iam, Reads,
+        ["iam:ListGroups" Account Always];
+    AddUserToGroup, add_user_to_group, AddUserToGroupInput, Empty, Iam, Changes,
+        ["iam:AddUserToGroup" Group Always];
+    RemoveUserFromGroup, remove_user_from_group, RemoveUserFromGroupInput, Empty, Iam, Changes,
+        ["iam:RemoveUserFromGroup" Group Always];
+    ListGroupsForUser, list_groups_for_user, ListGroupsForUserInput, ListGroupsForUserOutput, Iam, Reads,
+        ["iam:ListGroupsForUser" User Always];
+    CreateRole, create_role, CreateRoleInput, CreateRoleOutput, Iam, Changes,
+        ["iam:CreateRole" IamRole Always, "iam:TagRole" IamRole Tagged];
+    GetRole, get_role, GetRoleInput, GetRoleOutput, Iam, Reads,
+        ["iam:GetRole" IamRole Always];
+    UpdateRole, update_role, UpdateRoleInput, UpdateRoleOutput, Iam, Changes,
+        ["iam:UpdateRole" IamRole Always];
+    UpdateRoleDescription, update_role_description,
+        UpdateRoleDescriptionInput, UpdateRoleDescriptionOutput, Iam, Changes,
+        ["iam:UpdateRoleDescription" IamRole Always];
+    DeleteRole, delete_role, DeleteRoleInput, Empty, Iam, Changes,
+        ["iam:DeleteRole" IamRole Always];
+    ListRoles, list_roles, ListRolesInput, ListRolesOutput, Iam, Reads,
+        ["iam:ListRoles" Account Always];
+    UpdateAssumeRolePolicy, update_assume_role_policy, UpdateAssumeRolePolicyInput, Empty, Iam, Changes,
+        ["iam:UpdateAssumeRolePolicy" IamRole Always];
+    TagRole, tag_role, TagRoleInput, Empty, Iam, Changes,
+        ["iam:TagRole" IamRole Always];
+    UntagRole, untag_role, UntagRoleInput, Empty, Iam, Changes,
+        ["iam:UntagRole" IamRole Always];
+    ListRoleTags, list_role_tags, ListRoleTagsInput, ListRoleTagsOutput, Iam, Reads,
+        ["iam:ListRoleTags" IamRole Always];
+    CreateAccessKey, create_access_key, CreateAccessKeyInput, CreateAccessKeyOutput, Iam, Changes,
+        ["iam:CreateAccessKey" User Always];
+    UpdateAccessKey, update_access_key, UpdateAccessKeyInput, Empty, Iam, Changes,
+        ["iam:UpdateAccessKey" User Always];
+    DeleteAccessKey, delete_access_key, DeleteAccessKeyInput, Empty, Iam, Changes,
+        ["iam:DeleteAccessKey" User Always];
+    ListAccessKeys, list_access_keys, ListAccessKeysInput, ListAccessKeysOutput, Iam, Reads,
+        ["iam:ListAccessKeys" User Always];
+    GetAccessKeyLastUsed, get_access_key_last_used, GetAccessKeyLastUsedInput, GetAccessKeyLastUsedOutput, Iam, Reads,
+        ["iam:GetAccessKeyLastUsed" Account Always];
+    PutUserPolicy, put_user_policy, PutUserPolicyInput, Empty, Iam, Changes,
+        ["iam:PutUserPolicy" User Always];
+    GetUserPolicy, get_user_policy, GetUserPolicyInput, GetUserPolicyOutput, Iam, Reads,
+        ["iam:GetUserPolicy" User Always];
+    DeleteUserPolicy, delete_user_policy, DeleteUserPolicyInput, Empty, Iam, Changes,
+        ["iam:DeleteUserPolicy" User Always];
+    ListUserPolicies, list_user_policies, ListUserPoliciesInput, ListUserPoliciesOutput, Iam, Reads,
+        ["iam:ListUserPolicies" User Always];
+    PutGroupPolicy, put_group_policy, PutGroupPolicyInput, Empty, Iam, Changes,
+        ["iam:PutGroupPolicy" Group Always];
+    GetGroupPolicy, get_group_policy, GetGroupPolicyInput, GetGroupPolicyOutput, Iam, Reads,
+        ["iam:GetGroupPolicy" Group Always];
+    DeleteGroupPolicy, delete_group_policy, DeleteGroupPolicyInput, Empty, Iam, Changes,
+        ["iam:DeleteGroupPolicy" Group Always];
+    ListGroupPolicies, list_group_policies, ListGroupPoliciesInput, ListGroupPoliciesOutput, Iam, Reads,
+        ["iam:ListGroupPolicies" Group Always];
+    PutRolePolicy, put_role_policy, PutRolePolicyInput, Empty, Iam, Changes,
+        ["iam:PutRolePolicy" IamRole Always];
+    GetRolePolicy, get_role_policy, GetRolePolicyInput, GetRolePolicyOutput, Iam, Reads,
+        ["iam:GetRolePolicy" IamRole Always];
+    DeleteRolePolicy, delete_role_policy, DeleteRolePolicyInput, Empty, Iam, Changes,
+        ["iam:DeleteRolePolicy" IamRole Always];
+    ListRolePolicies, list_role_policies, ListRolePoliciesInput, ListRolePoliciesOutput, Iam, Reads,
+        ["iam:ListRolePolicies" IamRole Always];
+    CreatePolicy, create_policy, CreatePolicyInput, CreatePolicyOutput, Iam, Changes,
+        ["iam:CreatePolicy" ManagedPolicy Always, "iam:TagPolicy" ManagedPolicy Tagged];
+    GetPolicy, get_policy, GetPolicyInput, GetPolicyOutput, Iam, Reads,
+        ["iam:GetPolicy" ManagedPolicy Always];
+    DeletePolicy, delete_policy, DeletePolicyInput, Empty, Iam, Changes,
+        ["iam:DeletePolicy" ManagedPolicy Always];
+    ListPolicies, list_policies, ListPoliciesInput, ListPoliciesOutput, Iam, Reads,
+        ["iam:ListPolicies" Account Always];
+    CreatePolicyVersion, create_policy_version, CreatePolicyVersionInput, CreatePolicyVersionOutput, Iam, Changes,
+        ["iam:CreatePolicyVersion" ManagedPolicy Always];
+    GetPolicyVersion, get_policy_version, GetPolicyVersionInput, GetPolicyVersionOutput, Iam, Reads,
+        ["iam:GetPolicyVersion" ManagedPolicy Always];
+    DeletePolicyVersion, delete_policy_version, DeletePolicyVersionInput, Empty, Iam, Changes,
+        ["iam:DeletePolicyVersion" ManagedPolicy Always];
+    ListPolicyVersions, list_policy_versions, ListPolicyVersionsInput, ListPolicyVersionsOutput, Iam, Reads,
+        ["iam:ListPolicyVersions" ManagedPolicy Always];
+    SetDefaultPolicyVersion, set_default_policy_version, SetDefaultPolicyVersionInput, Empty, Iam, Changes,
+        ["iam:SetDefaultPolicyVersion" ManagedPolicy Always];
+    ListEntitiesForPolicy, list_entities_for_policy,
+        ListEntitiesForPolicyInput, ListEntitiesForPolicyOutput, Iam, Reads,
+        ["iam:ListEntitiesForPolicy" ManagedPolicy Always];
+    TagPolicy, tag_policy, TagPolicyInput, Empty, Iam, Changes,
+        ["iam:TagPolicy" ManagedPolicy Always];
+    UntagPolicy, untag_policy, UntagPolicyInput, Empty, Iam, Changes,
+        ["iam:UntagPolicy" ManagedPolicy Always];
+    ListPolicyTags, list_policy_tags, ListPolicyTagsInput, ListPolicyTagsOutput, Iam, Reads,
+        ["iam:ListPolicyTags" ManagedPolicy Always];
+    AttachUserPolicy, attach_user_policy, AttachUserPolicyInput, Empty, Iam, Changes,
+        ["iam:AttachUserPolicy" User Always];
+    DetachUserPolicy, detach_user_policy, DetachUserPolicyInput, Empty, Iam, Changes,
+        ["iam:DetachUserPolicy" User Always];
+    ListAttachedUserPolicies, list_attached_user_policies,
+        ListAttachedUserPoliciesInput, ListAttachedUserPoliciesOutput, Iam, Reads,
+        ["iam:ListAttachedUserPolicies" User Always];
+    AttachGroupPolicy, attach_group_policy, AttachGroupPolicyInput, Empty, Iam, Changes,
+        ["iam:AttachGroupPolicy" Group Always];
+    DetachGroupPolicy, detach_group_policy, DetachGroupPolicyInput, Empty, Iam, Changes,
+        ["iam:DetachGroupPolicy" Group Always];
+    ListAttachedGroupPolicies, list_attached_group_policies,
+        ListAttachedGroupPoliciesInput, ListAttachedGroupPoliciesOutput, Iam, Reads,
+        ["iam:ListAttachedGroupPolicies" Group Always];
+    AttachRolePolicy, attach_role_policy, AttachRolePolicyInput, Empty, Iam, Changes,
+        ["iam:AttachRolePolicy" IamRole Always];
+    DetachRolePolicy, detach_role_policy, DetachRolePolicyInput, Empty, Iam, Changes,
+        ["iam:DetachRolePolicy" IamRole Always];
+    ListAttachedRolePolicies, list_attached_role_policies,
+        ListAttachedRolePoliciesInput, ListAttachedRolePoliciesOutput, Iam, Reads,
+        ["iam:ListAttachedRolePolicies" IamRole Always];
+    PutUserPermissionsBoundary, put_user_permissions_boundary, PutUserPermissionsBoundaryInput, Empty, Iam, Changes,
+        ["iam:PutUserPermissionsBoundary" User Always];
+    DeleteUserPermissionsBoundary, delete_user_permissions_boundary,
+        DeleteUserPermissionsBoundaryInput, Empty, Iam, Changes,
+        ["iam:DeleteUserPermissionsBoundary" User Always];
+    PutRolePermissionsBoundary, put_role_permissions_boundary, PutRolePermissionsBoundaryInput, Empty, Iam, Changes,
+        ["iam:PutRolePermissionsBoundary" IamRole Always];
+    DeleteRolePermissionsBoundary, delete_role_permissions_boundary,
+        DeleteRolePermissionsBoundaryInput, Empty, Iam, Changes,
+        ["iam:DeleteRolePermissionsBoundary" IamRole Always];
+    CreateOpenIDConnectProvider, create_open_id_connect_provider,
+        CreateOpenIDConnectProviderInput, CreateOpenIDConnectProviderOutput, Iam, Changes,
+        ["iam:CreateOpenIDConnectProvider" OidcProvider Always, "iam:TagOpenIDConnectProvider" OidcProvider Tagged];
+    GetOpenIDConnectProvider, get_open_id_connect_provider,
+        GetOpenIDConnectProviderInput, GetOpenIDConnectProviderOutput, Iam, Reads,
+        ["iam:GetOpenIDConnectProvider" OidcProvider Always];
+    DeleteOpenIDConnectProvider, delete_open_id_connect_provider,
+        DeleteOpenIDConnectProviderInput, Empty, Iam, Changes,
+        ["iam:DeleteOpenIDConnectProvider" OidcProvider Always];
+    ListOpenIDConnectProviders, list_open_id_connect_providers,
+        ListOpenIDConnectProvidersInput, ListOpenIDConnectProvidersOutput, Iam, Reads,
+        ["iam:ListOpenIDConnectProviders" Account Always];
+    AddClientIDToOpenIDConnectProvider, add_client_id_to_open_id_connect_provider,
+        AddClientIDToOpenIDConnectProviderInput, Empty, Iam, Changes,
+        ["iam:AddClientIDToOpenIDConnectProvider" OidcProvider Always];
+    RemoveClientIDFromOpenIDConnectProvider, remove_client_id_from_open_id_connect_provider,
+        RemoveClientIDFromOpenIDConnectProviderInput, Empty, Iam, Changes,
+        ["iam:RemoveClientIDFromOpenIDConnectProvider" OidcProvider Always];
+    GetAccountSummary, get_account_summary, Empty, GetAccountSummaryOutput, Iam, Reads,
+        ["iam:GetAccountSummary" Account Always];
     }
 }

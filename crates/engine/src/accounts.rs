@@ -98,6 +98,17 @@ impl Core {
         }))
     }
 
+    /// When an account was made.
+    pub(crate) async fn account_created_ms(&self, id: AccountId) -> Result<i64, Fault> {
+        let account = self.account(id).await?.ok_or(Fault::Incomplete("an account"))?;
+        Ok(account.created.millis())
+    }
+
+    /// The id of the access key of an account's root user.
+    pub(crate) async fn root_access_key_id(&self, id: AccountId) -> Result<String, Fault> {
+        Ok(self.account(id).await?.ok_or(Fault::Incomplete("an account"))?.root_access_key_id)
+    }
+
     /// The access key of an account's root user.
     pub(crate) async fn root_access_key(&self, id: AccountId) -> Result<AccessKey, Fault> {
         let unknown =

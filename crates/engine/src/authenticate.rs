@@ -1,7 +1,7 @@
 //! Who calls: the first step of the pipeline.
 
 use crate::core::Core;
-use crate::credentials::Credential;
+use crate::credentials::{Credential, is_access_key_id};
 use crate::fault::Fault;
 use crate::principal::Principal;
 use bulla_api::{AccountId, ApiError, ErrorCode, Region, Service};
@@ -94,9 +94,6 @@ impl AuthFailure {
 /// The services whose signatures are taken.
 const SERVICES: &[&str] = &[Service::Kms.scope_name(), Service::Iam.scope_name(), Service::Sts.scope_name()];
 
-/// Longest access key id that is looked up; AWS's are 16 to 128 characters.
-const ACCESS_KEY_ID_MAX: usize = 128;
-
 impl Core {
     /// Verifies a signed request.
     pub(crate) async fn authenticate(
@@ -136,7 +133,11 @@ impl Core {
         let verified =
             sigv4::verify(request, presented, &key, now, &policy).map_err(|error| refusal(&error))?;
         credential.keep_signing_key(&presented.scope, &key);
-        Authenticated::from_verified(&verified, &credential, self)
+        let authenticated = Authenticated::from_verified(&verified, &credential, self)?;
+        if let Some(service) = authenticated.service {
+            self.note_identity_use(&authenticated.principal, &authenticated.region, service);
+        }
+        Ok(authenticated)
     }
 
     /// The root of an account, for a caller of this host.
@@ -188,10 +189,6 @@ impl Authenticated {
             via: Via::Network,
         })
     }
-}
-
-fn is_access_key_id(text: &str) -> bool {
-    (1..=ACCESS_KEY_ID_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 fn refusal(error: &sigv4::SigV4Error) -> Fault {

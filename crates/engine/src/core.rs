@@ -12,6 +12,8 @@ use crate::fault::Fault;
 use crate::grants::Grant;
 use crate::identities::Entity;
 use crate::identity_policies::IdentityPolicies;
+
+use crate::identity_usage::IdentityUsage;
 use crate::key_policy::CompiledKeyPolicy;
 use crate::key_stores::KeyStore;
 use crate::keys::{Alias, Key};
@@ -62,6 +64,8 @@ pub(crate) struct Core {
     pub(crate) relaying: Mutex<()>,
     /// Uses of keys that are not written yet.
     pub(crate) usage: Usage,
+    /// Uses of access keys and roles that are not written yet.
+    pub(crate) identity_usage: IdentityUsage,
     /// Deleted material may still stand in the store's files.
     pub(crate) purge_wanted: AtomicBool,
     /// Places for work that takes long.
@@ -135,6 +139,7 @@ impl Core {
             outbox_filled: Notify::new(),
             relaying: Mutex::default(),
             usage: Usage::default(),
+            identity_usage: IdentityUsage::default(),
             purge_wanted: AtomicBool::new(false),
             slow: Slow::default(),
             stock: Stock::default(),

@@ -7,7 +7,7 @@ use crate::record::{EntityKind, access_key_path};
 use bulla_api::{AccountId, SecretBytes};
 use bulla_crypto::Rng;
 use bulla_sigv4::{Scope, SigningKey};
-use bulla_store::Fields;
+use bulla_store::{Fields, Generation};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// An access key with its secret, as it is given to its owner once. No `Debug`.
@@ -100,7 +100,7 @@ impl AccessKey {
         Self { access_key_id: id, secret_access_key: secret }
     }
 
-    /// The record that keeps it. It is wiped when dropped, and only ever written sealed.
+    /// The record that keeps it, as one of the account's root. It is wiped when dropped, and only ever written sealed.
     pub(crate) fn to_fields(&self, account: AccountId, now_ms: i64) -> Fields {
         let mut fields = Fields::new();
         fields.set_str(field::ACCOUNT, &account.to_string());
@@ -109,6 +109,42 @@ impl AccessKey {
         fields.set_i64(field::CREATED_MS, now_ms);
         fields
     }
+}
+
+impl AccessKey {
+    /// The same, as one of a user.
+    pub(crate) fn fields_of_user(&self, account: AccountId, user: &str, now_ms: i64) -> Fields {
+        let mut fields = self.to_fields(account, now_ms);
+        fields.set_str(field::PRINCIPAL, user);
+        fields
+    }
+}
+
+/// What is told of an access key, by its record: not its secret.
+pub(crate) struct KnownKey {
+    pub(crate) account: AccountId,
+    /// None of a root.
+    pub(crate) user: Option<String>,
+    pub(crate) active: bool,
+    pub(crate) created_ms: i64,
+    pub(crate) generation: Generation,
+    fields: Fields,
+}
+
+impl KnownKey {
+    /// The record, with the key in use or not.
+    pub(crate) fn with_active(mut self, active: bool) -> Fields {
+        self.fields.set_bool(field::ACTIVE, active);
+        self.fields
+    }
+}
+
+/// Longest access key id that is looked up; AWS's are 16 to 128 characters.
+const ACCESS_KEY_ID_MAX: usize = 128;
+
+/// Whether a text can be the id of an access key.
+pub(crate) fn is_access_key_id(text: &str) -> bool {
+    (1..=ACCESS_KEY_ID_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// The account that an access key's record names.
@@ -146,6 +182,23 @@ impl Core {
         });
         self.credentials.keep(&self.epoch, epoch, cache_key, Arc::clone(&credential));
         Ok(Some(credential))
+    }
+
+    /// What an access key's record says, if there is one.
+    pub(crate) async fn known_key(&self, access_key_id: &str) -> Result<Option<KnownKey>, Fault> {
+        if !is_access_key_id(access_key_id) {
+            return Ok(None);
+        }
+        let Some(stored) = self.vault.read(&access_key_path(access_key_id)).await? else { return Ok(None) };
+        let (fields, missing) = (stored.fields, || Fault::Incomplete("an access key"));
+        Ok(Some(KnownKey {
+            account: owner(&fields).ok_or_else(missing)?,
+            user: fields.get_str(field::PRINCIPAL).map(ToOwned::to_owned),
+            active: fields.get_bool(field::ACTIVE).unwrap_or(false),
+            created_ms: fields.get_i64(field::CREATED_MS).ok_or_else(missing)?,
+            generation: stored.generation,
+            fields,
+        }))
     }
 
     /// The signing key for a scope, from memory or derived from the secret, which is read for it and wiped.

@@ -24,6 +24,11 @@ pub(crate) struct Entity {
 }
 
 impl Entity {
+    /// One that is about to be made.
+    pub(crate) fn made(account: AccountId, kind: EntityKind, id: String, record: EntityRecord) -> Self {
+        Self { account, kind, id, record, generation: Generation::first(0) }
+    }
+
     pub(crate) fn arn(&self) -> String {
         entity_arn(self.account, self.kind.word(), &self.record.path, &self.record.name)
     }

@@ -79,7 +79,8 @@ impl Says for PutAgain {
 impl Core {
     /// A policy that a request gives, with the ids of whom it names.
     pub(crate) async fn bind_key_policy(&self, text: &str) -> Result<String, Fault> {
-        self.bind_principals(text, ErrorCode::MalformedPolicyDocumentException).await
+        let invalid = |_: &str| malformed("Policy contains a statement with one or more invalid principals.");
+        self.bind_principals(text, invalid).await
     }
 
     /// A key's policy, with whom it names bound to their ids.

@@ -39,6 +39,7 @@ mod grant_token;
 mod grants;
 mod identities;
 mod identity_policies;
+mod identity_usage;
 mod import;
 mod imported;
 mod key_policy;

@@ -11,7 +11,7 @@ use crate::core::Core;
 use crate::fault::Fault;
 use crate::identities::parse_arn;
 use crate::record::{EntityKind, identity_owner_path, pointer_of};
-use bulla_api::{AccountId, ErrorCode};
+use bulla_api::AccountId;
 use std::collections::HashMap;
 
 /// No unique id has a zero.
@@ -21,29 +21,32 @@ const NOBODY: &str = "AIDA00000000000000000";
 const DEPTH_MAX: usize = 64;
 
 impl Core {
-    /// The policy with the ids of the users and roles that it names. Fails as AWS does, with this code, when one of them
-    /// should be in this store and isn't.
-    pub(crate) async fn bind_principals(&self, text: &str, code: ErrorCode) -> Result<String, Fault> {
-        let invalid =
-            || Fault::answer(code, "Policy contains a statement with one or more invalid principals.");
+    /// The policy with the ids of the users and roles that it names. Fails with what `invalid` makes of the name when one
+    /// of them should be in this store and isn't.
+    pub(crate) async fn bind_principals(
+        &self,
+        text: &str,
+        invalid: impl Fn(&str) -> Fault,
+    ) -> Result<String, Fault> {
         let accounts = self.account_ids().await?;
         let mut ids = HashMap::new();
-        for name in named(text).ok_or_else(invalid)? {
+        for name in named(text).ok_or_else(|| invalid(""))? {
             if ids.contains_key(&name) {
                 continue;
             }
             match kind_of(&name) {
                 Naming::Arn(of) if accounts.contains(&of) => {
-                    let found = self.entity_by_arn(&name).await?.ok_or_else(invalid)?;
-                    ids.insert(name, found.id);
+                    let found = self.entity_by_arn(&name).await?;
+                    let id = found.ok_or_else(|| invalid(&name))?.id;
+                    ids.insert(name, id);
                 }
                 Naming::Id(kind) => {
-                    self.arn_of_id(kind, &name).await?.ok_or_else(invalid)?;
+                    self.arn_of_id(kind, &name).await?.ok_or_else(|| invalid(&name))?;
                 }
                 Naming::Arn(_) | Naming::Other => {}
             }
         }
-        rewritten(text, |name| ids.get(name).cloned()).ok_or_else(invalid)
+        rewritten(text, |name| ids.get(name).cloned()).ok_or_else(|| invalid(""))
     }
 
     /// A stored policy as it is shown: whoever is there, by ARN.

@@ -115,6 +115,7 @@ impl Core {
 
     /// Writes what was noted.
     pub(crate) async fn write_usage(&self) -> Result<(), Fault> {
+        self.write_identity_usage().await?;
         let noted = self.usage.all();
         for some in noted.chunks(KEYS_PER_COMMIT) {
             let mut attempt = 1;

@@ -33,6 +33,7 @@ mod get_key_policy;
 mod get_key_rotation_status;
 mod get_parameters_for_import;
 mod get_public_key;
+mod iam;
 mod import_key_material;
 mod list_aliases;
 mod list_grants;
