@@ -12,7 +12,6 @@ use crate::fault::Fault;
 use crate::grants::Grant;
 use crate::identities::Entity;
 use crate::identity_policies::IdentityPolicies;
-
 use crate::identity_usage::IdentityUsage;
 use crate::key_policy::CompiledKeyPolicy;
 use crate::key_stores::KeyStore;

@@ -11,7 +11,7 @@ use crate::policy_principals::for_decisions;
 use crate::record::Place;
 use bulla_api::{EncryptionContext, ErrorCode, Role};
 use bulla_crypto::attestation::Attestation;
-use bulla_policy::{KeyPolicy, Kind, POLICY_BYTES_MAX, Policy, Values};
+use bulla_policy::{Kind, POLICY_BYTES_MAX, Policy, Values};
 use bulla_store::{Generation, Stored};
 use std::sync::Arc;
 
@@ -22,14 +22,16 @@ pub(crate) const DEFAULT_NAME: &str = "default";
 pub(crate) const RAM_NAME: &str = "AWS_RAM";
 
 /// Reads a policy that a request gives.
-pub(crate) fn parse_policy(text: &str) -> Result<KeyPolicy, Fault> {
+pub(crate) fn parse_policy(text: &str) -> Result<Policy, Fault> {
     if text.len() > POLICY_BYTES_MAX {
         return Err(Fault::answer(
             ErrorCode::LimitExceededException,
             format!("The key policy is longer than {POLICY_BYTES_MAX} bytes."),
         ));
     }
-    KeyPolicy::parse(text).map_err(|error| malformed(error.to_string()))
+    let policy = Policy::parse(text, Kind::Key).map_err(|error| malformed(error.to_string()))?;
+    policy.check_for_storing().map_err(|error| malformed(error.to_string()))?;
+    Ok(policy)
 }
 
 /// What is said of a policy by a name that the key has none under.

@@ -3,8 +3,8 @@
 //! Sources: IAM user guide, "Policy evaluation logic", "Cross-account policy evaluation logic", "Permissions boundaries for
 //! IAM entities"; AWS KMS developer guide, "Key policies", "Grants", "Troubleshooting key access".
 
-use crate::policy::{Kind, Policy};
-use crate::request::Request;
+use crate::policy::{Asked, Kind, Policy, Says};
+use crate::request::{PrincipalKind, Request};
 use std::fmt;
 use std::sync::Arc;
 
@@ -61,7 +61,7 @@ impl Decision {
 }
 
 /// Yes, or which no.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Verdict {
     /// Everything that must allow it does, and nothing denies it.
     Allowed,
@@ -133,7 +133,113 @@ impl fmt::Display for PolicyType {
 /// Decides. No policy, no answer but no: nothing is allowed that isn't said.
 #[must_use]
 pub fn decide(request: &Request<'_>, policies: &Policies<'_>) -> Decision {
-    let _ = (request, policies, Kind::Key);
-    // Statements aren't evaluated yet: nobody is allowed anything.
-    Decision { verdict: Verdict::ImplicitlyDenied, reason: Reason::NoneAllows(PolicyType::Resource) }
+    let asked = Asked::of(request, policies.boundary.is_some());
+    let opinions = Opinions::of(&asked, policies);
+    let reason = match opinions.denial(policies).map_or_else(|| opinions.lack(request, policies), Some) {
+        Some(reason) => reason,
+        None => Reason::Allowed,
+    };
+    let verdict = match reason {
+        Reason::Allowed => Verdict::Allowed,
+        Reason::Denies(_) => Verdict::ExplicitlyDenied,
+        Reason::NoneAllows(_) => Verdict::ImplicitlyDenied,
+    };
+    Decision { verdict, reason }
+}
+
+/// What the policies of each type say.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Opinions {
+    identity: Says,
+    resource: Says,
+    boundary: Option<Says>,
+    session: Option<Says>,
+}
+
+impl Opinions {
+    pub(crate) fn of(asked: &Asked<'_>, policies: &Policies<'_>) -> Self {
+        let resource = match policies.resource {
+            ResourcePolicy::Decides(Some(policy)) => policy.says(asked),
+            ResourcePolicy::Decides(None) | ResourcePolicy::HasNone => Says::Nothing,
+        };
+        Self {
+            identity: say(policies.identity, asked),
+            resource,
+            boundary: policies.boundary.map(|policy| policy.says(asked)),
+            session: (!policies.session.is_empty()).then(|| say(policies.session, asked)),
+        }
+    }
+
+    /// A denial, which nothing outweighs.
+    fn denial(self, policies: &Policies<'_>) -> Option<Reason> {
+        let types = [
+            (Some(self.identity), PolicyType::Identity),
+            (Some(self.resource), policies.resource.policy_type()),
+            (self.boundary, PolicyType::Boundary),
+            (self.session, PolicyType::Session),
+        ];
+        let denies = types.into_iter().find(|(says, _)| *says == Some(Says::Deny));
+        denies.map(|(_, policy)| Reason::Denies(policy))
+    }
+
+    /// The first thing that is lacking; `None` when nothing is.
+    fn lack(self, request: &Request<'_>, policies: &Policies<'_>) -> Option<Reason> {
+        self.lacks(request, policies).next()
+    }
+
+    /// Everything that must allow it and doesn't.
+    pub(crate) fn lacks(
+        self,
+        request: &Request<'_>,
+        policies: &Policies<'_>,
+    ) -> impl Iterator<Item = Reason> {
+        let is_own = request.principal.account == Some(request.resource_account);
+        let is_outside = request.principal.account.is_none();
+        let reach = match self.resource {
+            Says::Allow(reach) => Some(reach).max(policies.grant),
+            Says::Nothing | Says::Deny => policies.grant,
+        };
+        // Which types of policies have a say, beside the resource's own.
+        let (resource, identity, limits) = match (policies.resource, reach) {
+            (ResourcePolicy::HasNone, _) => (is_own, true, true),
+            (ResourcePolicy::Decides(_), None) => (false, !is_outside && !is_own, !is_outside && !is_own),
+            // Within its own account, whoever is named needs nothing else, and nothing limits what it is given but a denial.
+            (ResourcePolicy::Decides(_), Some(Reach::Caller)) if is_own || is_outside => (true, false, false),
+            (ResourcePolicy::Decides(_), Some(Reach::Identity)) if is_own => (true, false, true),
+            (ResourcePolicy::Decides(_), Some(_)) => (!is_outside, true, true),
+        };
+        // No policy limits a root.
+        let is_root = request.principal.kind == PrincipalKind::Root;
+        let allows = |says: Says| matches!(says, Says::Allow(_));
+        let missing = [
+            (!resource, policies.resource.policy_type()),
+            (identity && !is_root && !allows(self.identity), PolicyType::Identity),
+            (limits && self.boundary.is_some_and(|says| !allows(says)), PolicyType::Boundary),
+            (limits && self.session.is_some_and(|says| !allows(says)), PolicyType::Session),
+        ];
+        missing.into_iter().filter(|(missing, _)| *missing).map(|(_, policy)| Reason::NoneAllows(policy))
+    }
+}
+
+/// What several policies of one type say together.
+fn say(policies: &[Arc<Policy>], asked: &Asked<'_>) -> Says {
+    let mut says = Says::Nothing;
+    for policy in policies {
+        match policy.says(asked) {
+            Says::Deny => return Says::Deny,
+            Says::Allow(reach) => says = Says::Allow(reach),
+            Says::Nothing => {}
+        }
+    }
+    says
+}
+
+impl ResourcePolicy<'_> {
+    /// How messages call it.
+    pub(crate) fn policy_type(self) -> PolicyType {
+        match self {
+            Self::Decides(Some(policy)) if policy.kind() == Kind::Trust => PolicyType::RoleTrust,
+            Self::Decides(_) | Self::HasNone => PolicyType::Resource,
+        }
+    }
 }

@@ -1,8 +1,14 @@
 //! JSON in which no object has a member twice: of two, readers may take either.
 
+use crate::malformed::{Malformed, Place};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::collections::BTreeMap;
 use std::fmt;
+
+/// A policy as it stands in a larger JSON document, read but not yet compiled.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(transparent)]
+pub struct Document(pub(crate) Json);
 
 /// A value. Policies have no use for null, nor for the difference between `true` and `"true"`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +21,14 @@ pub(crate) enum Json {
 }
 
 impl Json {
+    /// What a policy's text holds.
+    pub(crate) fn parse(text: &str) -> Result<Self, Malformed> {
+        serde_json::from_str(text).map_err(|error| {
+            let place = Place::Text { line: error.line(), column: error.column() };
+            Malformed::new("Syntax errors in policy.").at(place)
+        })
+    }
+
     /// How deep lists and objects are nested.
     pub(crate) fn depth(&self) -> usize {
         match self {

@@ -1,20 +1,30 @@
-//! The IAM policy language. Pure: no network, no store.
+//! The IAM policy language: from documents to decisions, and why. Pure: no network, no store.
 //!
-//! In this version: the policy that a key has by default, whether a document is one at all, and whether it lets an
-//! account's root change it again. Statements are not evaluated for anything else yet; until they are, the engine allows
-//! nobody but the root of a key's own account.
+//! A [`Policy`] is compiled once; [`decide`] asks all that have a say whether a [`Request`] may go on; [`explain`] tells
+//! statement by statement how that came about, and what would change it. A request's condition keys are asked of a [`Context`],
+//! and only those that a policy names. [`Case`] holds all of it as one JSON object, for tests of policies.
+//!
+//! What is meant is what AWS means: the sources are the IAM user guide and the AWS KMS developer guide, named where they decide.
 
+mod case;
+mod condition;
 mod decision;
-mod document;
+mod explain;
 mod json;
 mod lockout;
+mod malformed;
+mod pattern;
 mod policy;
 mod principal;
 mod request;
+mod values;
 
+pub use case::{Answer, Case, Unreadable};
 pub use decision::{Decision, Policies, PolicyType, Reach, Reason, ResourcePolicy, Verdict, decide};
-pub use document::{KeyPolicy, Malformed, POLICY_BYTES_MAX};
-pub use policy::{DOCUMENT_BYTES_MAX, Kind, Policy};
+pub use explain::{ConditionTold, Explanation, StatementTold, explain};
+pub use json::Document;
+pub use malformed::{Malformed, Place};
+pub use policy::{DOCUMENT_BYTES_MAX, Kind, POLICY_BYTES_MAX, Policy};
 pub use principal::PrincipalArn;
 pub use request::{Context, NoContext, Principal, PrincipalKind, Request, Values};
 
@@ -49,7 +59,7 @@ mod tests {
     #[test]
     fn the_default_policy_is_a_policy() {
         let policy = default_key_policy("111122223333".parse().unwrap());
-        KeyPolicy::parse(&policy).unwrap();
+        Policy::parse(&policy, Kind::Key).unwrap().check_for_storing().unwrap();
         assert!(policy.contains("arn:aws:iam::111122223333:root"));
     }
 }

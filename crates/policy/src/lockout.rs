@@ -1,57 +1,68 @@
-//! Whether a key policy lets the root of an account change it again: the lockout safety check.
+//! Whether a key policy lets a caller change it again: the lockout safety check.
 //!
-//! This answers one question and no other. A condition is decided where it speaks of what the check knows: who would ask,
-//! and the policy's name (the API reference of `PutKeyPolicy`: the check evaluates the new policy with `kms:PolicyName`
-//! set to `default`). What speaks of anything else may or may not hold when the time comes: a statement that allows
-//! under it doesn't count, one that denies under it does. Policies can be locked out of for good; a check that errs on
-//! the other side can be bypassed by a parameter of the request.
+//! A condition is decided where it speaks of what the check knows: who would ask, and the policy's name (the API reference of
+//! `PutKeyPolicy`: the check evaluates the new policy with `kms:PolicyName` set to `default`). What speaks of anything else may
+//! or may not hold when the time comes: a statement that allows under it doesn't count, one that denies under it does. Policies
+//! can be locked out of for good; a check that errs on the other side can be bypassed by a parameter of the request.
 
-use crate::document::{Condition, Effect, KeyPolicy, OneOf, Statement};
-use crate::principal::Principal;
+use crate::condition::Condition;
+use crate::policy::{Asked, Effect, Kind, Policy, Statement};
+use crate::request::{Context, Principal, PrincipalKind, Values};
 use bulla_api::{AccountId, PARTITION};
 
 /// What must be allowed.
 const ACTION: &str = "kms:PutKeyPolicy";
 
-impl KeyPolicy {
-    /// Whether this policy, on the key of this ARN, surely allows the root of `account` to put another one in its place.
+impl Policy {
+    /// Whether this key policy, on the key of this ARN, surely lets the caller put another one in its place: itself, or its
+    /// account, whose own policies then say whether.
     #[must_use]
-    pub fn lets_root_change_it(&self, account: AccountId, key_arn: &str) -> bool {
+    pub fn lets_change_it(&self, caller: &Principal<'_>, key_arn: &str) -> bool {
+        let known = Known { caller };
+        let asked = Asked {
+            principal: caller,
+            has_boundary: false,
+            action: ACTION,
+            resource: key_arn,
+            context: &known,
+        };
         let effects = |effect| {
-            let asked = Asked { account, key_arn };
             let of_effect = self.statements.iter().filter(move |statement| statement.effect == effect);
-            of_effect.map(move |statement| asked.applies(statement))
+            of_effect.map(|statement| known.applies(statement, &asked))
         };
         effects(Effect::Deny).all(|denied| denied == Some(false))
             && effects(Effect::Allow).any(|allowed| allowed == Some(true))
     }
+
+    /// The same of the root of an account.
+    #[must_use]
+    pub fn lets_root_change_it(&self, account: AccountId, key_arn: &str) -> bool {
+        let arn = format!("arn:{PARTITION}:iam::{account}:root");
+        let root =
+            Principal { account: Some(account), arn: &arn, kind: PrincipalKind::Root, unique_id: None };
+        self.lets_change_it(&root, key_arn)
+    }
 }
 
-#[derive(Clone, Copy)]
-struct Asked<'a> {
-    account: AccountId,
-    key_arn: &'a str,
+/// What is known of the request that would come.
+struct Known<'a> {
+    caller: &'a Principal<'a>,
 }
 
-impl Asked<'_> {
+impl Known<'_> {
     /// Whether a statement applies; `None` where that depends on what isn't known.
-    fn applies(self, statement: &Statement) -> Option<bool> {
-        let is_root = |principal: &Principal| match principal {
-            Principal::Anyone => true,
-            Principal::Account(account) => *account == self.account,
-            Principal::Other => false,
-        };
-        // Actions don't tell case apart; resources do.
-        let is_action =
-            |pattern: &String| matches_pattern(&pattern.to_ascii_lowercase(), &ACTION.to_ascii_lowercase());
-        let is_key = |pattern: &String| matches_pattern(pattern, self.key_arn);
-        let concerned = statement.principals.has(is_root)
-            && statement.actions.as_ref().is_some_and(|actions| actions.has(is_action))
-            && statement.resources.as_ref().is_some_and(|resources| resources.has(is_key));
-        if !concerned {
+    fn applies(&self, statement: &Statement, asked: &Asked<'_>) -> Option<bool> {
+        // A resource may hold variables.
+        let resources = statement.resources.iter().flat_map(|resources| resources.items());
+        let resource_known =
+            resources.flat_map(|resource| resource.pattern.keys()).all(|key| self.get(key).is_some());
+        if statement.reach(asked).is_none()
+            || !statement.names_action(asked)
+            || resource_known && !statement.names_resource(asked, Kind::Key)
+        {
             return Some(false);
         }
-        let mut all_known = true;
+        let mut all_known = resource_known;
         for condition in &statement.conditions {
             match self.holds(condition) {
                 Some(true) => {}
@@ -62,78 +73,29 @@ impl Asked<'_> {
         all_known.then_some(true)
     }
 
-    fn holds(self, condition: &Condition) -> Option<bool> {
-        let value = self.value_of(&condition.key)?;
-        let operator = condition.operator.strip_suffix("IfExists").unwrap_or(&condition.operator);
-        // Variables are substituted by who knows what stands for them.
-        if condition.values.iter().any(|text| text.contains("${")) {
-            return None;
-        }
-        let any = |fits: &dyn Fn(&str) -> bool| Some(condition.values.iter().any(|text| fits(text)));
-        match operator {
-            "StringEquals" => any(&|text| text == value),
-            "StringNotEquals" => any(&|text| text == value).map(|any| !any),
-            "StringLike" => any(&|text| matches_pattern(text, &value)),
-            "StringNotLike" => any(&|text| matches_pattern(text, &value)).map(|any| !any),
-            "ArnEquals" | "ArnLike" => any(&|text| matches_arn(text, &value)),
-            "ArnNotEquals" | "ArnNotLike" => any(&|text| matches_arn(text, &value)).map(|any| !any),
-            "Null" => any(&|text| text.eq_ignore_ascii_case("false")),
+    fn holds(&self, condition: &Condition) -> Option<bool> {
+        condition.keys().all(|key| self.get(key).is_some()).then(|| condition.holds(self))
+    }
+}
+
+impl Context for Known<'_> {
+    fn get(&self, key: &str) -> Option<Values<'_>> {
+        let account = || self.caller.account.map(|account| Values::from(account.to_string()));
+        match (key, self.caller.kind) {
+            ("kms:policyname", _) => Some("default".into()),
+            ("kms:calleraccount" | "aws:principalaccount", _) => account(),
+            ("aws:userid", PrincipalKind::Root) => account(),
+            ("aws:userid", PrincipalKind::User) => self.caller.unique_id.map(Values::from),
+            // Of a session the role's, which other sessions have too.
+            ("aws:principalarn", PrincipalKind::AssumedRole { role_arn }) => Some(role_arn.into()),
+            ("aws:principalarn", _) => Some(self.caller.arn.into()),
+            ("aws:principaltype", PrincipalKind::Root) => Some("Account".into()),
+            ("aws:principaltype", PrincipalKind::User) => Some("User".into()),
+            ("aws:principaltype", PrincipalKind::AssumedRole { .. }) => Some("AssumedRole".into()),
+            ("aws:principaltype", PrincipalKind::FederatedUser { .. }) => Some("FederatedUser".into()),
             _ => None,
         }
     }
-
-    /// What the request that is asked about will have under this key. Names of keys don't tell case apart.
-    fn value_of(self, key: &str) -> Option<String> {
-        match key.to_ascii_lowercase().as_str() {
-            "kms:policyname" => Some("default".to_owned()),
-            "kms:calleraccount" | "aws:principalaccount" | "aws:userid" => Some(self.account.to_string()),
-            "aws:principalarn" => Some(format!("arn:{PARTITION}:iam::{}:root", self.account)),
-            "aws:principaltype" => Some("Account".to_owned()),
-            _ => None,
-        }
-    }
-}
-
-impl<T> OneOf<T> {
-    fn has(&self, is: impl Fn(&T) -> bool) -> bool {
-        match self {
-            Self::These(items) => items.iter().any(is),
-            Self::AllBut(items) => !items.iter().any(is),
-        }
-    }
-}
-
-/// Each of the six parts by itself: a wildcard doesn't reach over a colon.
-fn matches_arn(pattern: &str, arn: &str) -> bool {
-    let (patterns, parts) = (pattern.splitn(6, ':'), arn.splitn(6, ':'));
-    patterns.clone().count() == parts.clone().count()
-        && patterns.zip(parts).all(|(pattern, part)| matches_pattern(pattern, part))
-}
-
-/// `*` stands for any number of characters, `?` for one.
-fn matches_pattern(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
-    let (mut at, mut in_text) = (0, 0);
-    // Where the last `*` stands, and how much of the text it has taken.
-    let mut star: Option<(usize, usize)> = None;
-    while in_text < text.len() {
-        match (pattern.get(at), text.get(in_text)) {
-            (Some('*'), _) => {
-                star = Some((at, in_text));
-                at += 1;
-            }
-            (Some('?'), Some(_)) => (at, in_text) = (at + 1, in_text + 1),
-            (Some(wanted), Some(given)) if wanted == given => (at, in_text) = (at + 1, in_text + 1),
-            _ => match star {
-                Some((star_at, taken)) => {
-                    star = Some((star_at, taken + 1));
-                    (at, in_text) = (star_at + 1, taken + 1);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern.get(at..).unwrap_or_default().iter().all(|rest| *rest == '*')
 }
 
 #[cfg(test)]
@@ -145,7 +107,8 @@ mod tests {
     const KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
     fn lets(statements: &str) -> bool {
-        let policy = KeyPolicy::parse(&format!(r#"{{"Version":"2012-10-17","Statement":[{statements}]}}"#));
+        let policy =
+            Policy::parse(&format!(r#"{{"Version":"2012-10-17","Statement":[{statements}]}}"#), Kind::Key);
         policy.unwrap().lets_root_change_it("111122223333".parse().unwrap(), KEY)
     }
 
@@ -158,7 +121,7 @@ mod tests {
     #[test]
     fn the_default_policy_locks_nobody_out() {
         let account = "111122223333".parse().unwrap();
-        let policy = KeyPolicy::parse(&default_key_policy(account)).unwrap();
+        let policy = Policy::parse(&default_key_policy(account), Kind::Key).unwrap();
         assert!(policy.lets_root_change_it(account, KEY));
         assert!(!policy.lets_root_change_it("444455556666".parse().unwrap(), KEY));
     }
@@ -206,6 +169,29 @@ mod tests {
         }
         assert!(lets(r#"{"Effect":"Allow","Principal":"*","NotAction":"kms:Decrypt","Resource":"*"}"#));
         assert!(!lets(r#"{"Effect":"Allow","Principal":"*","NotAction":"kms:Put*","Resource":"*"}"#));
+    }
+
+    #[test]
+    fn others_than_the_root_may_be_meant() {
+        let account = "111122223333".parse().unwrap();
+        let (role_arn, arn) =
+            ("arn:aws:iam::111122223333:role/p/admin", "arn:aws:sts::111122223333:assumed-role/admin/s");
+        let session = Principal {
+            account: Some(account),
+            arn,
+            kind: PrincipalKind::AssumedRole { role_arn },
+            unique_id: None,
+        };
+        let lets = |statement: &str| {
+            let text = format!(r#"{{"Version":"2012-10-17","Statement":[{statement}]}}"#);
+            Policy::parse(&text, Kind::Key).unwrap().lets_change_it(&session, KEY)
+        };
+        for principal in [ROOT, r#"{"AWS":"arn:aws:iam::111122223333:role/p/admin"}"#, r#""*""#] {
+            assert!(lets(&allow(principal, r#""kms:*""#, "")), "{principal}");
+        }
+        assert!(!lets(&allow(r#"{"AWS":"arn:aws:iam::111122223333:role/admin"}"#, r#""kms:*""#, "")));
+        let role = r#","Condition":{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::*:role/p/*"}}"#;
+        assert!(lets(&allow(r#""*""#, r#""kms:*""#, role)));
     }
 
     #[test]
@@ -265,6 +251,8 @@ mod tests {
             (r#"{"ArnLike":{"aws:PrincipalArn":"arn:aws:*:root"}}"#, false),
             (r#"{"StringLike":{"aws:PrincipalArn":"arn:aws:*:root"}}"#, true),
             (r#"{"ArnNotEquals":{"aws:PrincipalArn":"arn:aws:iam::111122223333:role/admin"}}"#, true),
+            (r#"{"StringEquals":{"kms:CallerAccount":"${aws:PrincipalAccount}"}}"#, true),
+            (r#"{"ForAnyValue:StringEquals":{"kms:CallerAccount":"111122223333"}}"#, true),
             (r#"{"Null":{"kms:CallerAccount":false}}"#, true),
             (r#"{"Null":{"kms:CallerAccount":"true"}}"#, false),
             (r#"{"StringEquals":{"kms:PolicyName":"default","kms:CallerAccount":"444455556666"}}"#, false),
@@ -283,9 +271,9 @@ mod tests {
             r#"{"IpAddress":{"aws:SourceIp":"192.0.2.0/24"}}"#,
             r#"{"Bool":{"aws:SecureTransport":true}}"#,
             r#"{"StringEquals":{"kms:ViaService":"ec2.us-east-1.amazonaws.com"}}"#,
-            r#"{"StringEquals":{"kms:CallerAccount":"${aws:PrincipalAccount}"}}"#,
-            r#"{"ForAnyValue:StringEquals":{"kms:CallerAccount":"111122223333"}}"#,
-            r#"{"NumericEquals":{"kms:CallerAccount":"111122223333"}}"#,
+            r#"{"StringEquals":{"kms:CallerAccount":"${aws:PrincipalTag/account}"}}"#,
+            r#"{"StringNotEquals":{"aws:PrincipalTag/team":"red"}}"#,
+            r#"{"Null":{"aws:username":"true"}}"#,
         ] {
             let under = format!(r#","Condition":{condition}"#);
             assert!(!lets(&allow(ROOT, r#""kms:*""#, &under)), "{condition}");
@@ -293,6 +281,12 @@ mod tests {
             let denial = allow(ROOT, r#""kms:*""#, &under).replace("Allow", "Deny");
             assert!(!lets(&format!("{all},{denial}")), "{condition}");
         }
+        let on = |resource: &str| {
+            allow(ROOT, r#""kms:*""#, "").replace(r#""Resource":"*""#, &format!(r#""Resource":"{resource}""#))
+        };
+        assert!(!lets(&on("arn:aws:kms:*:*:key/${aws:username}")), "a variable of a resource");
+        let denial = on("${aws:username, '*'}").replace("Allow", "Deny");
+        assert!(!lets(&format!("{},{denial}", on("*"))), "a variable of a resource");
         // Of several, one that surely doesn't hold settles it.
         let never = r#","Condition":{"Bool":{"aws:SecureTransport":true},"StringEquals":{"kms:PolicyName":"AWS_RAM"}}"#;
         let all = allow(ROOT, r#""kms:*""#, "");

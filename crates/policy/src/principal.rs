@@ -1,39 +1,89 @@
 //! Principals: how a policy and a grant name identities.
 
-use crate::document::Malformed;
+use crate::decision::Reach;
+use crate::malformed::Malformed;
+use crate::request::{Principal, PrincipalKind};
 use bulla_api::{AccountId, PARTITION};
 
 /// What AWS says of a principal that it doesn't know.
-const INVALID: Malformed = Malformed("Policy contains a statement with one or more invalid principals.");
+const INVALID: &str = "Policy contains a statement with one or more invalid principals.";
 
 /// A principal of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Principal {
+pub(crate) enum Named {
     /// `*`.
     Anyone,
-    /// The root of an account, and for those whom it lets act, the account.
+    /// An account, by its id or its root.
     Account(AccountId),
-    /// Somebody else. Who it is matters to nobody yet.
-    Other,
+    /// A user, a role, a session.
+    Arn(Box<str>),
+    /// A user or a role by its unique id: what stands in the place of an ARN whose identity is another by now, or none.
+    Id(Box<str>),
+    /// A provider of identities.
+    Federated(Box<str>),
+    /// A service of AWS.
+    Service(Box<str>),
+    /// An account, by the id that only S3 uses. Nobody here has one.
+    CanonicalUser,
 }
 
-impl Principal {
+impl Named {
     /// Of a kind (`AWS`, `Service`, …), by its text.
+    ///
+    /// Source: IAM user guide, "AWS JSON policy elements: Principal". A `*` means everybody, never a part of a name.
     pub(crate) fn parse(kind: &str, text: &str) -> Result<Self, Malformed> {
+        let invalid = || Malformed::new(INVALID);
         match kind {
             "AWS" if text == "*" => Ok(Self::Anyone),
+            "AWS" if is_unique_id(text) => Ok(Self::Id(text.into())),
             "AWS" => match text.parse() {
                 Ok(account) => Ok(Self::Account(account)),
-                Err(_) => match PrincipalArn::parse(text).ok_or(INVALID)? {
+                Err(_) => match PrincipalArn::parse(text).ok_or_else(invalid)? {
                     PrincipalArn { account, is_root: true } => Ok(Self::Account(account)),
-                    PrincipalArn { .. } => Ok(Self::Other),
+                    PrincipalArn { .. } => Ok(Self::Arn(text.into())),
                 },
             },
-            "Service" | "Federated" | "CanonicalUser" if !text.is_empty() && text != "*" => Ok(Self::Other),
-            "Service" | "Federated" | "CanonicalUser" => Err(INVALID),
-            _ => Err(Malformed("a statement has principals of the wrong kind")),
+            _ if text.is_empty() || text.contains(['*', '?']) => Err(invalid()),
+            "Service" => Ok(Self::Service(text.into())),
+            "Federated" => Ok(Self::Federated(text.into())),
+            "CanonicalUser" => Ok(Self::CanonicalUser),
+            _ => Err(Malformed::new("Policy contains a statement with principals of an unknown kind.")),
         }
     }
+
+    /// How it names a caller; `None`: it doesn't.
+    pub(crate) fn reach(&self, caller: &Principal<'_>) -> Option<Reach> {
+        let itself = |is: bool| is.then_some(Reach::Caller);
+        match (self, caller.kind) {
+            (Self::Anyone, _) => Some(Reach::Caller),
+            (Self::Account(account), _) if caller.account != Some(*account) => None,
+            (Self::Account(_), PrincipalKind::Root) => Some(Reach::Caller),
+            (Self::Account(_), _) => Some(Reach::Account),
+            (
+                Self::Arn(arn),
+                PrincipalKind::AssumedRole { role_arn: from }
+                | PrincipalKind::FederatedUser { user_arn: from },
+            ) => match &**arn {
+                arn if arn == caller.arn => Some(Reach::Caller),
+                arn => (arn == from).then_some(Reach::Identity),
+            },
+            (Self::Arn(arn), PrincipalKind::User) => itself(**arn == *caller.arn),
+            (Self::Id(id), PrincipalKind::User) => itself(caller.unique_id == Some(id)),
+            (Self::Id(id), PrincipalKind::AssumedRole { .. } | PrincipalKind::FederatedUser { .. }) => {
+                (caller.unique_id == Some(id)).then_some(Reach::Identity)
+            }
+            (Self::Federated(provider), PrincipalKind::Federated) => itself(**provider == *caller.arn),
+            (Self::Service(service), PrincipalKind::Service) => itself(**service == *caller.arn),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a text is the unique id of a user or a role (IAM user guide, "Unique identifiers").
+fn is_unique_id(text: &str) -> bool {
+    (text.starts_with("AIDA") || text.starts_with("AROA"))
+        && (16..=128).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
 
 /// The ARN of an identity: an account's root, a user, a role, or a session of a role or a federated user.
@@ -85,6 +135,22 @@ fn is_name(text: &str) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn what_names_nobody_is_refused() {
+        for (kind, text) in [
+            ("AWS", "arn:aws:iam::111122223333:role/*"),
+            ("AWS", "AIDA*"),
+            ("AWS", "me"),
+            ("AWS", ""),
+            ("Service", "*"),
+            ("Service", "*.amazonaws.com"),
+            ("Federated", ""),
+        ] {
+            assert_eq!(Named::parse(kind, text).unwrap_err().to_string(), INVALID, "{kind} {text}");
+        }
+        assert!(Named::parse("Aws", "*").is_err());
+    }
 
     #[test]
     fn identities_are_told_from_everything_else() {

@@ -1,7 +1,7 @@
 //! What is asked: who, what, on what, and under which circumstances.
 
 use crate::decision::Reach;
-use crate::principal::PrincipalArn;
+use crate::principal::Named;
 use bulla_api::AccountId;
 use std::borrow::Cow;
 
@@ -35,29 +35,11 @@ pub struct Principal<'a> {
 }
 
 impl Principal<'_> {
-    /// How this principal is named by an ARN, or by a 12-digit account id: by a policy's `"AWS"`, or as a grant's grantee.
-    /// `None`: it isn't. Case matters.
+    /// How this principal is named by an ARN, a 12-digit account id or a unique id: as one of a policy's `"AWS"`, or a grant's
+    /// grantee. `None`: it isn't. Case matters, and `*` names nobody here.
     #[must_use]
     pub fn named_by(&self, text: &str) -> Option<Reach> {
-        let account = text
-            .parse()
-            .ok()
-            .or_else(|| PrincipalArn::parse(text).filter(|arn| arn.is_root).map(|arn| arn.account));
-        match (account, self.kind) {
-            (Some(account), _) if self.account != Some(account) => None,
-            (Some(_), PrincipalKind::Root) => Some(Reach::Caller),
-            (Some(_), _) => Some(Reach::Account),
-            (
-                None,
-                PrincipalKind::AssumedRole { role_arn: from }
-                | PrincipalKind::FederatedUser { user_arn: from },
-            ) if from == text => Some(Reach::Identity),
-            (
-                None,
-                PrincipalKind::User | PrincipalKind::AssumedRole { .. } | PrincipalKind::FederatedUser { .. },
-            ) if self.arn == text => Some(Reach::Caller),
-            (None, _) => None,
-        }
+        Named::parse("AWS", text).ok().filter(|named| *named != Named::Anyone)?.reach(self)
     }
 }
 

@@ -1,0 +1,536 @@
+//! Texts with wildcards and variables: compiled once, matched without going back further than the last `*`.
+//!
+//! A `*` takes as little as it can, and when what follows fails, only the last `*` takes more: an earlier one could gain
+//! nothing. So a match takes at most the pattern's length times the text's, whatever either holds. What stands for a variable
+//! is a literal: no character of a value is a wildcard.
+//!
+//! Source: IAM user guide, "IAM policy elements: Variables and tags", "Policy variables with no value".
+
+use crate::request::{Context, Values};
+use std::borrow::Cow;
+
+/// A pattern that one text matches or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pattern {
+    shape: Shape,
+    letters: Letters,
+}
+
+/// Whether a letter is told from its other case (ASCII; what ignores case has no other letters).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Letters {
+    Exact,
+    EitherCase,
+}
+
+/// Which signs mean something in a text that is to become a pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Syntax {
+    /// `*` and `?`.
+    pub(crate) wildcards: bool,
+    /// `${…}`.
+    pub(crate) variables: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Shape {
+    /// `*`.
+    Anything,
+    /// No wildcard.
+    Exact(Box<str>),
+    /// One wildcard, a `*` at the end.
+    Prefix(Box<str>),
+    Pieces(Box<[Piece]>),
+    /// Pieces, some of which are variables.
+    Variable(Box<[Piece]>),
+}
+
+/// A part of a pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Piece {
+    Text(Box<str>),
+    /// `?`: one character.
+    One,
+    /// `*`: any number of characters.
+    Many,
+    Variable(Variable),
+}
+
+/// `${key}` or `${key, 'default'}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Variable {
+    /// In lower case.
+    key: Box<str>,
+    default: Option<Box<str>>,
+}
+
+/// A piece as it is matched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part<'a> {
+    Text(&'a str),
+    One,
+    Many,
+}
+
+impl Pattern {
+    pub(crate) fn new(text: &str, syntax: Syntax, letters: Letters) -> Self {
+        let pieces = pieces(text, syntax);
+        let shape = match pieces.as_slice() {
+            [] => Shape::Exact("".into()),
+            [Piece::Many] => Shape::Anything,
+            [Piece::Text(text)] => Shape::Exact(text.clone()),
+            [Piece::Text(text), Piece::Many] => Shape::Prefix(text.clone()),
+            pieces if pieces.iter().any(|piece| matches!(piece, Piece::Variable(_))) => {
+                Shape::Variable(pieces.into())
+            }
+            pieces => Shape::Pieces(pieces.into()),
+        };
+        Self { shape, letters }
+    }
+
+    /// Whether a text is one that the pattern means. A variable that has no value means none.
+    pub(crate) fn matches(&self, text: &str, context: &dyn Context) -> bool {
+        match &self.shape {
+            Shape::Anything => true,
+            Shape::Exact(exact) => self.letters.equal(exact, text),
+            Shape::Prefix(prefix) => self.letters.after(text, prefix).is_some(),
+            Shape::Pieces(pieces) => {
+                self.letters.match_parts(|index| pieces.get(index).and_then(Piece::part), text)
+            }
+            Shape::Variable(pieces) => Resolved::of(pieces, context)
+                .is_some_and(|resolved| self.letters.match_parts(|index| resolved.part(index), text)),
+        }
+    }
+
+    /// The one text that a pattern without wildcards means; `None` when a variable has no value.
+    pub(crate) fn literal<'a>(&'a self, context: &'a dyn Context) -> Option<Cow<'a, str>> {
+        match &self.shape {
+            Shape::Exact(exact) => Some(Cow::Borrowed(exact)),
+            Shape::Variable(pieces) => {
+                let resolved = Resolved::of(pieces, context)?;
+                let mut literal = String::new();
+                for index in 0..pieces.len() {
+                    match resolved.part(index) {
+                        Some(Part::Text(text)) => literal.push_str(text),
+                        _ => return None,
+                    }
+                }
+                Some(Cow::Owned(literal))
+            }
+            Shape::Anything | Shape::Prefix(_) | Shape::Pieces(_) => None,
+        }
+    }
+
+    /// The condition keys whose values it needs.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        let pieces = match &self.shape {
+            Shape::Variable(pieces) => pieces.as_ref(),
+            _ => &[],
+        };
+        keys(pieces)
+    }
+}
+
+fn keys(pieces: &[Piece]) -> impl Iterator<Item = &str> {
+    pieces.iter().filter_map(|piece| match piece {
+        Piece::Variable(variable) => Some(variable.key.as_ref()),
+        _ => None,
+    })
+}
+
+/// A pattern for ARNs: each of the six parts by itself, so that no wildcard reaches over a colon.
+///
+/// Source: IAM user guide, "ARN condition operators".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ArnPattern {
+    Parts(Box<[Pattern; 6]>),
+    /// With variables: where the colons are is known when these have values.
+    Variable(Box<[Piece]>),
+    /// It has fewer than six parts. No ARN matches.
+    NoArn,
+}
+
+impl ArnPattern {
+    pub(crate) fn new(text: &str, syntax: Syntax) -> Self {
+        let pieces = pieces(text, syntax);
+        if pieces.iter().any(|piece| matches!(piece, Piece::Variable(_))) {
+            return Self::Variable(pieces.into());
+        }
+        match six(text) {
+            Some(parts) => {
+                Self::Parts(Box::new(parts.map(|part| Pattern::new(part, syntax, Letters::Exact))))
+            }
+            None => Self::NoArn,
+        }
+    }
+
+    /// Whether a text is an ARN that the pattern means.
+    pub(crate) fn matches(&self, text: &str, context: &dyn Context) -> bool {
+        let Some(arn) = six(text).filter(|[first, ..]| *first == "arn") else { return false };
+        match self {
+            Self::Parts(patterns) => {
+                patterns.iter().zip(arn).all(|(pattern, part)| pattern.matches(part, context))
+            }
+            Self::Variable(pieces) => {
+                let Some(resolved) = Resolved::of(pieces, context) else { return false };
+                resolved.in_six().is_some_and(|parts| {
+                    let part = |parts: &Vec<Part<'_>>, text| {
+                        Letters::Exact.match_parts(|index| parts.get(index).copied(), text)
+                    };
+                    parts.iter().zip(arn).all(|(parts, text)| part(parts, text))
+                })
+            }
+            Self::NoArn => false,
+        }
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        let pieces = match self {
+            Self::Variable(pieces) => pieces.as_ref(),
+            _ => &[],
+        };
+        keys(pieces)
+    }
+}
+
+/// The six parts of an ARN; colons after the fifth belong to the last one.
+fn six(text: &str) -> Option<[&str; 6]> {
+    let mut parts = text.splitn(6, ':');
+    let mut next = || parts.next();
+    Some([next()?, next()?, next()?, next()?, next()?, next()?])
+}
+
+/// From a text to pieces. What begins like a variable and never ends is a text.
+fn pieces(text: &str, syntax: Syntax) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let mut literal = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let after = rest.get(first.len_utf8()..).unwrap_or_default();
+        let special = match first {
+            '*' if syntax.wildcards => Some((Piece::Many, after)),
+            '?' if syntax.wildcards => Some((Piece::One, after)),
+            '$' if syntax.variables => after.strip_prefix('{').and_then(variable),
+            _ => None,
+        };
+        let Some((piece, after)) = special else {
+            literal.push(first);
+            rest = after;
+            continue;
+        };
+        rest = after;
+        match piece {
+            // `${*}`, `${?}`, `${$}`.
+            Piece::Text(text) => literal.push_str(&text),
+            // Two of them mean what one means.
+            Piece::Many if literal.is_empty() && pieces.last() == Some(&Piece::Many) => {}
+            piece => {
+                if !literal.is_empty() {
+                    pieces.push(Piece::Text(std::mem::take(&mut literal).into()));
+                }
+                pieces.push(piece);
+            }
+        }
+    }
+    if !literal.is_empty() {
+        pieces.push(Piece::Text(literal.into()));
+    }
+    pieces
+}
+
+/// A variable, from what follows its `${`, and what follows its `}`.
+fn variable(text: &str) -> Option<(Piece, &str)> {
+    let (name, rest) = text.split_once('}')?;
+    if matches!(name, "*" | "?" | "$") {
+        return Some((Piece::Text(name.into()), rest));
+    }
+    if let Some((key, default)) = text.split_once(',').filter(|(key, _)| !key.contains('}'))
+        && let Some((default, rest)) =
+            default.trim_start_matches(' ').strip_prefix('\'').and_then(|default| default.split_once("'}"))
+    {
+        return Some((Piece::Variable(Variable::new(key, Some(default))), rest));
+    }
+    Some((Piece::Variable(Variable::new(name, None)), rest))
+}
+
+impl Variable {
+    fn new(key: &str, default: Option<&str>) -> Self {
+        Self { key: key.trim().to_ascii_lowercase().into(), default: default.map(Into::into) }
+    }
+
+    /// A key with several values can't stand in a text (IAM user guide, "Single-valued vs. multivalued context keys").
+    fn value<'a>(&'a self, context: &'a dyn Context) -> Option<Cow<'a, str>> {
+        match context.get(&self.key) {
+            Some(Values::One(value)) => Some(value),
+            _ => self.default.as_deref().map(Cow::Borrowed),
+        }
+    }
+}
+
+impl Piece {
+    fn part(&self) -> Option<Part<'_>> {
+        match self {
+            Self::Text(text) => Some(Part::Text(text)),
+            Self::One => Some(Part::One),
+            Self::Many => Some(Part::Many),
+            // Only patterns that resolve their variables have them.
+            Self::Variable(_) => None,
+        }
+    }
+}
+
+/// Pieces whose variables have values.
+struct Resolved<'a> {
+    pieces: &'a [Piece],
+    /// A value for each variable, in their order, by the place of its piece.
+    values: Vec<(usize, Cow<'a, str>)>,
+}
+
+impl<'a> Resolved<'a> {
+    /// `None` when one has no value.
+    fn of(pieces: &'a [Piece], context: &'a dyn Context) -> Option<Self> {
+        let mut values = Vec::new();
+        for (index, piece) in pieces.iter().enumerate() {
+            if let Piece::Variable(variable) = piece {
+                values.push((index, variable.value(context)?));
+            }
+        }
+        Some(Self { pieces, values })
+    }
+
+    fn part(&self, index: usize) -> Option<Part<'_>> {
+        match self.pieces.get(index)? {
+            Piece::Variable(_) => {
+                let (_, value) = self.values.iter().find(|(at, _)| *at == index)?;
+                Some(Part::Text(value))
+            }
+            piece => piece.part(),
+        }
+    }
+
+    /// Cut at its first five colons; `None` when it has fewer.
+    fn in_six(&self) -> Option<[Vec<Part<'_>>; 6]> {
+        let mut six: [Vec<Part<'_>>; 6] = Default::default();
+        let mut at = 0;
+        for index in 0..self.pieces.len() {
+            let mut part = self.part(index)?;
+            while let (Part::Text(text), 0..=4) = (part, at) {
+                let Some((before, after)) = text.split_once(':') else { break };
+                six.get_mut(at)?.push(Part::Text(before));
+                at += 1;
+                part = Part::Text(after);
+            }
+            six.get_mut(at)?.push(part);
+        }
+        (at == 5).then_some(six)
+    }
+}
+
+impl Letters {
+    fn equal(self, one: &str, other: &str) -> bool {
+        match self {
+            Self::Exact => one == other,
+            Self::EitherCase => one.eq_ignore_ascii_case(other),
+        }
+    }
+
+    /// What follows a text at the beginning of another.
+    fn after<'a>(self, text: &'a str, beginning: &str) -> Option<&'a str> {
+        match self {
+            Self::Exact => text.strip_prefix(beginning),
+            Self::EitherCase => {
+                let (head, tail) = text.split_at_checked(beginning.len())?;
+                head.eq_ignore_ascii_case(beginning).then_some(tail)
+            }
+        }
+    }
+
+    /// Where a text first stands in another, in bytes.
+    fn find(self, text: &str, wanted: &str) -> Option<usize> {
+        match self {
+            Self::Exact => text.find(wanted),
+            Self::EitherCase if wanted.is_empty() => Some(0),
+            Self::EitherCase => {
+                let found = text.as_bytes().windows(wanted.len());
+                let at =
+                    found.into_iter().position(|window| window.eq_ignore_ascii_case(wanted.as_bytes()))?;
+                text.is_char_boundary(at).then_some(at)
+            }
+        }
+    }
+
+    /// Whether parts, one after another, make up a text.
+    fn match_parts<'p>(self, part: impl Fn(usize) -> Option<Part<'p>>, text: &str) -> bool {
+        let (mut index, mut rest) = (0, text);
+        // What comes after the last `*`, and where in the text it was tried.
+        let mut last: Option<(usize, &str)> = None;
+        loop {
+            let advanced = match part(index) {
+                Some(Part::Many) => {
+                    last = Some((index + 1, rest));
+                    match part(index + 1) {
+                        None => return true,
+                        Some(Part::Text(text)) => match self.find(rest, text) {
+                            Some(at) => {
+                                let found = rest.get(at..).unwrap_or_default();
+                                last = Some((index + 1, found));
+                                Some(found)
+                            }
+                            None => return false,
+                        },
+                        Some(_) => Some(rest),
+                    }
+                }
+                Some(Part::Text(text)) => self.after(rest, text),
+                Some(Part::One) => without_first(rest),
+                None if rest.is_empty() => return true,
+                None => None,
+            };
+            if let Some(after) = advanced {
+                (index, rest) = (index + 1, after);
+                continue;
+            }
+            let Some((after_star, tried)) = last else { return false };
+            let Some(mut next) = without_first(tried) else { return false };
+            if let Some(Part::Text(text)) = part(after_star) {
+                let Some(at) = self.find(next, text) else { return false };
+                next = next.get(at..).unwrap_or_default();
+            }
+            last = Some((after_star, next));
+            (index, rest) = (after_star, next);
+        }
+    }
+}
+
+fn without_first(text: &str) -> Option<&str> {
+    let mut chars = text.chars();
+    chars.next()?;
+    Some(chars.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::NoContext;
+
+    const ALL: Syntax = Syntax { wildcards: true, variables: true };
+
+    fn matches(pattern: &str, text: &str) -> bool {
+        Pattern::new(pattern, ALL, Letters::Exact).matches(text, &NoContext)
+    }
+
+    /// `name` is a value with wildcards and a colon, `list` has several.
+    struct Some1;
+
+    impl Context for Some1 {
+        fn get(&self, key: &str) -> Option<Values<'_>> {
+            match key {
+                "name" => Some("a*:?".into()),
+                "list" => Some(Values::Many(vec!["x".into()])),
+                "empty" => Some("".into()),
+                _ => None,
+            }
+        }
+    }
+
+    fn with(pattern: &str, text: &str) -> bool {
+        Pattern::new(pattern, ALL, Letters::Exact).matches(text, &Some1)
+    }
+
+    #[test]
+    fn wildcards_stand_for_characters() {
+        for (pattern, text) in [
+            ("", ""),
+            ("*", ""),
+            ("*", "a:b/c"),
+            ("**", ""),
+            ("a*", "a"),
+            ("*a", "bababa"),
+            ("a*b*c", "a-b-b-c-c"),
+            ("*a*a*", "aa"),
+            ("a?c", "a\u{e9}c"),
+            ("*?c", "\u{e9}\u{e9}c"),
+            ("?*?", "ab"),
+            ("*ab?ab", "abxabxab"),
+            ("a*?", "ab"),
+        ] {
+            assert!(matches(pattern, text), "{pattern} {text}");
+        }
+        for (pattern, text) in [
+            ("", "a"),
+            ("?", ""),
+            ("a?", "a"),
+            ("?*?", "a"),
+            ("a*b", "abc"),
+            ("*a*a*", "a"),
+            ("A", "a"),
+            ("*a*b", "ba"),
+            ("??", "\u{e9}"),
+        ] {
+            assert!(!matches(pattern, text), "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn either_case_is_ascii_alone() {
+        let pattern =
+            |text| Pattern::new(text, Syntax { wildcards: true, variables: false }, Letters::EitherCase);
+        for text in ["kms:Encrypt", "KMS:*CRYPT", "kMs:?n*t", "kms:enc*", "*CRY?T"] {
+            assert!(pattern(text).matches("kms:encrypt", &NoContext), "{text}");
+            assert!(pattern(text).matches("KMS:ENCRYPT", &NoContext), "{text}");
+        }
+        assert!(!pattern("\u{212a}ms:*").matches("kms:encrypt", &NoContext));
+    }
+
+    #[test]
+    fn a_value_is_a_literal() {
+        assert!(with("x/${name}/y", "x/a*:?/y"));
+        assert!(!with("x/${name}/y", "x/ab:c/y"));
+        assert!(with("x/${NAME}*", "x/a*:?z"));
+        assert!(with("${none, 'd}e*'}${empty}", "d}e*"));
+        assert!(!with("${none, 'd}e*'}", "d}ex"));
+        assert!(with("${name,'other'}", "a*:?"));
+        assert!(with("${list, 'd'}", "d"));
+        assert!(with("${*}${?}${$}{x}", "*?${x}"));
+        assert!(!with("${*}", "x"));
+        for none in ["${none}", "*${none}*", "${list}", "${}", "${none, d}"] {
+            assert!(!with(none, "x") && !with(none, "") && !with(none, none), "{none}");
+        }
+        assert!(with("${name", "${name"), "never ended");
+    }
+
+    #[test]
+    fn without_variables_a_dollar_is_a_dollar() {
+        let pattern =
+            Pattern::new("${name}${*}", Syntax { wildcards: true, variables: false }, Letters::Exact);
+        assert!(pattern.matches("${name}${xyz}", &Some1));
+        assert!(!pattern.matches("a*:?*", &Some1));
+    }
+
+    #[test]
+    fn an_arn_is_matched_part_by_part() {
+        let arn = |pattern: &str, text: &str| ArnPattern::new(pattern, ALL).matches(text, &Some1);
+        let key = "arn:aws:kms:us-east-1:111122223333:key/a:b";
+        assert!(arn(key, key) && arn("arn:*:kms:*:*:key/*", key) && arn("arn:aws:kms:us-?ast-1:*:*", key));
+        for no in ["arn:*:key/*", "*", "arn:aws:kms:*", "arn:aws:kms:*:key/a:b", ""] {
+            assert!(!arn(no, key), "{no}");
+        }
+        assert!(!arn("*:*:*:*:*:*", "a:b:c:d:e:f") && !arn("*", "*") && !arn(key, "arn:aws:kms"));
+        // The value's colon is a colon, and its wildcards are none.
+        assert!(arn("arn:aws:kms:x:${name}", "arn:aws:kms:x:a*:?"));
+        assert!(!arn("arn:aws:kms:x:${name}", "arn:aws:kms:x:ab:c"));
+        assert!(arn("arn:aws:*:x:1:${name}/*", "arn:aws:kms:x:1:a*:?/b"));
+    }
+
+    #[test]
+    fn matching_does_not_explode() {
+        let text = "a".repeat(8192);
+        let started = std::time::Instant::now();
+        for pattern in
+            ["*a".repeat(2000) + "b", "*a?".repeat(2000) + "b", "*".to_owned() + &"?".repeat(4000) + "b"]
+        {
+            assert!(!matches(&pattern, &text));
+        }
+        assert!(started.elapsed() < std::time::Duration::from_secs(5));
+    }
+}
