@@ -120,29 +120,27 @@ impl Core {
         key: FutureKey<'_>,
         bypass: Option<bool>,
     ) -> Result<(), Fault> {
-        let caller = request.caller();
-        let keeps_control = if bypass == Some(true) {
-            true
-        } else if caller.principal().is_root_of(key.place.account) {
-            // It errs towards refusal where conditions may hold now and not later.
-            parse_policy(bound)?.lets_root_change_it(key.place.account, key.arn)
-        } else {
-            let policy = Policy::parse(&for_decisions(bound)?, Kind::Key);
-            let policy = policy.map_err(|error| malformed(error.to_string()))?;
-            let names = Names::default();
-            let asking = self.asking(caller, request.connection(), &PutAgain, &names, false).await?;
-            let target = Target {
-                action: "kms:PutKeyPolicy",
-                role: Role::Key,
-                resource: key.arn,
-                account: key.place.account,
-                region: &key.place.region,
-                key: key.key,
-                alias: None,
-                tags: key.tags,
-            };
-            self.would_allow(&asking, &target, &policy).await?
+        if bypass == Some(true) {
+            return Ok(());
+        }
+        let policy = Policy::parse(&for_decisions(bound)?, Kind::Key);
+        let policy = policy.map_err(|error| malformed(error.to_string()))?;
+        let names = Names::default();
+        let asking = self.asking(request.caller(), request.connection(), &PutAgain, &names, false).await?;
+        let target = Target {
+            action: "kms:PutKeyPolicy",
+            role: Role::Key,
+            resource: key.arn,
+            account: key.place.account,
+            region: &key.place.region,
+            key: key.key,
+            alias: None,
+            tags: key.tags,
         };
+        // The first errs towards refusal where the policy's conditions may hold now and not later; the second knows the
+        // caller's own policies.
+        let keeps_control = policy.lets_change_it(&asking.view(), key.arn)
+            && self.would_allow(&asking, &target, &policy).await?;
         if keeps_control {
             return Ok(());
         }
