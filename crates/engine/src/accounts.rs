@@ -221,6 +221,11 @@ impl Core {
     }
 }
 
+/// Has an account's record name another one.
+pub(crate) fn set_root_access_key_id(fields: &mut Fields, access_key_id: &str) {
+    fields.set_str(field::ROOT_ACCESS_KEY_ID, access_key_id);
+}
+
 /// What an account's record names.
 pub(crate) fn root_access_key_id(fields: &Fields) -> Option<&str> {
     fields.get_str(field::ROOT_ACCESS_KEY_ID)

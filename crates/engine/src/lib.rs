@@ -62,6 +62,7 @@ mod recipient;
 mod record;
 mod references;
 mod request;
+mod root_access;
 mod rotation;
 mod scheduled;
 mod slow;
