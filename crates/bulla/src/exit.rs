@@ -109,6 +109,13 @@ impl From<KmsError> for Failure {
         let exit = exit_of_kms(&error);
         let next = match (&error, exit) {
             (KmsError::Store(_), _) => "",
+            (KmsError::Unanswered { operation, .. }, _) => {
+                let next = match where_a_change_shows(operation) {
+                    Some(look) => format!("look with {look} before you try it again"),
+                    None => "doing it again changes nothing more".to_owned(),
+                };
+                return Self::new(exit, format!("{error}; the change may have been made: {next}"));
+            }
             (_, Exit::KeyUnusable) => {
                 "; check the key with `bulla key list`, or name another KMS with --kms or --endpoint-url"
             }
@@ -119,6 +126,21 @@ impl From<KmsError> for Failure {
         };
         Self::new(exit, format!("{error}{next}"))
     }
+}
+
+/// The command that shows whether an operation's change was made; none for one that can be made any number of times.
+fn where_a_change_shows(operation: &str) -> Option<&'static str> {
+    Some(match operation {
+        "AcceptClock" | "RecoveryKeyExported" => return None,
+        "CreateKey" | "CreateAlias" => "`bulla key list`",
+        "TagResource" | "UntagResource" => "`bulla key tags`",
+        "PutKeyPolicy" => "`bulla key policy get`",
+        "EnableKeyRotation" | "DisableKeyRotation" | "RotateKeyOnDemand" | "ImportKeyMaterial" => {
+            "`bulla key rotation`"
+        }
+        "CreateAccount" => "`bulla account list`",
+        _ => "`bulla key describe`",
+    })
 }
 
 impl From<LocalFailure> for Failure {
@@ -170,7 +192,7 @@ fn next_step(error: &EnvelopeError, exit: Exit) -> &'static str {
 pub(crate) fn exit_of_kms(error: &KmsError) -> Exit {
     use ErrorCode as E;
     match error {
-        KmsError::Unreachable { .. } => Exit::Unreachable,
+        KmsError::Unreachable { .. } | KmsError::Unanswered { .. } => Exit::Unreachable,
         KmsError::Credentials { .. } => Exit::Denied,
         KmsError::Store(failure) => match failure.kind {
             LocalFailureKind::NotAuthentic => Exit::NotIntact,

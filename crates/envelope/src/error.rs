@@ -30,7 +30,7 @@ impl ErrorClass {
     pub fn of_kms(error: &KmsError) -> Self {
         match error {
             KmsError::Answered { error, .. } => Self::of_code(error.code),
-            KmsError::Unreachable { .. } => Self::Unreachable,
+            KmsError::Unreachable { .. } | KmsError::Unanswered { .. } => Self::Unreachable,
             KmsError::Credentials { .. } => Self::Denied,
             KmsError::Store(failure) => match failure.kind {
                 LocalFailureKind::NotAuthentic => Self::NotAuthentic,
@@ -49,7 +49,6 @@ impl ErrorClass {
             | ErrorCode::IncompleteSignatureException
             | ErrorCode::MissingAuthenticationTokenException => Self::Denied,
             ErrorCode::ThrottlingException
-            | ErrorCode::LimitExceededException
             | ErrorCode::DependencyTimeoutException
             | ErrorCode::KeyUnavailableException
             | ErrorCode::KMSInternalException => Self::Unreachable,

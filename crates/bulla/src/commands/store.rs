@@ -5,7 +5,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use bulla_api::SecretBytes;
+use bulla_api::{Effect, SecretBytes};
 use bulla_crypto::{RootKey, SystemRng};
 use bulla_store::{
     BackupSource, DataDir, Existing, RecoveryForm, Report, Restoring, RootKeySource, Vault, names,
@@ -14,6 +14,7 @@ use bulla_store::{
 use crate::app::App;
 use crate::cli::Store;
 use crate::exit::{Exit, Failure};
+use crate::kms::socket::AdminRequest;
 use crate::opening;
 use crate::output::{self, FileId, OutputRules, Spot};
 use crate::place::Place;
@@ -34,7 +35,7 @@ pub(crate) async fn run(app: &App, command: &Store) -> Result<(), Failure> {
         Store::RecoveryKey { to } => recovery_key(app, to.as_deref()).await,
         Store::AcceptClock => {
             let local = app.local()?;
-            let request = ("AcceptClock", serde_json::json!({}));
+            let request = AdminRequest::bare("AcceptClock", Effect::Changes);
             local.administer(request, async |engine| engine.accept_clock().await, |_| Some(())).await?;
             app.say.done("the clock was accepted", &serde_json::json!({ "event": "clock accepted" }), false)
         }
@@ -370,7 +371,7 @@ async fn recovery_key(app: &App, to: Option<&Path>) -> Result<(), Failure> {
     };
     out.write_all(shown.as_bytes())
         .map_err(|error| Failure::io("cannot write", "standard output", &error))?;
-    let request = ("RecoveryKeyExported", serde_json::json!({}));
+    let request = AdminRequest::bare("RecoveryKeyExported", Effect::Changes);
     local.administer(request, async |engine| engine.record_recovery_exported().await, |_| Some(())).await?;
     app.say
         .note("bulla: keep this apart from the store and its backups: whoever has both can open everything");

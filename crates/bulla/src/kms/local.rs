@@ -15,7 +15,7 @@ use bulla_crypto::RootKey;
 use bulla_engine::{Engine, EngineOptions, Via, XksClient};
 use bulla_store::{CallLock, DataDir, DataDirError, Reach, RootKeySource, SharedServeLock};
 
-use super::socket::SocketClient;
+use super::socket::{AdminRequest, SocketClient};
 use crate::opening;
 use crate::place::Place;
 
@@ -144,7 +144,7 @@ impl LocalKms {
             Some(exported) => Ok(exported),
             None => {
                 self.administer(
-                    ("Status", serde_json::json!({})),
+                    AdminRequest::bare("Status", Effect::Reads),
                     async |engine| Ok(engine.recovery_exported()),
                     |status| status.get("RecoveryExported")?.as_bool(),
                 )
@@ -156,7 +156,7 @@ impl LocalKms {
     /// Does something with the engine itself; when a server holds the store, asks it for `request` instead.
     pub(crate) async fn administer<T>(
         &self,
-        request: (&str, serde_json::Value),
+        request: AdminRequest,
         locally: impl AsyncFnOnce(&Engine) -> Result<T, ApiError>,
         remotely: impl FnOnce(serde_json::Value) -> Option<T>,
     ) -> Result<T, KmsError> {
@@ -168,7 +168,7 @@ impl LocalKms {
                 closed.map(|()| value)
             }
             Access::Served(client) => {
-                let answer = client.admin(request.0, request.1).await?;
+                let answer = client.admin(request).await?;
                 remotely(answer).ok_or_else(|| KmsError::Unreachable {
                     cause: "the server's answer lacks what was asked for".to_owned(),
                     kms: self.describe(),

@@ -3,6 +3,7 @@
 
 pub(crate) mod choice;
 pub(crate) mod local;
+mod once;
 pub(crate) mod remote;
-mod socket;
+pub(crate) mod socket;
 mod trust;
