@@ -23,4 +23,4 @@ pub use file::{FileSink, OpenError, SyncPolicy};
 pub use memory::MemorySink;
 pub use record::{Entry, Parameter, Parameters, Record, Resource, TlsDetails, UserIdentity};
 pub use sink::{AuditError, AuditSink, Recorded, RelayMark};
-pub use verify::{Break, Report, verify};
+pub use verify::{Break, Report, last_change, verify, verify_stream};

@@ -71,6 +71,7 @@ pub use clock_watch::ClockState;
 pub use credentials::AccessKey;
 pub use embedded::EmbeddedKms;
 pub use engine::{Engine, EngineOptions, EngineParts, NewStore, OpenError, Status};
+pub use outbox::{RecordedChanges, recorded_changes};
 pub use references::{Finding, check_references};
 pub use request::{Answer, Protocol, RequestId, RequestMeta};
 pub use xks::{
