@@ -203,6 +203,8 @@ pub enum LocalFailureKind {
     Busy,
     /// A setting can't be what it is: no region, a certificate that is not trusted.
     Misconfigured,
-    /// Everything else: disk, permissions, no store there.
+    /// There is no store, and so no key.
+    NoStore,
+    /// Everything else: disk, permissions.
     Failed,
 }

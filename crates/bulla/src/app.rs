@@ -77,6 +77,12 @@ impl App {
             region: common.region.clone(),
             ca_file: common.ca_file.clone(),
         };
+        if common.region.as_deref().is_some_and(|region| region.trim().is_empty()) {
+            return Err(Failure::usage(format!(
+                "{}: a region has a name, as in us-east-1; give one, or leave it out",
+                because("region", "region")
+            )));
+        }
         let say = Say { quiet: common.quiet, verbose: common.verbose, json: common.json };
         let data_dir_because = because("data_dir", "data-dir");
         let matches = matches.clone();

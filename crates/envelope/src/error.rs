@@ -36,6 +36,7 @@ impl ErrorClass {
                 LocalFailureKind::NotAuthentic => Self::NotAuthentic,
                 LocalFailureKind::Busy => Self::Unreachable,
                 LocalFailureKind::Misconfigured => Self::Usage,
+                LocalFailureKind::NoStore => Self::KeyUnusable,
                 LocalFailureKind::Failed => Self::Failed,
             },
         }
@@ -47,7 +48,8 @@ impl ErrorClass {
             | ErrorCode::UnrecognizedClientException
             | ErrorCode::InvalidSignatureException
             | ErrorCode::IncompleteSignatureException
-            | ErrorCode::MissingAuthenticationTokenException => Self::Denied,
+            | ErrorCode::MissingAuthenticationTokenException
+            | ErrorCode::InvalidGrantTokenException => Self::Denied,
             ErrorCode::ThrottlingException
             | ErrorCode::DependencyTimeoutException
             | ErrorCode::KeyUnavailableException
@@ -58,6 +60,9 @@ impl ErrorClass {
             ErrorCode::InvalidCiphertextException | ErrorCode::IncorrectKeyException => Self::NotAuthentic,
             ErrorCode::InvalidKeyUsageException
             | ErrorCode::InvalidArnException
+            | ErrorCode::InvalidAliasNameException
+            | ErrorCode::MalformedPolicyDocumentException
+            | ErrorCode::TagException
             | ErrorCode::ValidationException => Self::Usage,
             _ => Self::Failed,
         }

@@ -314,7 +314,8 @@ impl LocalKms {
     }
 
     fn no_store(&self) -> KmsError {
-        KmsError::Store(opening::failed(self.no_store_text()))
+        let kind = LocalFailureKind::NoStore;
+        KmsError::Store(LocalFailure { kind, message: self.no_store_text() })
     }
 
     fn client(&self, stream: std::os::unix::net::UnixStream) -> SocketClient {

@@ -244,7 +244,7 @@ impl RemoteKms {
         }
         let shared = loader.load().await;
         let broken = unreadable_configuration().await;
-        let Some(region) = shared.region() else {
+        let Some(region) = shared.region().filter(|region| !region.as_ref().trim().is_empty()) else {
             if let Some(cause) = broken {
                 return Err(usage(format!("{cause} (for {place})")));
             }
