@@ -181,17 +181,21 @@ fn raw_keyring(key: &KeyArgument<'_>) -> Result<Keyring, Failure> {
     match key {
         KeyArgument::Kms { key, .. } => Err(Failure::usage(format!("`{key}` is no raw key"))),
         KeyArgument::RawAes { namespace, name, file } => {
-            Ok(RawAesKey::new(namespace, name, read_key(Path::new(file))?).map_err(wrong)?.into())
+            let key = read_key(Path::new(file), crate::small_file::read_private)?;
+            Ok(RawAesKey::new(namespace, name, key).map_err(wrong)?.into())
         }
         KeyArgument::RawRsa { namespace, name, padding, file } => {
-            let pem = read_key(Path::new(file))?;
+            let pem = read_key(Path::new(file), crate::small_file::read_private_pem)?;
             Ok(RawRsaKey::from_pem(namespace, name, *padding, &pem).map_err(wrong)?.into())
         }
     }
 }
 
-fn read_key(path: &Path) -> Result<SecretBytes, Failure> {
-    crate::small_file::read(path, KEY_FILE_BYTES_MAX)
+fn read_key(
+    path: &Path,
+    read: impl FnOnce(&Path, usize) -> std::io::Result<SecretBytes>,
+) -> Result<SecretBytes, Failure> {
+    read(path, KEY_FILE_BYTES_MAX)
         .map_err(|error| Failure::io("cannot read key file", path.display(), &error))
 }
 

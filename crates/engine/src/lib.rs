@@ -82,6 +82,7 @@ pub use clock_watch::ClockState;
 pub use credentials::AccessKey;
 pub use embedded::EmbeddedKms;
 pub use engine::{Engine, EngineOptions, EngineParts, NewStore, OpenError, Status};
+pub use outbox::{RecordedChanges, recorded_changes};
 pub use principal::{Named, Principal, PrincipalKind, Session};
 pub use references::{Finding, check_references};
 pub use request::{Answer, Protocol, RequestId, RequestMeta};

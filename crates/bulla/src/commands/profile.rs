@@ -76,7 +76,7 @@ pub(crate) fn run(app: &App, command: &Profile) -> Result<(), Failure> {
     // Credentials without a profile are of no use to anyone, the other way round they would be asked for.
     write(&credentials_path, &new_credentials, MODE_PRIVATE)?;
     write(&config_path, &new_config, mode_of(&config_path))?;
-    let event = serde_json::json!({ "event": "profile written", "profile": name, "endpoint_url": server.endpoint_url });
+    let event = serde_json::json!({ "event": "profile_written", "profile": name, "endpoint_url": server.endpoint_url });
     let summary = format!("wrote profile {name} for {} to `{}`", server.endpoint_url, config_path.display());
     app.say.done(&summary, &event, false)
 }

@@ -9,7 +9,8 @@ use bulla_crypto::attestation;
 use bulla_crypto::{RootKey, SystemRng};
 use bulla_engine::{Engine, EngineOptions};
 use bulla_server::{
-    DEFAULT_ADMIN_LISTEN, DEFAULT_LISTEN, Server, ServerConfig, ServerError, TlsSource, logging, parse_listen,
+    DEFAULT_ADMIN_LISTEN, DEFAULT_LISTEN, Listeners, Server, ServerConfig, ServerError, TlsSource, logging,
+    parse_listen,
 };
 use bulla_store::{DataDir, DataDirError, ServeLock, Vault, names};
 
@@ -42,6 +43,11 @@ pub(crate) fn run(app: &App, command: &cli::Serve) -> Result<(), Failure> {
     }
     // Before the store is made: a server that can't start leaves nothing behind.
     config.check().map_err(|error| refused(&error))?;
+    // Where a store is, its server is found first: that is what most often has the port.
+    if !DataDir::open(&place.directory).is_ok_and(|directory| directory.has_store()) {
+        let opened = runtime.block_on(async { Listeners::open(&config) });
+        config.listeners = Some(opened.map_err(|error| refused(&error))?);
+    }
     let directory = DataDir::open_or_create(&place.directory).map_err(directory_failure)?;
     let lock = directory.lock_for_serving().map_err(directory_failure)?;
     let sync = match command.audit_sync {
