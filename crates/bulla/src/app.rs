@@ -9,7 +9,7 @@ use bulla_api::Kms;
 use bulla_engine::XksClient;
 use clap::ArgMatches;
 
-use crate::cli::{Command, Common, KmsKind};
+use crate::cli::{Access, Command, Common, KmsKind};
 use crate::config::Rank;
 use crate::exit::Failure;
 use crate::kms::caller::Caller;
@@ -129,6 +129,8 @@ impl App {
             Command::Serve(_) => "serve",
             Command::Store(_) => "store",
             Command::Account(_) => "account",
+            Command::Access(Access::ResetRoot) => "access reset-root",
+            Command::Access(Access::DisableRoot) => "access disable-root",
             Command::Audit(_) => "audit",
             Command::Profile(_) => "profile",
             _ => return Ok(()),

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod access;
 mod key;
 
+pub(crate) use access::{Access, AddAccess, Can, Handout, RotateAccess};
 pub(crate) use key::{CreateKey, ImportKey, Key, KeyPolicy, KeyRotation};
 
 /// Envelope encryption with a key management service that anyone can run.
@@ -129,6 +131,9 @@ pub(crate) enum Command {
     /// Make and list accounts of a store
     #[command(subcommand)]
     Account(Account),
+    /// Say who may use which keys
+    #[command(subcommand)]
+    Access(Access),
     /// Check the audit log
     #[command(subcommand)]
     Audit(Audit),

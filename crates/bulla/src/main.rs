@@ -150,6 +150,7 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), Failure> {
             Command::Inspect(command) => commands::inspect::run(&app, command).await,
             Command::Key(command) => commands::key::run(&mut app, command).await,
             Command::Store(command) => commands::store::run(&app, command).await,
+            Command::Access(command) => commands::access::run(&mut app, command).await,
             Command::Account(command) => commands::account::run(&app, command).await,
             Command::Audit(command) => commands::audit::run(&app, command).await,
             Command::Profile(command) => commands::profile::run(&app, command),
