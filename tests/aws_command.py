@@ -38,7 +38,7 @@ def run(driver, arguments: list[str], out: int, err: int) -> int:
 def main() -> None:
     driver = awscli.clidriver.create_clidriver()
     # By the models that the command brings along. They are read once, here.
-    models = {service: driver.session.get_service_model(service) for service in ("kms", "sts")}
+    models = {service: driver.session.get_service_model(service) for service in ("kms", "iam", "sts")}
     print(json.dumps({"operations": {name: model.operation_names for name, model in models.items()}}), flush=True)
     gc.freeze()  # What the children share is not written to, and so not copied.
     for line in sys.stdin:

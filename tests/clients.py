@@ -21,7 +21,7 @@ from botocore.model import Shape
 from conftest import TOP, Server, clean_env, target_directory
 from scenario import Refusal
 
-MODELS = {service: botocore.session.get_session().get_service_model(service) for service in ("kms", "sts")}
+MODELS = {service: botocore.session.get_session().get_service_model(service) for service in ("kms", "iam", "sts")}
 
 
 class Boto3:
@@ -129,14 +129,14 @@ def from_json(value, shape: Shape | None):
 
 class Driver:
     """An SDK of another language, in a process that makes the calls: see `javascript/driver.cjs` and `examples/rust_sdk` of
-    the crate bulla."""
+    the crate bulla. Those know some of the services."""
 
     def __init__(self, command: list, server: Server, credentials: tuple[str, str], directory: Path, **env):
         key = dict(zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), credentials))
         self.process = Conversation(command, clean_env(directory / "home", ENDPOINT=server.endpoint, **key, **env))
 
     def operations(self, service: str) -> set[str]:
-        return set(self.process.hello["operations"][service])
+        return set(self.process.hello["operations"].get(service, ()))
 
     def call(self, service: str, region: str, operation: str, members: dict) -> dict:
         shape = MODELS[service].operation_model(operation).input_shape

@@ -99,6 +99,8 @@ pub enum Role {
     OidcProvider,
     /// The user, group or role that `PolicySourceArn` names.
     PolicySource,
+    /// The IAM role that `RoleArn` names, of whichever account: its trust policy decides who may assume it.
+    RoleToAssume,
 }
 
 /// When a demand applies.
@@ -108,6 +110,8 @@ pub enum When {
     Always,
     /// Only when the request carries tags.
     Tagged,
+    /// Only when the request carries a source identity, or comes of a session that has one.
+    Sourced,
 }
 
 /// One (action, resource role) pair that must be allowed.
@@ -522,5 +526,12 @@ operations! {
         ["iam:RemoveClientIDFromOpenIDConnectProvider" OidcProvider Always];
     GetAccountSummary, get_account_summary, Empty, GetAccountSummaryOutput, Iam, Reads,
         ["iam:GetAccountSummary" Account Always];
+    AssumeRole, assume_role, AssumeRoleInput, AssumeRoleOutput, Sts, Reads,
+        ["sts:AssumeRole" RoleToAssume Always, "sts:TagSession" RoleToAssume Tagged,
+         "sts:SetSourceIdentity" RoleToAssume Sourced];
+    GetSessionToken, get_session_token, GetSessionTokenInput, GetSessionTokenOutput, Sts, Reads,
+        [];
+    GetAccessKeyInfo, get_access_key_info, GetAccessKeyInfoInput, GetAccessKeyInfoOutput, Sts, Reads,
+        ["sts:GetAccessKeyInfo" Account Always];
     }
 }

@@ -120,20 +120,27 @@ impl Core {
         let now = sigv4::Instant::from_seconds(self.clock.wall_ms().div_euclid(1000));
         let regions: Vec<&str> = self.regions.iter().map(Region::as_str).collect();
         let policy = sigv4::VerifyPolicy { regions: &regions, services: SERVICES };
-        let known = match is_access_key_id(presented.access_key_id) {
-            true => self.credential(presented.access_key_id).await?,
-            false => None,
+        let (id, token) = (presented.access_key_id, presented.session_token);
+        let known = match token {
+            _ if !is_access_key_id(id) => None,
+            None => self.credential(id).await?,
+            Some(token) => self.temporary_credential(id, token).await?,
         };
-        // A lasting access key has no session token: one that comes with it belongs to another key.
-        let usable = known.filter(|credential| credential.is_active() && presented.session_token.is_none());
-        let Some(credential) = usable else {
+        let Some(credential) = known.filter(|credential| credential.is_active()) else {
             return Err(refusal(&sigv4::verify_unknown(request, presented, now, &policy)));
         };
-        let key = self.signing_key(&credential, &presented.scope).await?;
+        let key = self.signing_key(&credential, token, &presented.scope).await?;
         let verified =
             sigv4::verify(request, presented, &key, now, &policy).map_err(|error| refusal(&error))?;
         credential.keep_signing_key(&presented.scope, &key);
         let authenticated = Authenticated::from_verified(&verified, &credential, self)?;
+        if credential.has_expired(self.clock.wall_ms()) {
+            let code = match authenticated.service {
+                Some(Service::Kms) | None => ErrorCode::ExpiredTokenException,
+                Some(Service::Iam | Service::Sts) => ErrorCode::ExpiredToken,
+            };
+            return Err(Fault::answer(code, "The security token included in the request is expired"));
+        }
         if let Some(service) = authenticated.service {
             self.note_identity_use(&authenticated.principal, &authenticated.region, service);
         }

@@ -10,11 +10,13 @@ use crate::door::Door;
 use crate::external::{Origin, Outside};
 use crate::fault::Fault;
 use crate::grants::{Grant, NewGrant};
+use crate::identities::Entity;
 use crate::keys::{Alias, Key};
 use crate::material::Material;
 use crate::operations::Executes;
 use crate::parse::Parsed;
 use crate::pipeline::Executed;
+use crate::principal::Principal;
 use crate::recipient::Recipient;
 use crate::record::Place;
 use crate::request::RequestMeta;
@@ -40,6 +42,8 @@ pub(crate) struct Names<'i> {
     pub(crate) alias: Option<&'i str>,
     /// Whether the request carries tags, for [`When::Tagged`].
     pub(crate) tagged: bool,
+    /// Whether it carries a source identity, for [`When::Sourced`].
+    pub(crate) sourced: bool,
     /// Grants that the caller refers to.
     pub(crate) grant_tokens: &'i [String],
     /// [`Role::Grant`].
@@ -123,6 +127,7 @@ pub(crate) enum Handle {
     Alias(AliasHandle),
     Grant(Box<Grant>),
     Retiring,
+    Role(Box<Entity>),
 }
 
 /// The right to do with one key what one demand asked for. The way to its material.
@@ -157,7 +162,12 @@ impl Core {
         let mut door = Door { core: self, asking: &asking, place: &place, resources, rests_on: Vec::new() };
         let mut handles = Vec::with_capacity(O::ROW.demands.len());
         for demand in O::ROW.demands {
-            if demand.when == When::Tagged && !names.tagged {
+            let applies = match demand.when {
+                When::Always => true,
+                When::Tagged => names.tagged,
+                When::Sourced => names.sourced || has_source_identity(caller.principal()),
+            };
+            if !applies {
                 continue;
             }
             if let Some(handle) = door.handle(&names, demand, &origin).await? {
@@ -167,6 +177,11 @@ impl Core {
         let rests_on = door.rests_on;
         Ok(Authorized { parsed, meta, handles, place, origin, rests_on })
     }
+}
+
+/// Once a session has one, it stays through all that are made of it.
+fn has_source_identity(principal: &Principal) -> bool {
+    principal.session().is_some_and(|session| session.source_identity.is_some())
 }
 
 impl<'p, O: Executes> Authorized<'p, O> {
@@ -228,6 +243,15 @@ impl<'p, O: Executes> Authorized<'p, O> {
             _ => None,
         });
         found.ok_or(Fault::bug("an operation asks for a grant that its row doesn't demand"))
+    }
+
+    /// The role that may be assumed.
+    pub(crate) fn role_to_assume(&self) -> Result<&Entity, Fault> {
+        let found = self.handles.iter().find_map(|(_, handle)| match handle {
+            Handle::Role(role) => Some(&**role),
+            _ => None,
+        });
+        found.ok_or(Fault::bug("an operation asks for a role that its row doesn't demand"))
     }
 
     /// How it came.

@@ -22,17 +22,8 @@ impl AwsManaged {
     }
 }
 
-/// All of them, in the order of their names.
+/// All of them, in the order of their names, byte by byte.
 pub(crate) const ALL: [AwsManaged; 2] = [
-    AwsManaged {
-        id: "ANPAIWMBCKSKIEE64ZLYK",
-        name: "AdministratorAccess",
-        description: "Provides full access to AWS services and resources.",
-        version: 1,
-        // 2015-02-06T18:39:46Z.
-        created_ms: 1_423_247_986_000,
-        document: r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#,
-    },
     AwsManaged {
         id: "ANPAJNPP7PPPPMJRV2SA4",
         name: "AWSKeyManagementServicePowerUser",
@@ -41,6 +32,15 @@ pub(crate) const ALL: [AwsManaged; 2] = [
         // 2015-02-06T18:40:40Z.
         created_ms: 1_423_248_040_000,
         document: r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["kms:CreateAlias","kms:CreateKey","kms:DeleteAlias","kms:Describe*","kms:GenerateRandom","kms:Get*","kms:List*","kms:TagResource","kms:UntagResource","iam:ListGroups","iam:ListRoles","iam:ListUsers"],"Resource":"*"}]}"#,
+    },
+    AwsManaged {
+        id: "ANPAIWMBCKSKIEE64ZLYK",
+        name: "AdministratorAccess",
+        description: "Provides full access to AWS services and resources.",
+        version: 1,
+        // 2015-02-06T18:39:46Z.
+        created_ms: 1_423_247_986_000,
+        document: r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#,
     },
 ];
 

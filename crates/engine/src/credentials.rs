@@ -56,6 +56,21 @@ mod field {
 }
 
 impl Credential {
+    /// Of a session.
+    pub(crate) fn temporary(access_key_id: &str, principal: Principal) -> Self {
+        Self {
+            access_key_id: access_key_id.to_owned(),
+            principal: Arc::new(principal),
+            active: true,
+            signing_keys: RwLock::default(),
+        }
+    }
+
+    /// Whether they are of a session that is over.
+    pub(crate) fn has_expired(&self, now_ms: i64) -> bool {
+        self.principal.session().is_some_and(|session| session.expires_ms <= now_ms)
+    }
+
     pub(crate) fn is_active(&self) -> bool {
         self.active
     }
@@ -201,16 +216,21 @@ impl Core {
         }))
     }
 
-    /// The signing key for a scope, from memory or derived from the secret, which is read for it and wiped.
+    /// The signing key for a scope, from memory or derived from the secret, which is read for it and wiped: from the
+    /// access key's record, or of temporary credentials from their token.
     pub(crate) async fn signing_key(
         &self,
         credential: &Credential,
+        token: Option<&str>,
         scope: &Scope<'_>,
     ) -> Result<Arc<SigningKey>, Fault> {
         if let Some(key) = credential.known_signing_key(scope) {
             return Ok(key);
         }
-        let secret = self.secret_of(&credential.access_key_id).await?;
+        let secret = match token {
+            None => self.secret_of(&credential.access_key_id).await?,
+            Some(token) => self.temporary_secret(&credential.access_key_id, token)?,
+        };
         Ok(Arc::new(SigningKey::derive(secret.expose(), scope.date, scope.region, scope.service)))
     }
 

@@ -47,6 +47,11 @@ pub(crate) enum Tells<'t> {
         /// The resource, as the request names it.
         named: &'t str,
     },
+    /// The same without a reason, as AWS STS says it of a role.
+    NeitherReason {
+        /// The resource, as the request names it.
+        named: &'t str,
+    },
     /// The same, of a ciphertext.
     NothingOfCiphertext,
 }
@@ -95,6 +100,7 @@ impl Denied<'_> {
                 &format!("resource: {named}"),
                 &format!("because no resource-based policy allows the {action} action"),
             ),
+            Tells::NeitherReason { named } => said(&format!("resource: {named}"), "").trim_end().to_owned(),
             Tells::NothingOfCiphertext => CIPHERTEXT_REFUSED.to_owned(),
         };
         Fault::Denied(Box::new(Denial {

@@ -6,6 +6,7 @@ use crate::fault::Fault;
 use crate::operations::Executes;
 use crate::parse::Parsed;
 use crate::pipeline::Recorded;
+use crate::principal::PrincipalKind;
 use crate::query;
 use crate::request::{Answer, Protocol, RequestMeta};
 use crate::trail::{Event, Trail};
@@ -101,7 +102,7 @@ impl Core {
                         row.service.scope_name()
                     ),
                 )),
-                _ => Ok(()),
+                _ => within_session(caller, row),
             },
             Route::Admin(_) if caller.via() != Via::Network => Ok(()),
             Route::Admin(_) => Err(Fault::answer(ErrorCode::UnknownOperationException, "")),
@@ -174,6 +175,29 @@ impl Core {
         let parsed = Parsed::<O>::from_form(self, caller, form);
         let outcome = self.run_parsed(parsed, trail).await;
         outcome.and_then(|output| Ok(wire::encode_output_xml::<O>(&output, &request_id)?))
+    }
+}
+
+/// What credentials of GetSessionToken may not do, and no session: ask for such credentials. Source: AWS STS API reference,
+/// GetSessionToken.
+fn within_session(caller: &Authenticated, row: &Row) -> Result<(), Fault> {
+    let principal = caller.principal();
+    if principal.session().is_none() {
+        return Ok(());
+    }
+    let of_get_session_token = principal.kind() != PrincipalKind::AssumedRole;
+    match (row.service, row.name) {
+        (Service::Sts, "GetCallerIdentity" | "AssumeRole") => Ok(()),
+        (Service::Sts, name) if of_get_session_token || name == "GetSessionToken" => Err(Fault::answer(
+            ErrorCode::AccessDeniedException,
+            format!("Cannot call {name} with session credentials"),
+        )),
+        // Without a second factor they are not taken, as at AWS.
+        (Service::Iam, _) if of_get_session_token => Err(Fault::answer(
+            ErrorCode::UnrecognizedClientException,
+            "The security token included in the request is invalid.",
+        )),
+        _ => Ok(()),
     }
 }
 

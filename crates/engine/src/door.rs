@@ -16,11 +16,13 @@ use crate::grants::{Grant, no_such_grant, parse_grant_id, parse_identity};
 use crate::identities::{Entity, parse_arn};
 use crate::keys::{Key, alias_arn, key_arn, no_such_key};
 use crate::permission::{Asking, Outcome, Target};
+use crate::policy_principals::for_decisions;
 use crate::principal::{Principal, PrincipalKind, entity_arn, root_arn};
 use crate::record::{EntityKind, Place, Retiring};
 use bulla_api::{AccountId, AliasName, Demand, ErrorCode, KeyId, KeyRef, Region, Role};
 use bulla_audit::Resource;
 use bulla_crypto::blob::{self, BlobHeader};
+use bulla_policy::{Kind, Policy};
 use bulla_store::{Generation, Path};
 use std::sync::Arc;
 
@@ -99,6 +101,10 @@ impl Door<'_> {
             | Role::PolicySource => {
                 self.require_entity(demand, names.entity.ok_or(unnamed)?).await?;
                 return Ok(Some(Handle::Account));
+            }
+            Role::RoleToAssume => {
+                let Some(EntityName::Arn(arn)) = names.entity else { return Err(unnamed) };
+                return Ok(Some(Handle::Role(Box::new(self.role_to_assume(demand, arn).await?))));
             }
             Role::Key => self.named_key(demand, names.key.ok_or(unnamed)?).await?,
             Role::RelatedKey => {
@@ -270,6 +276,37 @@ impl Door<'_> {
         let account = account.unwrap_or(self.place.account);
         let tags = found.as_ref().map_or(&[][..], |entity| &entity.record.tags);
         self.require_own(demand, &arn, account, &self.place.region, tags).await
+    }
+
+    /// The role that an ARN names, if it may be assumed. Whoever may not assume it learns neither whether it is there nor
+    /// why.
+    async fn role_to_assume(&mut self, demand: &Demand, arn: &str) -> Result<Entity, Fault> {
+        let tells = Tells::NeitherReason { named: arn };
+        let found = self.core.entity_by_arn(arn).await?.filter(|entity| entity.kind == EntityKind::Role);
+        let Some(role) = found else { return Err(self.denied(demand, arn).absent(tells)) };
+        if self.resources.iter().all(|resource| resource.arn != arn) {
+            self.resources.push(Resource {
+                account_id: role.account.to_string().into(),
+                kind: "AWS::IAM::Role",
+                arn: arn.to_owned(),
+            });
+        }
+        let trust = role.record.trust.as_deref().ok_or(Fault::Incomplete("a role"))?;
+        let trust = Policy::parse(&for_decisions(trust)?, Kind::Trust);
+        let trust = trust.map_err(|_| Fault::Incomplete("a role's trust policy"))?;
+        let target = Target {
+            action: demand.action,
+            role: demand.role,
+            resource: arn,
+            account: role.account,
+            region: &self.place.region,
+            key: None,
+            alias: None,
+            tags: &role.record.tags,
+        };
+        let outcome = self.core.may_by(self.asking, &target, &trust).await?;
+        self.settle(outcome, demand, arn, tells)?;
+        Ok(role)
     }
 
     async fn require_own(

@@ -65,6 +65,7 @@ mod request;
 mod root_access;
 mod rotation;
 mod scheduled;
+mod session_token;
 mod slow;
 mod stock;
 mod tags;

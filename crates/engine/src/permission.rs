@@ -251,6 +251,16 @@ impl Core {
         })
     }
 
+    /// Decides one demand of what has no key, and a policy of its own that has the last word: a role that is to be assumed.
+    pub(crate) async fn may_by(
+        &self,
+        asking: &Asking<'_>,
+        target: &Target<'_>,
+        policy: &Policy,
+    ) -> Result<Outcome, Fault> {
+        self.weigh(asking, target, ResourcePolicy::Decides(Some(policy))).await
+    }
+
     /// Decides whether somebody may retire a grant, whom it lets as `reach` says. The grant allows it, and no policy of the
     /// key; but one can deny it. Source: AWS KMS developer guide, "Retiring and revoking grants", "AWS KMS permissions".
     pub(crate) async fn may_retire(

@@ -227,7 +227,7 @@ impl<'t, F: FnMut(&str) -> Option<String>> Walk<'t, F> {
 
     fn space(&mut self) {
         let end = self.rest.find(|c: char| !c.is_ascii_whitespace()).unwrap_or(self.rest.len());
-        drop(self.take(end));
+        let _ = self.take(end);
     }
 
     fn take(&mut self, bytes: usize) -> Option<&'t str> {

@@ -186,7 +186,6 @@ impl Principal {
     }
 
     /// A session of a role, by a token that was opened and the role's record. `issued` is when, as CloudTrail writes it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "sessions of roles are made by AssumeRole"))]
     pub(crate) fn assumed_role(
         account: AccountId,
         role: Named,
@@ -227,7 +226,6 @@ impl Principal {
     }
 
     /// The same root or user, by temporary credentials of GetSessionToken. `issued` is when, as CloudTrail writes it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "sessions of users are made by GetSessionToken"))]
     pub(crate) fn in_session(self, session: Session, issued: String, access_key_id: Arc<str>) -> Self {
         let identity = UserIdentity {
             access_key_id: Some(access_key_id),

@@ -6,6 +6,7 @@ mod support;
 use bulla_api::{Effect, TABLE};
 use bulla_engine::AuthFailure;
 use serde_json::{Value, json};
+use support::iam::Identities;
 use support::proxy::{PATH, SECRET, new_store};
 use support::{ACCOUNT, HELLO, OTHER_REGION, REGION, Read, UNKNOWN_KEY, World, key_arn};
 
@@ -18,6 +19,7 @@ struct Scene {
     blob: String,
     /// An external key store that is not connected.
     store: String,
+    identities: Identities,
 }
 
 async fn scene(seed: u64) -> Scene {
@@ -27,12 +29,13 @@ async fn scene(seed: u64) -> Scene {
     let blob = world.sealed(&key).await;
     let made = world.call("CreateCustomKeyStore", new_store("outside", PATH)).await.ok();
     let store = support::text(&made["CustomKeyStoreId"]);
+    let identities = Identities::make(&world).await;
     let _ = world.records().await;
-    Scene { world, key, blob, store }
+    Scene { world, key, blob, store, identities }
 }
 
 /// An input that succeeds, and one that fails.
-fn inputs(operation: &str, Scene { key, blob, store, .. }: &Scene) -> (Value, Value) {
+fn inputs(operation: &str, Scene { key, blob, store, identities, .. }: &Scene) -> (Value, Value) {
     let no_store = json!({"CustomKeyStoreId": "cks-1234567890abcdef0"});
     let unknown = json!({"KeyId": UNKNOWN_KEY});
     match operation {
@@ -143,7 +146,7 @@ fn inputs(operation: &str, Scene { key, blob, store, .. }: &Scene) -> (Value, Va
         | "ConnectCustomKeyStore"
         | "DisconnectCustomKeyStore"
         | "DeleteCustomKeyStore" => (json!({"CustomKeyStoreId": store}), no_store),
-        other => unreachable!("{other} has no input here"),
+        other => identities.inputs(other),
     }
 }
 
@@ -216,6 +219,9 @@ async fn each_success_and_each_failure_of_each_operation_leaves_one_record() {
             }
         }
         assert!(!text.contains(SECRET), "{}", row.name);
+        if let Some(secret) = answer["AccessKey"]["SecretAccessKey"].as_str() {
+            assert!(!text.contains(secret), "{}", row.name);
+        }
         assert!(!text.contains(CANARY) && !text.contains(HELLO) && !text.contains(&blob), "{}", row.name);
 
         let failed = world.call(row.name, wrong).await;

@@ -19,8 +19,8 @@ impl Tests {
     fn there(rows: &BTreeSet<&str>) -> Self {
         Self {
             behaviour: scenarios().iter().flat_map(|steps| called(steps, rows)).collect(),
-            denial: inputs(include_str!("denial_matrix.rs"), "fn input("),
-            audit: inputs(include_str!("audit_trail.rs"), "fn inputs("),
+            denial: inputs(include_str!("denial_matrix.rs"), "fn input(").union(&of_iam()).cloned().collect(),
+            audit: inputs(include_str!("audit_trail.rs"), "fn inputs(").union(&of_iam()).cloned().collect(),
         }
     }
 
@@ -32,6 +32,11 @@ impl Tests {
         });
         gaps.collect()
     }
+}
+
+/// Those of IAM's operations are one set for both.
+fn of_iam() -> BTreeSet<String> {
+    inputs(include_str!("support/iam.rs"), "pub fn inputs(")
 }
 
 fn table() -> BTreeSet<&'static str> {

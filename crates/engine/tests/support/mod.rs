@@ -1,11 +1,12 @@
 //! A world for scenarios: simulated disk, clock and randomness, records in memory, and callers who sign.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 
+pub mod iam;
 pub mod proxy;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bulla_api::{AccountId, EncryptionAlgorithmSpec};
+use bulla_api::{AccountId, EncryptionAlgorithmSpec, Service, TABLE};
 use bulla_audit::MemorySink;
 use bulla_crypto::key_material::{PairSpec, PublicKey};
 use bulla_crypto::{RootKey, SeededRng};
@@ -151,10 +152,8 @@ impl World {
 
     pub async fn call_as(&self, caller: &Authenticated, operation: &str, input: Value) -> Read {
         let mut body = serde_json::to_vec(&input).unwrap();
-        let target = match operation {
-            "GetCallerIdentity" => format!("AWSSecurityTokenServiceV20110615.{operation}"),
-            _ => format!("TrentService.{operation}"),
-        };
+        let service = TABLE.iter().find(|row| row.name == operation).map_or(Service::Kms, |row| row.service);
+        let target = format!("{}{operation}", service.target_prefix());
         Read::of(self.engine.dispatch(Ok(caller.clone()), self.meta(), &target, &mut body).await)
     }
 
