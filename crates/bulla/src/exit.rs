@@ -145,6 +145,11 @@ fn where_a_change_shows(operation: &str) -> Option<&'static str> {
             "`bulla key rotation`"
         }
         "CreateAccount" => "`bulla account list`",
+        "ResetRootAccessKey" | "DisableRootAccessKey" => return None,
+        "CreateUser" | "PutUserPolicy" | "CreateAccessKey" | "DeleteAccessKey" | "DeleteUser"
+        | "DeleteUserPolicy" | "DetachUserPolicy" | "RemoveUserFromGroup" | "DeleteUserPermissionsBoundary" => {
+            "`bulla access list`"
+        }
         _ => "`bulla key describe`",
     })
 }

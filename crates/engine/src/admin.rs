@@ -8,6 +8,7 @@
 //! | `DisableRootAccessKey` | `{"AccountId"?}` | `{"AccountId", "AccessKeyId"}` |
 //! | `RecoveryKeyExported` | `{}` | `{}` |
 //! | `AcceptClock` | `{}` | `{}` |
+//! | `ExplainPolicy` | see [`ExplainInput`] | `{"Verdict", "Because", "Statements", "Grants", "Changes", …}` |
 //! | `Status` | `{}` | `{"StoreId", "Accounts", "Regions", "RecoveryExported", "ClockAheadObserveMs", …}` |
 
 use crate::accounts::{Account, NewAccount};
@@ -15,6 +16,7 @@ use crate::authenticate::Authenticated;
 use crate::clock_watch::ClockState;
 use crate::core::Core;
 use crate::credentials::AccessKey;
+use crate::explain::ExplainInput;
 use crate::fault::Fault;
 use crate::pipeline::Recorded;
 use crate::trail::Trail;
@@ -92,7 +94,7 @@ impl Core {
     /// Does a call for a caller of this host, and records it.
     pub(crate) async fn admin(
         self: &Arc<Self>,
-        _caller: Authenticated,
+        caller: Authenticated,
         trail: Trail<'_>,
         name: &str,
         body: &[u8],
@@ -104,6 +106,7 @@ impl Core {
             "ListAccounts" => self.admin_list_accounts().await,
             "RecoveryKeyExported" => self.record_recovery_exported().await.and_then(|()| nothing()),
             "AcceptClock" => self.accept_clock().await.and_then(|()| nothing()),
+            "ExplainPolicy" => self.admin_explain(&caller, body).await,
             "Status" => self.admin_status(),
             _ => Err(Fault::answer(ErrorCode::UnknownOperationException, "")),
         };
@@ -214,6 +217,11 @@ impl Core {
             root_access_key_id: account.root_access_key_id,
         };
         write(&ListAccountsOutput { accounts: self.accounts().await?.into_iter().map(entry).collect() })
+    }
+
+    async fn admin_explain(&self, caller: &Authenticated, body: &[u8]) -> Result<WipedBuffer, Fault> {
+        let input: ExplainInput = read(body)?;
+        write(&self.explain(caller, &input).await?)
     }
 
     fn admin_status(&self) -> Result<WipedBuffer, Fault> {

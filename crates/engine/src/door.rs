@@ -455,6 +455,16 @@ impl Core {
         Ok((found, arn))
     }
 
+    /// The place, the alias and the id to which a name of a key leads.
+    pub(crate) async fn find_named(
+        &self,
+        place: &Place,
+        name: KeyName<'_>,
+    ) -> Result<(Place, Option<AliasName>, Option<KeyId>), Fault> {
+        let Found { owner, alias, id } = self.find(place, name).await?;
+        Ok((owner, alias, id))
+    }
+
     /// What a member names, as far as it is there.
     async fn find(&self, place: &Place, name: KeyName<'_>) -> Result<Found, Fault> {
         let invalid = || invalid_key_id(name.text);

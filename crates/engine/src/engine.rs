@@ -7,6 +7,7 @@ use crate::clock_watch::ClockState;
 use crate::core::Core;
 use crate::credentials::AccessKey;
 use crate::embedded::EmbeddedKms;
+use crate::explain::ExplainInput;
 use crate::fault::Fault;
 use crate::request::{Answer, RequestId, RequestMeta};
 use crate::xks::{NoXksClient, XksClient};
@@ -318,6 +319,20 @@ impl Engine {
             Err(fault) => Err(fault),
         };
         recorded.map_err(|fault| fault.answer_and_log())
+    }
+
+    /// Why a request would be allowed or denied: JSON, as `BullaAdmin.ExplainPolicy` answers. Keys are looked for by name in the
+    /// caller's account and region.
+    ///
+    /// # Errors
+    /// A principal or a key that isn't there; the store can't be read.
+    pub async fn explain(
+        &self,
+        caller: &Authenticated,
+        input: &ExplainInput,
+    ) -> Result<serde_json::Value, ApiError> {
+        let explained = self.0.explain(caller, input).await.map_err(|fault| fault.answer_and_log())?;
+        serde_json::to_value(&explained).map_err(|_| ApiError::internal())
     }
 
     /// How the engine is doing.

@@ -99,9 +99,8 @@ async fn a_users_access_key_is_the_user() {
 async fn an_access_key_that_is_switched_off_or_deleted_is_nobodys_at_once() {
     let mut world = World::new(2).await;
     let key = user(&world, "ann").await;
-    let status = |status: &str| {
-        json!({"UserName": "ann", "AccessKeyId": key.access_key_id, "Status": status})
-    };
+    let status =
+        |status: &str| json!({"UserName": "ann", "AccessKeyId": key.access_key_id, "Status": status});
     let unknown = Err("UnrecognizedClientException".to_owned());
     known(&world, &key).await.unwrap();
     world.call("UpdateAccessKey", status("Inactive")).await.ok();
@@ -116,10 +115,10 @@ async fn an_access_key_that_is_switched_off_or_deleted_is_nobodys_at_once() {
     world.call("CreateUser", json!({"UserName": "ann"})).await.ok();
     assert_eq!(known(&world, &key).await.map(drop), unknown);
     assert_eq!(used_keys(&world, "ann").await, json!([]));
-    world.call("UpdateAccessKey", status("Active")).await.fails(
-        "NoSuchEntity",
-        &format!("The Access Key with id {} cannot be found.", key.access_key_id),
-    );
+    world
+        .call("UpdateAccessKey", status("Active"))
+        .await
+        .fails("NoSuchEntity", &format!("The Access Key with id {} cannot be found.", key.access_key_id));
 }
 
 #[tokio::test]
@@ -151,7 +150,8 @@ async fn who_has_no_policy_may_do_nothing() {
         assert_eq!(answer.error, Some("AccessDeniedException"), "{}: {}", row.name, answer.body);
         let said = text(answer.body.get("message").or(answer.body.get("Message")).unwrap());
         let action = row.demands[0].action;
-        let told = format!("User: arn:aws:iam::{ACCOUNT}:user/stranger is not authorized to perform: {action} ");
+        let told =
+            format!("User: arn:aws:iam::{ACCOUNT}:user/stranger is not authorized to perform: {action} ");
         assert!(said.starts_with(&told), "{said}");
         // It was not done, and can be done by who may.
         world.call(row.name, right).await.ok();
@@ -169,7 +169,9 @@ async fn nobody_reaches_another_accounts_identities() {
         let answer = world.call_as(&stranger, row.name, right.clone()).await;
         let shows = format!("{}", answer.body);
         assert!(!shows.contains("arn:aws:iam::111122223333"), "{}: {shows}", row.name);
-        if is_made || row.demands.iter().all(|demand| demand.action.contains(":List")) && answer.error.is_none() {
+        if is_made
+            || row.demands.iter().all(|demand| demand.action.contains(":List")) && answer.error.is_none()
+        {
             answer.ok();
         } else if row.name == "GetAccountSummary" {
             assert_eq!(answer.ok()["SummaryMap"]["Users"], 0);
@@ -224,7 +226,10 @@ async fn a_key_policy_names_who_was_there_when_it_was_put() {
     for nobody in [&ann, &role, "AIDAAAAAAAAAAAAAAAAAA"] {
         let policy = naming(nobody);
         world.call("PutKeyPolicy", put(&policy)).await.fails(MALFORMED_KEY_POLICY, INVALID_PRINCIPALS);
-        world.call("CreateKey", json!({"Policy": policy})).await.fails(MALFORMED_KEY_POLICY, INVALID_PRINCIPALS);
+        world
+            .call("CreateKey", json!({"Policy": policy}))
+            .await
+            .fails(MALFORMED_KEY_POLICY, INVALID_PRINCIPALS);
     }
     let made = world.call("CreateUser", json!({"UserName": "ann"})).await.ok();
     let id = text(&made["User"]["UserId"]);
@@ -236,7 +241,10 @@ async fn a_key_policy_names_who_was_there_when_it_was_put() {
     assert_eq!(shown(&world, &key).await, ann.as_str());
     // Nobody of another path, or in another case.
     for wrong in [format!("arn:aws:iam::{ACCOUNT}:user/x/ann"), format!("arn:aws:iam::{ACCOUNT}:user/Ann")] {
-        world.call("PutKeyPolicy", put(&naming(&wrong))).await.fails(MALFORMED_KEY_POLICY, INVALID_PRINCIPALS);
+        world
+            .call("PutKeyPolicy", put(&naming(&wrong)))
+            .await
+            .fails(MALFORMED_KEY_POLICY, INVALID_PRINCIPALS);
     }
     world.call("UpdateUser", json!({"UserName": "ann", "NewUserName": "anna"})).await.ok();
     assert_eq!(shown(&world, &key).await, format!("arn:aws:iam::{ACCOUNT}:user/anna"));
@@ -251,7 +259,10 @@ async fn a_key_policy_names_who_was_there_when_it_was_put() {
     world.call("PutKeyPolicy", put(&naming(&elsewhere))).await.ok();
     assert_eq!(shown(&world, &key).await, elsewhere.as_str());
     world.add_account().await;
-    world.call("PutKeyPolicy", put(&naming(&elsewhere))).await.fails(MALFORMED_KEY_POLICY, INVALID_PRINCIPALS);
+    world
+        .call("PutKeyPolicy", put(&naming(&elsewhere)))
+        .await
+        .fails(MALFORMED_KEY_POLICY, INVALID_PRINCIPALS);
 }
 
 #[tokio::test]
@@ -380,14 +391,13 @@ async fn quotas_are_those_of_aws() {
     // White space doesn't count; what was replaced doesn't either.
     let long = |characters: usize| {
         let policy = |sid: &str| {
-            json!({"Statement": {"Sid": sid, "Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*"}}).to_string()
+            json!({"Statement": {"Sid": sid, "Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*"}})
+                .to_string()
         };
         let rest = characters - policy("").len();
         policy(&"a".repeat(rest)) + &" \n".repeat(5000)
     };
-    let put = |name: &str, characters: usize| {
-        json!({"UserName": "ann", "PolicyName": name, "PolicyDocument": long(characters)})
-    };
+    let put = |name: &str, characters: usize| json!({"UserName": "ann", "PolicyName": name, "PolicyDocument": long(characters)});
     call("PutUserPolicy", put("one", 1000)).await.ok();
     call("PutUserPolicy", put("one", 1500)).await.ok();
     let over = "Maximum policy size of 2048 bytes exceeded for user ann";

@@ -60,6 +60,7 @@ pub(crate) fn run(app: &App, command: &cli::Serve) -> Result<(), Failure> {
             EngineOptions { regions: regions.clone(), attestation_roots, xks, ..EngineOptions::default() };
         let engine = open(app, &place, &directory, &lock, options, sync).await?;
         write_credentials(&directory, &engine).await?;
+        warn_of_roots(&directory, &engine).await?;
         config.default_region = engine.regions().first().map(ToString::to_string).unwrap_or_default();
         serve(config, engine).await
     });
@@ -229,6 +230,10 @@ async fn write_credentials(directory: &DataDir, engine: &Engine) -> Result<(), F
         Failure::new(Exit::Failed, format!("cannot read the root user's access key: {error}"))
     };
     let account = engine.first_account().await.map_err(failed)?;
+    // One that is out of use is of none to anybody.
+    if !engine.root_access_key_is_enabled(account).await.map_err(failed)? {
+        return Ok(());
+    }
     let key = engine.root_access_key(account).await.map_err(failed)?;
     let secret = std::str::from_utf8(key.secret_access_key.expose())
         .map_err(|_| Failure::new(Exit::NotIntact, "the root user's secret access key is not text"))?;
@@ -236,6 +241,28 @@ async fn write_credentials(directory: &DataDir, engine: &Engine) -> Result<(), F
     directory
         .write_file(names::CREDENTIALS, text.as_bytes(), crate::output::MODE_PRIVATE)
         .map_err(directory_failure)
+}
+
+/// Says, once a start, that there are access keys that may do everything, and what to have instead.
+async fn warn_of_roots(directory: &DataDir, engine: &Engine) -> Result<(), Failure> {
+    let failed = |error: bulla_api::ApiError| {
+        Failure::new(Exit::Failed, format!("cannot read the accounts' root access keys: {error}"))
+    };
+    let mut enabled = Vec::new();
+    for account in engine.accounts().await.map_err(failed)? {
+        if engine.root_access_key_is_enabled(account.id).await.map_err(failed)? {
+            enabled.push(account.id.to_string());
+        }
+    }
+    if !enabled.is_empty() {
+        tracing::warn!(
+            accounts = enabled.join(","),
+            "the access key of the root user may do everything: give each host and person a user (bulla access add NAME --can \
+             … -k KEY --data-dir {dir}), then take it out of use (bulla access disable-root --data-dir {dir})",
+            dir = directory.path().display()
+        );
+    }
+    Ok(())
 }
 
 fn server_config(app: &App, command: &cli::Serve, place: &Place) -> Result<ServerConfig, Failure> {
