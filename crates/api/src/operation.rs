@@ -539,6 +539,9 @@ operations! {
     AssumeRole, assume_role, AssumeRoleInput, AssumeRoleOutput, Sts, Reads,
         ["sts:AssumeRole" RoleToAssume Always, "sts:TagSession" RoleToAssume Tagged,
          "sts:SetSourceIdentity" RoleToAssume Sourced];
+    AssumeRoleWithWebIdentity, assume_role_with_web_identity,
+        AssumeRoleWithWebIdentityInput, AssumeRoleWithWebIdentityOutput, Sts, Reads,
+        ["sts:AssumeRoleWithWebIdentity" RoleToAssume Always];
     GetSessionToken, get_session_token, GetSessionTokenInput, GetSessionTokenOutput, Sts, Reads,
         [];
     GetAccessKeyInfo, get_access_key_info, GetAccessKeyInfoInput, GetAccessKeyInfoOutput, Sts, Reads,

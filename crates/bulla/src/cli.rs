@@ -189,6 +189,9 @@ pub(crate) struct Serve {
     /// Answer enclaves and instances that prove themselves with attestation documents of these authorities, PEM
     #[arg(long, value_name = "FILE")]
     pub(crate) attestation_root: Option<PathBuf>,
+    /// Believe web identities of this issuer by the keys in this file, a JSON Web Key Set, instead of asking the issuer
+    #[arg(long, value_name = "ISSUER=FILE")]
+    pub(crate) oidc_keys: Vec<String>,
     /// Refuse to start when memory can't be locked
     #[arg(long)]
     pub(crate) require_locked_memory: bool,

@@ -27,6 +27,7 @@ mod error;
 mod ffi;
 pub mod hkdf;
 pub mod hmac;
+pub mod jws;
 pub mod kdf;
 pub mod key_material;
 mod locked;

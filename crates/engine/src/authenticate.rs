@@ -84,6 +84,15 @@ impl AuthFailure {
         Self { fault: Fault::Answer(error), claimed_access_key_id: None, claimed_region: None }
     }
 
+    pub(crate) const fn of(fault: Fault) -> Self {
+        Self { fault, claimed_access_key_id: None, claimed_region: None }
+    }
+
+    /// Whether nothing was presented at all.
+    pub(crate) fn is_unsigned(&self) -> bool {
+        matches!(&self.fault, Fault::Answer(error) if error.code == ErrorCode::MissingAuthenticationTokenException)
+    }
+
     /// What the caller is told.
     #[must_use]
     pub fn error(&self) -> ApiError {
@@ -176,6 +185,11 @@ impl Core {
 }
 
 impl Authenticated {
+    /// By a token that was verified.
+    pub(crate) fn by_web_identity(principal: Principal, region: Region) -> Self {
+        Self { principal: Arc::new(principal), region, service: Some(Service::Sts), via: Via::Network }
+    }
+
     fn from_verified(
         verified: &sigv4::Verified<'_>,
         credential: &Credential,

@@ -131,7 +131,7 @@ impl Context for Circumstances<'_> {
             Some(("iam", name)) if name.starts_with("resourcetag/") => {
                 name.split_once('/').and_then(|(_, tag)| self.resource_tag(tag))
             }
-            Some(_) => self.request.says(self.role, key),
+            Some(_) => self.request.says(self.role, key).or_else(|| self.claim(key)),
             None => None,
         }?;
         if NAMED.iter().any(|prefix| key.starts_with(prefix)) && values.all().len() > 1 {
@@ -142,6 +142,16 @@ impl Context for Circumstances<'_> {
 }
 
 impl<'a> Circumstances<'a> {
+    /// What a provider of identities says of whoever asks: under its own name.
+    fn claim(&self, key: &str) -> Option<Values<'_>> {
+        match self.principal.web_identity()?.says(key)? {
+            [one] => Some(one.as_str().into()),
+            several => {
+                Some(Values::Many(several.iter().map(|value| Cow::Borrowed(value.as_str())).collect()))
+            }
+        }
+    }
+
     /// Keys that begin with `aws:`.
     fn global(&self, name: &str) -> Option<Values<'_>> {
         let principal = self.principal;
@@ -153,6 +163,12 @@ impl<'a> Circumstances<'a> {
             };
         }
         match name {
+            // Nobody of any account.
+            "principalarn" | "principalaccount" | "principaltype" | "userid"
+                if principal.kind() == PrincipalKind::WebIdentity =>
+            {
+                None
+            }
             "principalarn" => Some(match principal.role_arn() {
                 Some(role) => Values::from(role),
                 None => Values::from(principal.arn()),
@@ -162,6 +178,7 @@ impl<'a> Circumstances<'a> {
                 PrincipalKind::Root => "Account",
                 PrincipalKind::User => "User",
                 PrincipalKind::AssumedRole => "AssumedRole",
+                PrincipalKind::WebIdentity => return None,
             })),
             "userid" => Some(principal.unique_id().into()),
             "username" => principal.user_name().map(Values::from),
@@ -173,7 +190,10 @@ impl<'a> Circumstances<'a> {
             }
             "tokenissuetime" => principal.session().map(|session| time_text(session.issued_ms).into()),
             "sourceidentity" => principal.session()?.source_identity.as_deref().map(Values::from),
-            "federatedprovider" => principal.session()?.web_identity_provider.as_deref().map(Values::from),
+            "federatedprovider" => match principal.web_identity() {
+                Some(web_identity) => Some(web_identity.provider_arn.as_str().into()),
+                None => principal.session()?.web_identity_provider.as_deref().map(Values::from),
+            },
             "resourceaccount" => Some(self.resource_account.to_string().into()),
             "requestedregion" => Some(self.region.as_str().into()),
             "currenttime" => Some(time_text(self.now_ms).into()),

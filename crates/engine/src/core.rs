@@ -17,6 +17,7 @@ use crate::key_policy::CompiledKeyPolicy;
 use crate::key_stores::KeyStore;
 use crate::keys::{Alias, Key};
 use crate::material::{Material, MaterialKey};
+use crate::oidc::Keyring;
 use crate::outbox::OutboxHead;
 use crate::preauth::PreAuth;
 use crate::request::IdSource;
@@ -52,6 +53,7 @@ pub(crate) struct Core {
     /// Users and roles, as principals have them.
     pub(crate) identities: Cache<(AccountId, String), Arc<Entity>>,
     pub(crate) identity_policies: Cache<(AccountId, String), Arc<IdentityPolicies>>,
+    pub(crate) oidc: Keyring,
     pub(crate) preauth: PreAuth,
     pub(crate) clock_watch: ClockWatch,
     /// Held around each commit, so that changes of this process queue up instead of conflicting.
@@ -131,6 +133,7 @@ impl Core {
             credentials: Cache::new(CREDENTIALS_MAX),
             identities: Cache::new(IDENTITIES_MAX),
             identity_policies: Cache::new(IDENTITIES_MAX),
+            oidc: Keyring::new(&options.oidc_keys, Arc::clone(&options.oidc)),
             preauth: PreAuth::default(),
             outbox: Mutex::default(),
             counting: Arc::default(),

@@ -17,6 +17,8 @@ use std::sync::Arc;
 
 /// What `X-Amz-Target` begins with in this program's own calls.
 const ADMIN_TARGET: &str = "BullaAdmin.";
+/// The operation whose callers come with a token of their own.
+const WEB_IDENTITY: &str = "AssumeRoleWithWebIdentity";
 
 type OutcomeFuture<'a> = Pin<Box<dyn Future<Output = Recorded<WipedBuffer>> + Send + 'a>>;
 
@@ -62,6 +64,20 @@ impl Core {
                 (None, Event::Unknown { service, name })
             }
         };
+        let mut form = None;
+        let caller = match (caller, operation) {
+            (caller, Some(row)) if by_query && row.name == WEB_IDENTITY && may_be_anybody(&caller) => {
+                match query::form(body, queried) {
+                    Ok(read) => {
+                        let caller = self.web_caller(&read).await;
+                        form = Some(read);
+                        caller
+                    }
+                    Err(fault) => Err(AuthFailure::of(fault)),
+                }
+            }
+            (caller, _) => caller,
+        };
         let outcome = match caller {
             Err(failure) => {
                 let trail = Trail::unauthenticated(&meta, &failure, event);
@@ -70,9 +86,9 @@ impl Core {
             }
             Ok(caller) => {
                 let trail = Trail::new(&meta, &caller, event);
-                let form = match by_query {
-                    true => query::form(body, queried).map(Some),
-                    false => Ok(None),
+                let form = match form {
+                    None if by_query => query::form(body, queried).map(Some),
+                    form => Ok(form),
                 };
                 match form.and_then(|form| self.admissible(&caller, &route).map(|()| form)) {
                     Err(fault) => trail.record(self, Err(fault)).await,
@@ -198,6 +214,14 @@ fn within_session(caller: &Authenticated, row: &Row) -> Result<(), Fault> {
             "The security token included in the request is invalid.",
         )),
         _ => Ok(()),
+    }
+}
+
+/// Whether a request need not say by a signature who calls: one that has none, or has it to no purpose.
+fn may_be_anybody(caller: &Result<Authenticated, AuthFailure>) -> bool {
+    match caller {
+        Ok(caller) => caller.via() == Via::Network,
+        Err(failure) => failure.is_unsigned(),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::credentials::AccessKey;
 use crate::embedded::EmbeddedKms;
 use crate::explain::ExplainInput;
 use crate::fault::Fault;
+use crate::oidc::{IssuerKeys, NoOidcClient, OidcClient};
 use crate::request::{Answer, RequestId, RequestMeta};
 use crate::xks::{NoXksClient, XksClient};
 use bulla_api::{AccountId, ApiError, KmsError, LocalFailure, Region};
@@ -60,6 +61,10 @@ pub struct EngineOptions {
     pub attestation_roots: Vec<Root>,
     /// Asks the proxies of external key stores.
     pub xks: Arc<dyn XksClient>,
+    /// Keys of issuers of web identities, by URL: of these, no others are believed.
+    pub oidc_keys: Vec<(String, Arc<IssuerKeys>)>,
+    /// Asks other issuers for theirs.
+    pub oidc: Arc<dyn OidcClient>,
 }
 
 impl Default for EngineOptions {
@@ -73,6 +78,8 @@ impl Default for EngineOptions {
             usage_granularity: Duration::ZERO,
             attestation_roots: Vec::new(),
             xks: Arc::new(NoXksClient),
+            oidc_keys: Vec::new(),
+            oidc: Arc::new(NoOidcClient),
         }
     }
 }

@@ -50,6 +50,7 @@ mod kind;
 mod marker;
 mod material;
 mod multi_region;
+mod oidc;
 mod operations;
 mod outbox;
 mod parse;
@@ -73,6 +74,7 @@ mod tags;
 mod trail;
 mod usage;
 mod view;
+mod web_identity;
 mod xks;
 
 pub use accounts::{Account, NewAccount, random_id as random_account_id};
@@ -86,7 +88,9 @@ pub use embedded::EmbeddedKms;
 pub use engine::{Engine, EngineOptions, EngineParts, NewStore, OpenError, Status};
 pub use outbox::{RecordedChanges, recorded_changes};
 pub use explain::{ExplainConnection, ExplainInput};
+pub use oidc::{IssuerKeys, KEY_SET_BYTES_MAX, KeySetRefused, NoOidcClient, OidcClient, OidcFuture};
 pub use principal::{Named, Principal, PrincipalKind, Session};
+pub use principal::{Named, Principal, PrincipalKind, Session, WebIdentity};
 pub use references::{Finding, check_references};
 pub use request::{Answer, Protocol, RequestId, RequestMeta};
 pub use xks::{

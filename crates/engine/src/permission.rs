@@ -74,9 +74,10 @@ impl<'a> Asking<'a> {
     pub(crate) fn view(&self) -> policy::Principal<'_> {
         let principal = self.principal;
         policy::Principal {
-            account: Some(principal.account()),
+            account: (principal.kind() != PrincipalKind::WebIdentity).then(|| principal.account()),
             arn: principal.arn(),
             kind: match (principal.kind(), self.role_arn.as_deref()) {
+                (PrincipalKind::WebIdentity, _) => policy::PrincipalKind::Federated,
                 (PrincipalKind::Root, _) => policy::PrincipalKind::Root,
                 (PrincipalKind::AssumedRole, Some(role_arn)) => {
                     policy::PrincipalKind::AssumedRole { role_arn }

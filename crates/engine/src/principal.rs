@@ -12,6 +12,7 @@ pub struct Principal {
     /// The user, or the role of a session.
     named: Option<Named>,
     session: Option<Session>,
+    web_identity: Option<Arc<WebIdentity>>,
     /// As records of the audit carry it: made once, told in each.
     identity: UserIdentity,
 }
@@ -25,6 +26,23 @@ pub enum PrincipalKind {
     User,
     /// A session of a role.
     AssumedRole,
+    /// Somebody outside accounts for whom a provider of identities vouches, on the way to a session of a role.
+    WebIdentity,
+}
+
+/// Whom a provider of identities vouches for, by a token that was verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebIdentity {
+    /// The ARN under which the role's account knows the provider.
+    pub provider_arn: String,
+    /// The provider, as the token names it.
+    pub issuer: String,
+    /// Who it is, to the provider.
+    pub subject: String,
+    /// For whom the token was made.
+    pub audience: String,
+    /// What it says, under condition keys in lower case.
+    pub claims: Vec<(String, Vec<String>)>,
 }
 
 /// A user or a role, as a principal has it.
@@ -72,7 +90,7 @@ impl Principal {
         self.kind
     }
 
-    /// The account that it belongs to.
+    /// The account that it belongs to; of a web identity, in which it wants to be somebody.
     #[must_use]
     pub const fn account(&self) -> AccountId {
         self.account
@@ -113,6 +131,12 @@ impl Principal {
     #[must_use]
     pub fn user_name(&self) -> Option<&str> {
         self.named.as_ref().filter(|_| self.kind == PrincipalKind::User).map(|named| &*named.name)
+    }
+
+    /// What a provider of identities vouches for.
+    #[must_use]
+    pub fn web_identity(&self) -> Option<&WebIdentity> {
+        self.web_identity.as_deref()
     }
 
     /// What is particular of temporary credentials.
@@ -168,7 +192,7 @@ impl Principal {
             access_key_id,
             ..UserIdentity::default()
         };
-        Self { kind: PrincipalKind::Root, account, named: None, session: None, identity }
+        Self { kind: PrincipalKind::Root, account, named: None, session: None, web_identity: None, identity }
     }
 
     /// A user, by a record that was read authentic.
@@ -182,7 +206,14 @@ impl Principal {
             user_name: Some(Arc::clone(&user.name)),
             ..UserIdentity::default()
         };
-        Self { kind: PrincipalKind::User, account, named: Some(user), session: None, identity }
+        Self {
+            kind: PrincipalKind::User,
+            account,
+            named: Some(user),
+            session: None,
+            web_identity: None,
+            identity,
+        }
     }
 
     /// A session of a role, by a token that was opened and the role's record. `issued` is when, as CloudTrail writes it.
@@ -221,6 +252,27 @@ impl Principal {
             account,
             named: Some(role),
             session: Some(session),
+            web_identity: None,
+            identity,
+        }
+    }
+
+    /// Somebody with a token that was verified, on the way into an account.
+    pub(crate) fn of_web_identity(account: AccountId, web_identity: WebIdentity) -> Self {
+        let WebIdentity { provider_arn, subject, audience, .. } = &web_identity;
+        let identity = UserIdentity {
+            kind: "WebIdentityUser",
+            principal_id: Some(format!("{provider_arn}:{audience}:{subject}").into()),
+            arn: Some(provider_arn.as_str().into()),
+            user_name: Some(subject.as_str().into()),
+            ..UserIdentity::default()
+        };
+        Self {
+            kind: PrincipalKind::WebIdentity,
+            account,
+            named: None,
+            session: None,
+            web_identity: Some(Arc::new(web_identity)),
             identity,
         }
     }

@@ -10,6 +10,7 @@
 //! | `connect` | name, address, TCP, TLS |
 //! | `address` | which addresses may be asked |
 //! | [`settings`](XksSettings) | what the operator decides |
+//! | [`oidc`](HttpsOidcClient) | the keys of issuers of web identities, over connections of the same kind |
 //!
 //! # What a proxy can do to this process
 //!
@@ -25,10 +26,12 @@ mod answer;
 mod client;
 mod connect;
 mod hosts;
+mod oidc;
 mod request;
 mod settings;
 
 pub use client::{ANSWER_BYTES_MAX, HttpsXksClient};
+pub use oidc::HttpsOidcClient;
 pub use settings::{
     CALLS_MAX, CALLS_OF_A_HOST_MAX, DEFAULT_TIMEOUT, Route, RouteError, SettingsError, TIMEOUT_MAX,
     XksSettings,

@@ -7,7 +7,7 @@ use bulla_api::Region;
 use bulla_audit::SyncPolicy;
 use bulla_crypto::attestation;
 use bulla_crypto::{RootKey, SystemRng};
-use bulla_engine::{Engine, EngineOptions};
+use bulla_engine::{Engine, EngineOptions, IssuerKeys, KEY_SET_BYTES_MAX};
 use bulla_server::{
     DEFAULT_ADMIN_LISTEN, DEFAULT_LISTEN, Listeners, Server, ServerConfig, ServerError, TlsSource, logging,
     parse_listen,
@@ -31,7 +31,9 @@ pub(crate) fn run(app: &App, command: &cli::Serve) -> Result<(), Failure> {
     let mut config = server_config(app, command, &place)?;
     config.json = logs_json(command, app.say.json);
     let attestation_roots = attestation_roots(command.attestation_root.as_deref())?;
+    let oidc_keys = oidc_keys(&command.oidc_keys)?;
     let xks = app.xks()?;
+    let oidc = crate::xks::oidc_client(&app.common)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -56,8 +58,14 @@ pub(crate) fn run(app: &App, command: &cli::Serve) -> Result<(), Failure> {
     };
     config.admin_socket = Some(directory.bind_admin_socket(&lock).map_err(directory_failure)?);
     let served = runtime.block_on(async {
-        let options =
-            EngineOptions { regions: regions.clone(), attestation_roots, xks, ..EngineOptions::default() };
+        let options = EngineOptions {
+            regions: regions.clone(),
+            attestation_roots,
+            xks,
+            oidc_keys,
+            oidc,
+            ..EngineOptions::default()
+        };
         let engine = open(app, &place, &directory, &lock, options, sync).await?;
         write_credentials(&directory, &engine).await?;
         warn_of_roots(&directory, &engine).await?;
@@ -318,6 +326,29 @@ fn attestation_roots(path: Option<&Path>) -> Result<Vec<attestation::Root>, Fail
     attestation::Root::from_pem(text.expose()).map_err(|error| {
         Failure::new(Exit::Failed, format!("cannot use attestation roots `{shown}`: {error}"))
     })
+}
+
+/// The keys of issuers of web identities that are given, by the issuers' URLs.
+fn oidc_keys(given: &[String]) -> Result<Vec<(String, Arc<IssuerKeys>)>, Failure> {
+    let mut all: Vec<(String, Arc<IssuerKeys>)> = Vec::with_capacity(given.len());
+    for text in given {
+        let (issuer, path) = text.split_once('=').unwrap_or((text, ""));
+        let issuer = issuer.trim_end_matches('/');
+        if !issuer.starts_with("https://") || path.is_empty() {
+            return Err(Failure::usage(format!(
+                "--oidc-keys {text}: name the issuer's URL and a file, https://issuer.example=FILE"
+            )));
+        }
+        if all.iter().any(|(known, _)| known == issuer) {
+            return Err(Failure::usage(format!("--oidc-keys: {issuer} is named twice")));
+        }
+        let json = small_file::read(Path::new(path), KEY_SET_BYTES_MAX)
+            .map_err(|error| Failure::io("cannot read keys of an issuer", path, &error))?;
+        let keys = IssuerKeys::parse(json.expose())
+            .map_err(|error| Failure::new(Exit::Failed, format!("cannot use keys `{path}`: {error}")))?;
+        all.push((issuer.to_owned(), Arc::new(keys)));
+    }
+    Ok(all)
 }
 
 /// One engine keeps records in this version, and it keeps them in the data directory.

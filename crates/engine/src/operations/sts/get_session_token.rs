@@ -37,7 +37,7 @@ impl Executes for GetSessionToken {
         let asked = request.input().duration_seconds.unwrap_or(USER_SECONDS);
         let seconds = match principal.kind() {
             PrincipalKind::Root => asked.min(ROOT_SECONDS_MAX),
-            PrincipalKind::User | PrincipalKind::AssumedRole => asked,
+            PrincipalKind::User | PrincipalKind::AssumedRole | PrincipalKind::WebIdentity => asked,
         };
         let session = lasting(core, seconds);
         let holder = Holder { account: principal.account(), identity: principal.named_id() };

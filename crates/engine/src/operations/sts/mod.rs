@@ -1,9 +1,10 @@
 //! The operations of AWS STS. What sessions have in common stands here.
 //!
-//! Sources: AWS STS API reference, AssumeRole, GetSessionToken; IAM user guide, "Pass session tags in AWS STS", "Monitor and
+//! Sources: AWS STS API reference, AssumeRole, AssumeRoleWithWebIdentity, GetSessionToken; IAM user guide, "Pass session tags in AWS STS", "Monitor and
 //! control actions taken with assumed roles".
 
 mod assume_role;
+mod assume_role_with_web_identity;
 mod get_access_key_info;
 mod get_caller_identity;
 mod get_session_token;
