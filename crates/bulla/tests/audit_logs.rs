@@ -141,3 +141,14 @@ fn one_changed_line_is_one_place() {
     home.write("copy", format!("{}{}", &text[..last], text[last..].replacen("event", "evemt", 1)));
     home.fails(&["audit", "verify", "copy"], 3, &["was changed in one place, first line"]);
 }
+
+#[test]
+fn another_store_with_its_log_does_not_verify_under_the_root_key() {
+    let home = Home::new();
+    home.ok(&["key", "create", "-q"]);
+    home.ok(&["key", "create", "-q", "--data-dir", "other"]);
+    for name in ["store.db", "audit.log"] {
+        std::fs::copy(home.file("other").join(name), home.data().join(name)).unwrap();
+    }
+    home.fails(&["audit", "verify"], 3, &["wrong root key"]);
+}
