@@ -431,6 +431,7 @@ mod tests {
             ("\n[nothing]\nx = 1\n", ["line 2", "[nothing]"]),
             ("\nkms-wait = 5 5\n", ["line 2", "`kms-wait`"]),
             ("\ndata-dir = [\"a\", \"b\"]\n", ["line 2", "`data-dir`"]),
+            ("\nkms-wait = 1.5\n", ["line 2", "must be text"]),
         ] {
             let told = parse(file, &["store", "check"]).unwrap_err();
             assert!(says.iter().all(|words| told.contains(words)), "{told}");
@@ -467,7 +468,7 @@ mod tests {
         assert!(parse("[encrypt]\nlisten = \"x\"", &["store", "check"]).unwrap_err().contains("unknown key"));
         assert!(parse("[nothing]\nx = 1", &["store", "check"]).unwrap_err().contains("unknown command"));
         assert!(parse("config = \"x\"", &["store", "check"]).unwrap_err().contains("unknown key"));
-        assert!(parse("data-dir = [[1]]", &["store", "check"]).unwrap_err().contains("must be text"));
+        assert!(parse("[encrypt]\nkey = [[1]]", &["store", "check"]).unwrap_err().contains("must be text"));
         assert!(parse("not toml", &["store", "check"]).unwrap_err().contains("config.toml"));
     }
 }

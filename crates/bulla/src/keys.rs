@@ -57,6 +57,16 @@ impl<'a> KeyArgument<'a> {
     }
 }
 
+/// Refuses KEYs that can't be any, before a file is looked at.
+pub(crate) fn check(arguments: &[String]) -> Result<(), Failure> {
+    for text in arguments {
+        if let KeyArgument::Kms { key, .. } = KeyArgument::parse(text)? {
+            check_kms_key(key)?;
+        }
+    }
+    Ok(())
+}
+
 /// Keyrings, and what sealing under them calls for.
 pub(crate) struct Keys {
     /// In the order of the command line.
@@ -73,7 +83,7 @@ pub(crate) async fn for_sealing(app: &mut App, arguments: &[String]) -> Result<K
     for text in arguments {
         match KeyArgument::parse(text)? {
             KeyArgument::Kms { key, at } => {
-                check_kms_key(key, false)?;
+                check_kms_key(key)?;
                 let found = app.kms(at).await?;
                 require_store(&found)?;
                 elsewhere |= found.local.is_none();
@@ -97,7 +107,7 @@ pub(crate) async fn for_opening(app: &mut App, arguments: &[String]) -> Result<V
     for text in arguments {
         match KeyArgument::parse(text)? {
             KeyArgument::Kms { key, at } => {
-                check_kms_key(key, true)?;
+                check_kms_key(key)?;
                 let found = app.kms(at).await?;
                 require_store(&found)?;
                 let arn = if is_key_arn(key) {
@@ -158,13 +168,12 @@ pub(crate) fn context(pairs: &[String]) -> Result<EncryptionContext, Failure> {
 }
 
 /// Refuses what no KMS could take, before one is asked.
-fn check_kms_key(key: &str, opening: bool) -> Result<(), Failure> {
+fn check_kms_key(key: &str) -> Result<(), Failure> {
     // ARNs of other partitions are for AWS's own KMS to judge.
     if key.starts_with("arn:") && !key.starts_with("arn:aws:") {
         return Ok(());
     }
     match key.parse::<KeyRef>() {
-        Ok(KeyRef::AliasArn(_)) if opening => Ok(()),
         Ok(_) => Ok(()),
         Err(_) => Err(Failure::usage(format!(
             "`{key}` names no key; use a key id, a key ARN, alias/NAME, an alias ARN, raw-aes:… or raw-rsa:…"
@@ -238,8 +247,8 @@ mod tests {
 
     #[test]
     fn what_names_no_key_is_wrong_usage() {
-        assert!(check_kms_key("alias/x", false).is_ok());
-        assert!(check_kms_key("arn:aws-cn:kms:cn-north-1:123456789012:key/x", false).is_ok());
-        assert!(check_kms_key("backup", false).is_err());
+        assert!(check_kms_key("alias/x").is_ok());
+        assert!(check_kms_key("arn:aws-cn:kms:cn-north-1:123456789012:key/x").is_ok());
+        assert!(check_kms_key("backup").is_err());
     }
 }

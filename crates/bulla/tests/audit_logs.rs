@@ -20,12 +20,20 @@ fn another_stores_log_is_not_taken_for_the_stores_own() {
         assert!(verified.err.contains("compared with the store"), "{}", verified.err);
     }
     home.ok(&["audit", "verify", "--data-dir", "a", "a/audit.log"]);
-    home.fails(&["audit", "verify", "--data-dir", "a", "b/audit.log"], 3, &["b/audit.log", "another store's log"]);
+    home.fails(
+        &["audit", "verify", "--data-dir", "a", "b/audit.log"],
+        3,
+        &["b/audit.log", "another store's log"],
+    );
     let own = log(&home, "a");
     home.write("a/audit.log", log(&home, "b"));
     home.fails(&["audit", "verify", "--data-dir", "a"], 3, &["another store's log"]);
     let told = home.ok(&["store", "check", "--data-dir", "a"]);
-    assert!(told.err.contains("another store's log") && told.err.contains("bulla audit verify"), "{}", told.err);
+    assert!(
+        told.err.contains("another store's log") && told.err.contains("bulla audit verify"),
+        "{}",
+        told.err
+    );
     // A log alone is looked at alone, from a file or a stream, and says so.
     let alone = home.run_with_input(&["audit", "verify", "--json", "-"], &own);
     let alone: serde_json::Value = serde_json::from_slice(&alone.out).unwrap();
@@ -110,7 +118,11 @@ fn without_the_root_key_a_log_is_looked_at_alone() {
     home.ok(&["key", "create", "-q"]);
     std::fs::rename(home.root_key(), home.file("elsewhere")).unwrap();
     let alone = home.ok(&["audit", "verify"]);
-    assert!(alone.err.contains("not compared with the store") && alone.err.contains("root key"), "{}", alone.err);
+    assert!(
+        alone.err.contains("not compared with the store") && alone.err.contains("root key"),
+        "{}",
+        alone.err
+    );
     let given = home.shell("exec \"$BULLA\" audit verify -v --root-key fd:7 7< elsewhere");
     assert!(given.code == 0 && given.err.contains("compared with the store"), "{}", given.err);
     let piped = home.shell("cat elsewhere | \"$BULLA\" audit verify -v --root-key fd:0");
@@ -128,4 +140,15 @@ fn one_changed_line_is_one_place() {
     let last = text.trim_end().rfind('\n').map_or(0, |at| at + 1);
     home.write("copy", format!("{}{}", &text[..last], text[last..].replacen("event", "evemt", 1)));
     home.fails(&["audit", "verify", "copy"], 3, &["was changed in one place, first line"]);
+}
+
+#[test]
+fn another_store_with_its_log_does_not_verify_under_the_root_key() {
+    let home = Home::new();
+    home.ok(&["key", "create", "-q"]);
+    home.ok(&["key", "create", "-q", "--data-dir", "other"]);
+    for name in ["store.db", "audit.log"] {
+        std::fs::copy(home.file("other").join(name), home.data().join(name)).unwrap();
+    }
+    home.fails(&["audit", "verify"], 3, &["wrong root key"]);
 }

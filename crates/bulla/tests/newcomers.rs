@@ -76,7 +76,11 @@ fn wrong_usage_has_one_code_whoever_notices_it() {
     home.ok(&["key", "create", "-q", "alias/k"]);
     home.ok(&["key", "create", "-q", "alias/s", "--spec", "ECC_NIST_P256", "--usage", "SIGN_VERIFY"]);
     home.fails(&["key", "create", "--spec", "RSA_2048"], 2, &["ValidationException"]);
-    home.fails(&["key", "rotation", "--enable", "--period-days", "7", "alias/k"], 2, &["ValidationException"]);
+    home.fails(
+        &["key", "rotation", "--enable", "--period-days", "7", "alias/k"],
+        2,
+        &["ValidationException"],
+    );
     home.fails(&["key", "list", "--region", ""], 2, &["--region", "us-east-1"]);
     home.fails(&["key", "list", "--account-id", "1"], 2, &["--account-id"]);
     let remote = ["--endpoint-url", "http://127.0.0.1:1", "--kms-wait", "1"];
@@ -151,7 +155,11 @@ fn events_have_names_that_are_no_sentences() {
 fn a_backup_is_refused_in_words_that_fit_it() {
     let home = Home::new();
     home.ok(&["key", "create", "-q"]);
-    home.fails(&["store", "backup", "nodir/b"], 1, &["cannot write `nodir/b`", "no such file", "check the path"]);
+    home.fails(
+        &["store", "backup", "nodir/b"],
+        1,
+        &["cannot write `nodir/b`", "no such file", "check the path"],
+    );
     home.write("b", "mine");
     let exists = home.run(&["store", "backup", "b"]);
     exists.is_failure(1, &["`b` exists", "--force"]);
@@ -178,7 +186,8 @@ fn a_restore_that_failed_leaves_nothing_behind() {
     home.write("own/kept", "");
     std::fs::set_permissions(home.file("own"), std::fs::Permissions::from_mode(0o700)).unwrap();
     home.fails(&["store", "restore", "--data-dir", "own", "noise"], 3, &["no intact backup"]);
-    let left: Vec<_> = std::fs::read_dir(home.file("own")).unwrap().map(|one| one.unwrap().file_name()).collect();
+    let left: Vec<_> =
+        std::fs::read_dir(home.file("own")).unwrap().map(|one| one.unwrap().file_name()).collect();
     assert_eq!(left, ["kept"]);
 }
 
@@ -242,7 +251,19 @@ fn a_raw_key_that_others_can_read_is_refused() {
     home.ok(&["key", "create", "-q"]);
     home.ok(&["store", "backup", "b"]);
     home.write("sealed", home.ok(&["store", "recovery-key", "-q", "--to", "public.pem"]).out);
-    let restore = |pem: &str| home.run(&["store", "restore", "--data-dir", "d", "--recovery-key", "sealed", "--private-key", pem, "b"]);
+    let restore = |pem: &str| {
+        home.run(&[
+            "store",
+            "restore",
+            "--data-dir",
+            "d",
+            "--recovery-key",
+            "sealed",
+            "--private-key",
+            pem,
+            "b",
+        ])
+    };
     restore("public.pem").is_failure(2, &["--private-key `public.pem`", "public key where the private key"]);
     assert_eq!(restore("key.pem").code, 0);
 }
@@ -263,4 +284,20 @@ fn a_passphrase_is_read_from_the_descriptor_that_was_given() {
     assert_eq!(opened.out, b"x", "{}", opened.err);
     home.shell("exec \"$BULLA\" decrypt --data-dir d --root-key passphrase:file:/dev/fd/9 -o - f.sealed")
         .is_failure(2, &["--root-key", "descriptor 9"]);
+}
+
+#[test]
+fn what_is_wrong_with_the_command_line_is_told_before_files_are_looked_at() {
+    let home = Home::new();
+    home.write("f", "x");
+    home.write("f.sealed", "mine");
+    home.fails(&["encrypt", "-k", "nope", "f"], 2, &["`nope` names no key"]);
+    home.fails(&["decrypt", "-k", "raw-aes:a", "f.sealed"], 2, &["raw-aes:NAMESPACE:NAME:FILE"]);
+    home.fails(&["store", "backup", "-o", "b"], 2, &["unexpected argument '-o' found; to pass"]);
+    assert_eq!(home.shell("(\"$BULLA\" --help; echo $? > code) | head -1 > /dev/null").err, "");
+    home.fails(
+        &["key", "list", "--data-dir", "/tmp"],
+        1,
+        &["if it is for bulla alone", "name another with --data-dir"],
+    );
 }

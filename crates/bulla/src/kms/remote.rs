@@ -74,7 +74,10 @@ impl Intercept for LastFailure {
         _components: &RuntimeComponents,
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if let Some(Err(error)) = context.output_or_error() {
+        // That an attempt took too long says no more than that there was no answer in time.
+        if let Some(Err(error)) = context.output_or_error()
+            && !error.is_timeout_error()
+        {
             let told = context.response().and_then(said).unwrap_or_else(|| innermost(error));
             *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
         }
