@@ -185,6 +185,16 @@ pub enum KmsError {
         /// Which KMS was asked, and which setting chose it, for people.
         kms: String,
     },
+    /// A call that changes something was sent, and no answer says what became of it: the change may have been made.
+    #[error("{cause} (asked {kms})")]
+    Unanswered {
+        /// What happened.
+        cause: String,
+        /// Which operation was called.
+        operation: &'static str,
+        /// Which KMS was asked, and which setting chose it, for people.
+        kms: String,
+    },
     /// No request was made: credentials, profile or region are missing or unusable.
     #[error("{cause} (for {kms})")]
     Credentials {
@@ -218,6 +228,8 @@ pub enum LocalFailureKind {
     Busy,
     /// A setting can't be what it is: no region, a certificate that is not trusted.
     Misconfigured,
-    /// Everything else: disk, permissions, no store there.
+    /// There is no store, and so no key.
+    NoStore,
+    /// Everything else: disk, permissions.
     Failed,
 }

@@ -25,4 +25,4 @@ pub use record::{
     Entry, Parameter, Parameters, Record, Resource, SessionContext, SessionIssuer, TlsDetails, UserIdentity,
 };
 pub use sink::{AuditError, AuditSink, Recorded, RelayMark};
-pub use verify::{Break, Report, verify};
+pub use verify::{Break, Report, last_change, verify, verify_stream};

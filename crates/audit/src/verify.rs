@@ -1,6 +1,8 @@
 //! Checking a log from its first line to its last.
 
 use crate::chain::{ChainEnd, HASH_BYTES, LINE_BYTES_MAX, read_line, read_recovery};
+use crate::sink::RelayMark;
+use crate::tail::read_tail;
 use bulla_crypto::digest::Sha256;
 use serde::de::IgnoredAny;
 use std::fs::File;
@@ -16,6 +18,12 @@ pub struct Report {
     pub recoveries: u64,
     /// Number of the store's first change that the log has; 1 in a whole log, none in one without changes.
     pub first_change: Option<u64>,
+    /// The last change that the log has, none in one without changes.
+    pub last_change: Option<RelayMark>,
+    /// The change of the number that was looked for; the last of them where a restored store has numbered anew.
+    pub sought_change: Option<RelayMark>,
+    /// How often the numbers of changes begin anew: the store was put back from a copy that was older than the log.
+    pub went_back: u64,
     /// Where the chain doesn't hold, at most the first hundred places.
     pub breaks: Vec<Break>,
     /// Bytes after the last whole line that no recovery record closes yet.
@@ -60,8 +68,16 @@ const BREAKS_MAX: usize = 100;
 /// # Errors
 /// What the operating system says when the file can't be read.
 pub fn verify(path: &Path) -> io::Result<Report> {
-    let mut check = Check::default();
-    let mut reader = BufReader::with_capacity(1 << 20, File::open(path)?);
+    verify_stream(File::open(path)?, None)
+}
+
+/// The same for a log that comes as a stream. `sought` is the number of a change to look for.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_stream(log: impl Read, sought: Option<u64>) -> io::Result<Report> {
+    let mut check = Check { sought, ..Check::default() };
+    let mut reader = BufReader::with_capacity(1 << 20, log);
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -74,9 +90,19 @@ pub fn verify(path: &Path) -> io::Result<Report> {
     Ok(check.finish())
 }
 
+/// The last change that a log has, found from its end without reading the rest.
+///
+/// # Errors
+/// As [`verify`].
+pub fn last_change(path: &Path) -> io::Result<Option<RelayMark>> {
+    let file = File::open(path)?;
+    Ok(read_tail(&file)?.end.relayed.map(|mark| mark.as_ref().clone()))
+}
+
 #[derive(Default)]
 struct Check {
     report: Report,
+    sought: Option<u64>,
     end: ChainEnd,
     line_number: u64,
     gap: Option<Gap>,
@@ -173,6 +199,16 @@ impl Check {
                 );
             }
         }
+        if link.end.relayed != self.end.relayed
+            && let Some(mark) = &link.end.relayed
+        {
+            if self.end.relayed.as_ref().is_some_and(|before| before.sequence >= mark.sequence) {
+                self.report.went_back += 1;
+            }
+            if self.sought == Some(mark.sequence) {
+                self.report.sought_change = Some(mark.as_ref().clone());
+            }
+        }
         self.end = link.end;
     }
 
@@ -191,6 +227,7 @@ impl Check {
         }
         self.report.last_sequence = self.end.sequence;
         self.report.last_hash = self.end.hash;
+        self.report.last_change = self.end.relayed.map(|mark| mark.as_ref().clone());
         self.report
     }
 }

@@ -9,10 +9,11 @@ use bulla_api::Kms;
 use bulla_engine::XksClient;
 use clap::ArgMatches;
 
-use crate::cli::{Command, Common, KmsKind};
+use crate::cli::{Access, Command, Common, KmsKind};
 use crate::config::Rank;
 use crate::exit::Failure;
-use crate::kms::choice::{AwsEnvironment, Choice, KmsSettings, Setting};
+use crate::kms::caller::Caller;
+use crate::kms::choice::{AwsEnvironment, Choice, KmsSettings, Remote, Setting};
 use crate::kms::local::LocalKms;
 use crate::kms::remote::RemoteKms;
 use crate::place::Place;
@@ -42,6 +43,22 @@ pub(crate) struct FoundKms {
     pub(crate) kms: Arc<dyn Kms>,
     /// The same, when it is the engine over the data directory.
     pub(crate) local: Option<Arc<LocalKms>>,
+    /// The same, when it is across the network, and how it is reached.
+    pub(crate) remote: Option<(Arc<RemoteKms>, Arc<Remote>)>,
+}
+
+impl FoundKms {
+    /// Calls operations of every service. `work` must not wait for anything but the answers.
+    pub(crate) async fn as_caller<T>(
+        &self,
+        work: impl AsyncFnOnce(&Caller<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        match (&self.local, &self.remote) {
+            (Some(local), _) => local.as_caller(work).await,
+            (None, Some((remote, _))) => work(&Caller::Remote(remote)).await,
+            (None, None) => Err(Failure::usage("there is no KMS to call")),
+        }
+    }
 }
 
 impl App {
@@ -77,6 +94,12 @@ impl App {
             region: common.region.clone(),
             ca_file: common.ca_file.clone(),
         };
+        if common.region.as_deref().is_some_and(|region| region.trim().is_empty()) {
+            return Err(Failure::usage(format!(
+                "{}: a region has a name, as in us-east-1; give one, or leave it out",
+                because("region", "region")
+            )));
+        }
         let say = Say { quiet: common.quiet, verbose: common.verbose, json: common.json };
         let data_dir_because = because("data_dir", "data-dir");
         let matches = matches.clone();
@@ -106,6 +129,8 @@ impl App {
             Command::Serve(_) => "serve",
             Command::Store(_) => "store",
             Command::Account(_) => "account",
+            Command::Access(Access::ResetRoot) => "access reset-root",
+            Command::Access(Access::DisableRoot) => "access disable-root",
             Command::Audit(_) => "audit",
             Command::Profile(_) => "profile",
             _ => return Ok(()),
@@ -150,11 +175,12 @@ impl App {
                 }
                 let local = Arc::new(self.local_at(place)?);
                 let kms: Arc<dyn Kms> = Arc::clone(&local) as _;
-                FoundKms { kms, local: Some(local) }
+                FoundKms { kms, local: Some(local), remote: None }
             }
             Choice::Remote(remote) => {
-                let kms: Arc<dyn Kms> = Arc::new(RemoteKms::new(remote, wait.unwrap_or(KMS_WAIT)).await?);
-                FoundKms { kms, local: None }
+                let found = Arc::new(RemoteKms::new(remote, wait.unwrap_or(KMS_WAIT)).await?);
+                let kms: Arc<dyn Kms> = Arc::clone(&found) as _;
+                FoundKms { kms, local: None, remote: Some((found, Arc::new(remote.clone()))) }
             }
         };
         self.found.insert(choice, found.clone());

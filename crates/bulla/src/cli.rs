@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod access;
 mod key;
 mod policy;
 
+pub(crate) use access::{Access, AddAccess, Can, Handout, RotateAccess};
 pub(crate) use key::{CreateKey, ImportKey, Key, KeyPolicy, KeyRotation};
 pub(crate) use policy::{ExplainPolicy, Policy};
 
@@ -134,6 +136,9 @@ pub(crate) enum Command {
     /// Test and explain policies
     #[command(subcommand)]
     Policy(Policy),
+    /// Say who may use which keys
+    #[command(subcommand)]
+    Access(Access),
     /// Check the audit log
     #[command(subcommand)]
     Audit(Audit),
@@ -398,14 +403,16 @@ pub(crate) enum Account {
 /// `bulla audit`.
 #[derive(Debug, Subcommand)]
 #[command(
-    after_help = "A log does not say how long it is: whole lines cut off at its end are missed only by who has kept the \
-number and hash of a later line elsewhere (-v and --json give those of the last one).\n\n\
+    after_help = "A log does not say how long it is, and its store only how many changes it must have: of other lines cut off \
+at its end those are missed only by who has kept the number and hash of a later one elsewhere (-v and --json give those of \
+the last one).\n\n\
 Examples:\n  bulla audit verify\n  bulla audit verify -v /var/lib/bulla/audit.log"
 )]
 pub(crate) enum Audit {
-    /// Check that no record of the log was changed, left out or put in
+    /// Check that no record of the log was changed, left out or put in, and that it is the log of its store
     Verify {
-        /// The log [default: that of the data directory]
+        /// The log; - is standard input. With --data-dir it is compared with the store there [default: that of the data
+        /// directory]
         file: Option<PathBuf>,
     },
 }

@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use clap::builder::BoolishValueParser;
+use clap::builder::{BoolishValueParser, ValueHint};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Command};
 use toml::de::{DeTable, DeValue};
 
+use crate::dirs;
 use crate::exit::Failure;
 
 /// The system's configuration file.
@@ -96,7 +97,7 @@ struct Values(BTreeMap<(String, String), Value>);
 
 #[derive(Debug)]
 struct Value {
-    texts: Vec<String>,
+    texts: Vec<OsString>,
     place: FilePlace,
 }
 
@@ -112,6 +113,54 @@ impl std::fmt::Display for FilePlace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "configuration file `{}`, line {}", self.path.display(), self.line)
     }
+}
+
+/// Options that are no paths, and may name a file: what stands before it, and of fields parted by colons how many.
+const NAMING_FILES: &[(&str, &[(&str, usize)])] = &[
+    ("root-key", &[("file:", 0), ("passphrase:file:", 0)]),
+    ("store", &[("sqlite:", 0)]),
+    ("key", &[("raw-aes:", 2), ("raw-rsa:", 3)]),
+];
+
+impl FilePlace {
+    /// A value with the path in it, if there is one, made absolute: from the home where it begins with `~/`, else from the
+    /// directory of this configuration file, wherever the command runs.
+    fn resolved(&self, option: &clap::Arg, text: String) -> OsString {
+        let start = match option.get_long().unwrap_or_default() {
+            _ if option.get_value_hint() == ValueHint::AnyPath => Some(0),
+            long => NAMING_FILES
+                .iter()
+                .filter(|(named, _)| *named == long)
+                .flat_map(|(_, forms)| *forms)
+                .find_map(|(before, fields)| path_after(&text, before, *fields)),
+        };
+        match start.and_then(|start| text.split_at_checked(start)) {
+            Some((before, path)) if !path.is_empty() && path != "-" => {
+                let mut out = OsString::from(before);
+                out.push(dirs::resolved(Path::new(path), &self.directory()));
+                out
+            }
+            _ => text.into(),
+        }
+    }
+
+    /// Where relative paths begin. A file that is given by its descriptor has no directory of its own.
+    fn directory(&self) -> PathBuf {
+        let path = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
+        match path.parent() {
+            Some(parent) if !parent.starts_with("/dev") && !parent.starts_with("/proc") => parent.to_owned(),
+            _ => std::env::current_dir().unwrap_or_default(),
+        }
+    }
+}
+
+/// Where the path begins in a text that begins with `before` and then some fields, each ended by a colon.
+fn path_after(text: &str, before: &str, fields: usize) -> Option<usize> {
+    let mut rest = text.strip_prefix(before)?;
+    for _ in 0..fields {
+        rest = rest.split_once(':')?.1;
+    }
+    text.len().checked_sub(rest.len())
 }
 
 impl Values {
@@ -241,20 +290,21 @@ impl Values {
                 "{place}: unknown key `{key}`; keys are named like options, see bulla --help"
             )));
         };
-        let texts = match value {
-            DeValue::Array(items) => {
+        let wrong = |takes: &str| Failure::usage(format!("{place}: `{key}` {takes}"));
+        let texts = match (option.get_action(), value) {
+            (ArgAction::SetTrue, DeValue::Boolean(_)) => text_of(value).map(|text| vec![text]),
+            (ArgAction::SetTrue, _) => return Err(wrong("takes true or false, without quotation marks")),
+            (ArgAction::Append, DeValue::Array(items)) => {
                 items.iter().map(|item| text_of(item.get_ref())).collect::<Option<Vec<_>>>()
             }
-            single => text_of(single).map(|text| vec![text]),
+            (_, DeValue::Array(_)) => return Err(wrong("takes one value, not a list")),
+            (_, single) => text_of(single).map(|text| vec![text]),
         };
-        let texts = texts.ok_or_else(|| {
-            Failure::usage(format!(
-                "{place}: `{key}` must be text, a number, true or false, or a list of them"
-            ))
-        })?;
-        if texts.len() != 1 && !matches!(option.get_action(), ArgAction::Append) {
-            return Err(Failure::usage(format!("{place}: `{key}` takes one value, not a list")));
-        }
+        let texts = texts
+            .ok_or_else(|| wrong("must be text, a number, true or false, or a list of them"))?
+            .into_iter()
+            .map(|text| place.resolved(option, text))
+            .collect();
         self.0.insert((command.to_owned(), key.to_owned()), Value { texts, place });
         Ok(())
     }
@@ -289,7 +339,7 @@ fn apply(command: Command, table: &str, at_root: bool, values: &Values) -> Comma
             Some(value) if value.texts.is_empty() => arg,
             Some(value) => {
                 let takes_value = !matches!(arg.get_action(), ArgAction::SetTrue);
-                let arg = arg.default_values(value.texts.iter().map(OsString::from));
+                let arg = arg.default_values(value.texts.clone());
                 if takes_value { arg.hide_default_value(true) } else { arg }
             }
             None => arg,
@@ -381,6 +431,7 @@ mod tests {
             ("\n[nothing]\nx = 1\n", ["line 2", "[nothing]"]),
             ("\nkms-wait = 5 5\n", ["line 2", "`kms-wait`"]),
             ("\ndata-dir = [\"a\", \"b\"]\n", ["line 2", "`data-dir`"]),
+            ("\nkms-wait = 1.5\n", ["line 2", "must be text"]),
         ] {
             let told = parse(file, &["store", "check"]).unwrap_err();
             assert!(says.iter().all(|words| told.contains(words)), "{told}");
@@ -417,7 +468,7 @@ mod tests {
         assert!(parse("[encrypt]\nlisten = \"x\"", &["store", "check"]).unwrap_err().contains("unknown key"));
         assert!(parse("[nothing]\nx = 1", &["store", "check"]).unwrap_err().contains("unknown command"));
         assert!(parse("config = \"x\"", &["store", "check"]).unwrap_err().contains("unknown key"));
-        assert!(parse("data-dir = [[1]]", &["store", "check"]).unwrap_err().contains("must be text"));
+        assert!(parse("[encrypt]\nkey = [[1]]", &["store", "check"]).unwrap_err().contains("must be text"));
         assert!(parse("not toml", &["store", "check"]).unwrap_err().contains("config.toml"));
     }
 }

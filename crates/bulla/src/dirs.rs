@@ -1,6 +1,6 @@
 //! Where files stand when no option says so: the XDG base directories and aws's own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::env;
 use crate::exit::Failure;
@@ -28,6 +28,19 @@ pub(crate) fn aws_config_file() -> Option<PathBuf> {
 /// aws's credentials file: `AWS_SHARED_CREDENTIALS_FILE`, or `~/.aws/credentials`.
 pub(crate) fn aws_credentials_file() -> Option<PathBuf> {
     env("AWS_SHARED_CREDENTIALS_FILE").map(PathBuf::from).or_else(|| Some(home()?.join(".aws/credentials")))
+}
+
+/// A path of a setting, absolute: `~/` is the home, where there is one, and what is relative begins at `base`.
+pub(crate) fn resolved(path: &Path, base: &Path) -> PathBuf {
+    match (path.strip_prefix("~"), home()) {
+        (Ok(rest), Some(home)) => home.join(rest),
+        _ => base.join(path),
+    }
+}
+
+/// The same for one that the caller gave, from the working directory; as it is where that is gone.
+pub(crate) fn resolved_here(path: &Path) -> PathBuf {
+    std::env::current_dir().map_or_else(|_| path.to_owned(), |here| resolved(path, &here))
 }
 
 /// What to say when there is no home and no option that makes up for it.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use bulla_api::{ErrorCode, KmsError, LocalFailure, LocalFailureKind};
+use bulla_api::{ErrorCode, KmsError, LocalFailure};
 use bulla_envelope::{EnvelopeError, ErrorClass, FormatError, Side};
 
 /// What a process ends with. Scripts rely on the numbers.
@@ -73,7 +73,7 @@ impl Failure {
                 "; free space or write elsewhere"
             }
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-                "; nothing was left behind; free space or write elsewhere with -o"
+                "; nothing was left behind; free space or write elsewhere"
             }
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 "; check who owns it and its permissions"
@@ -109,16 +109,49 @@ impl From<KmsError> for Failure {
         let exit = exit_of_kms(&error);
         let next = match (&error, exit) {
             (KmsError::Store(_), _) => "",
+            (KmsError::Unanswered { operation, .. }, _) => {
+                let next = match where_a_change_shows(operation) {
+                    Some(look) => format!("look with {look} before you try it again"),
+                    None => "doing it again changes nothing more".to_owned(),
+                };
+                return Self::new(exit, format!("{error}; the change may have been made: {next}"));
+            }
             (_, Exit::KeyUnusable) => {
                 "; check the key with `bulla key list`, or name another KMS with --kms or --endpoint-url"
             }
             (_, Exit::Denied) => "; check the credentials and what they may do",
             (_, Exit::Unreachable) => "; try again later, or wait longer with --kms-wait",
             (_, Exit::NotIntact) => "; check the file and its encryption context",
+            // AWS gives it no text.
+            (KmsError::Answered { error, .. }, _)
+                if error.code == ErrorCode::UnsupportedOperationException && error.message.is_empty() =>
+            {
+                "; this is not done with a key of that spec, origin or key store: see bulla key describe"
+            }
             _ => "",
         };
         Self::new(exit, format!("{error}{next}"))
     }
+}
+
+/// The command that shows whether an operation's change was made; none for one that can be made any number of times.
+fn where_a_change_shows(operation: &str) -> Option<&'static str> {
+    Some(match operation {
+        "AcceptClock" | "RecoveryKeyExported" => return None,
+        "CreateKey" | "CreateAlias" => "`bulla key list`",
+        "TagResource" | "UntagResource" => "`bulla key tags`",
+        "PutKeyPolicy" => "`bulla key policy get`",
+        "EnableKeyRotation" | "DisableKeyRotation" | "RotateKeyOnDemand" | "ImportKeyMaterial" => {
+            "`bulla key rotation`"
+        }
+        "CreateAccount" => "`bulla account list`",
+        "ResetRootAccessKey" | "DisableRootAccessKey" => return None,
+        "CreateUser" | "PutUserPolicy" | "CreateAccessKey" | "DeleteAccessKey" | "DeleteUser"
+        | "DeleteUserPolicy" | "DetachUserPolicy" | "RemoveUserFromGroup" | "DeleteUserPermissionsBoundary" => {
+            "`bulla access list`"
+        }
+        _ => "`bulla key describe`",
+    })
 }
 
 impl From<LocalFailure> for Failure {
@@ -136,14 +169,7 @@ impl Failure {
                 Side::Output => Self::io("cannot write", output, source),
             };
         }
-        let exit = match error.class() {
-            ErrorClass::Failed => Exit::Failed,
-            ErrorClass::Usage => Exit::Usage,
-            ErrorClass::NotAuthentic => Exit::NotIntact,
-            ErrorClass::Denied => Exit::Denied,
-            ErrorClass::Unreachable => Exit::Unreachable,
-            ErrorClass::KeyUnusable => Exit::KeyUnusable,
-        };
+        let exit = exit_of(error.class());
         Self::new(exit, format!("`{input}`: {error}{}", next_step(error, exit)))
     }
 }
@@ -168,31 +194,17 @@ fn next_step(error: &EnvelopeError, exit: Exit) -> &'static str {
 
 /// The exit code of a failed KMS call.
 pub(crate) fn exit_of_kms(error: &KmsError) -> Exit {
-    use ErrorCode as E;
-    match error {
-        KmsError::Unreachable { .. } => Exit::Unreachable,
-        KmsError::Credentials { .. } => Exit::Denied,
-        KmsError::Store(failure) => match failure.kind {
-            LocalFailureKind::NotAuthentic => Exit::NotIntact,
-            LocalFailureKind::Busy => Exit::Unreachable,
-            LocalFailureKind::Misconfigured => Exit::Usage,
-            LocalFailureKind::Failed => Exit::Failed,
-        },
-        KmsError::Answered { error, .. } => match error.code {
-            E::AccessDeniedException
-            | E::UnrecognizedClientException
-            | E::InvalidSignatureException
-            | E::IncompleteSignatureException
-            | E::MissingAuthenticationTokenException
-            | E::InvalidGrantTokenException => Exit::Denied,
-            E::ThrottlingException
-            | E::KMSInternalException
-            | E::DependencyTimeoutException
-            | E::KeyUnavailableException => Exit::Unreachable,
-            E::NotFoundException | E::DisabledException | E::KMSInvalidStateException => Exit::KeyUnusable,
-            E::InvalidCiphertextException | E::IncorrectKeyException => Exit::NotIntact,
-            _ => Exit::Failed,
-        },
+    exit_of(ErrorClass::of_kms(error))
+}
+
+const fn exit_of(class: ErrorClass) -> Exit {
+    match class {
+        ErrorClass::Failed => Exit::Failed,
+        ErrorClass::Usage => Exit::Usage,
+        ErrorClass::NotAuthentic => Exit::NotIntact,
+        ErrorClass::Denied => Exit::Denied,
+        ErrorClass::Unreachable => Exit::Unreachable,
+        ErrorClass::KeyUnusable => Exit::KeyUnusable,
     }
 }
 
@@ -236,7 +248,7 @@ pub(crate) fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bulla_api::{ApiError, LocalFailure};
+    use bulla_api::{ApiError, LocalFailure, LocalFailureKind};
 
     fn answered(code: ErrorCode) -> Exit {
         exit_of_kms(&KmsError::Answered { error: ApiError::new(code, ""), kms: String::new() })
@@ -257,6 +269,9 @@ mod tests {
         assert_eq!(store(LocalFailureKind::NotAuthentic), 3);
         assert_eq!(store(LocalFailureKind::Busy), 5);
         assert_eq!(store(LocalFailureKind::Failed), 1);
+        assert_eq!(store(LocalFailureKind::NoStore), 6);
+        assert_eq!(answered(ErrorCode::ValidationException).code(), 2);
+        assert_eq!(answered(ErrorCode::LimitExceededException).code(), 1);
     }
 
     #[test]

@@ -57,6 +57,16 @@ impl<'a> KeyArgument<'a> {
     }
 }
 
+/// Refuses KEYs that can't be any, before a file is looked at.
+pub(crate) fn check(arguments: &[String]) -> Result<(), Failure> {
+    for text in arguments {
+        if let KeyArgument::Kms { key, .. } = KeyArgument::parse(text)? {
+            check_kms_key(key)?;
+        }
+    }
+    Ok(())
+}
+
 /// Keyrings, and what sealing under them calls for.
 pub(crate) struct Keys {
     /// In the order of the command line.
@@ -73,7 +83,7 @@ pub(crate) async fn for_sealing(app: &mut App, arguments: &[String]) -> Result<K
     for text in arguments {
         match KeyArgument::parse(text)? {
             KeyArgument::Kms { key, at } => {
-                check_kms_key(key, false)?;
+                check_kms_key(key)?;
                 let found = app.kms(at).await?;
                 require_store(&found)?;
                 elsewhere |= found.local.is_none();
@@ -97,7 +107,7 @@ pub(crate) async fn for_opening(app: &mut App, arguments: &[String]) -> Result<V
     for text in arguments {
         match KeyArgument::parse(text)? {
             KeyArgument::Kms { key, at } => {
-                check_kms_key(key, true)?;
+                check_kms_key(key)?;
                 let found = app.kms(at).await?;
                 require_store(&found)?;
                 let arn = if is_key_arn(key) {
@@ -158,13 +168,12 @@ pub(crate) fn context(pairs: &[String]) -> Result<EncryptionContext, Failure> {
 }
 
 /// Refuses what no KMS could take, before one is asked.
-fn check_kms_key(key: &str, opening: bool) -> Result<(), Failure> {
+fn check_kms_key(key: &str) -> Result<(), Failure> {
     // ARNs of other partitions are for AWS's own KMS to judge.
     if key.starts_with("arn:") && !key.starts_with("arn:aws:") {
         return Ok(());
     }
     match key.parse::<KeyRef>() {
-        Ok(KeyRef::AliasArn(_)) if opening => Ok(()),
         Ok(_) => Ok(()),
         Err(_) => Err(Failure::usage(format!(
             "`{key}` names no key; use a key id, a key ARN, alias/NAME, an alias ARN, raw-aes:… or raw-rsa:…"
@@ -181,17 +190,21 @@ fn raw_keyring(key: &KeyArgument<'_>) -> Result<Keyring, Failure> {
     match key {
         KeyArgument::Kms { key, .. } => Err(Failure::usage(format!("`{key}` is no raw key"))),
         KeyArgument::RawAes { namespace, name, file } => {
-            Ok(RawAesKey::new(namespace, name, read_key(Path::new(file))?).map_err(wrong)?.into())
+            let key = read_key(Path::new(file), crate::small_file::read_private)?;
+            Ok(RawAesKey::new(namespace, name, key).map_err(wrong)?.into())
         }
         KeyArgument::RawRsa { namespace, name, padding, file } => {
-            let pem = read_key(Path::new(file))?;
+            let pem = read_key(Path::new(file), crate::small_file::read_private_pem)?;
             Ok(RawRsaKey::from_pem(namespace, name, *padding, &pem).map_err(wrong)?.into())
         }
     }
 }
 
-fn read_key(path: &Path) -> Result<SecretBytes, Failure> {
-    crate::small_file::read(path, KEY_FILE_BYTES_MAX)
+fn read_key(
+    path: &Path,
+    read: impl FnOnce(&Path, usize) -> std::io::Result<SecretBytes>,
+) -> Result<SecretBytes, Failure> {
+    read(path, KEY_FILE_BYTES_MAX)
         .map_err(|error| Failure::io("cannot read key file", path.display(), &error))
 }
 
@@ -234,8 +247,8 @@ mod tests {
 
     #[test]
     fn what_names_no_key_is_wrong_usage() {
-        assert!(check_kms_key("alias/x", false).is_ok());
-        assert!(check_kms_key("arn:aws-cn:kms:cn-north-1:123456789012:key/x", false).is_ok());
-        assert!(check_kms_key("backup", false).is_err());
+        assert!(check_kms_key("alias/x").is_ok());
+        assert!(check_kms_key("arn:aws-cn:kms:cn-north-1:123456789012:key/x").is_ok());
+        assert!(check_kms_key("backup").is_err());
     }
 }

@@ -98,6 +98,10 @@ fn answered(answer: &clap::Error) -> ExitCode {
     match answer.print() {
         // Help that nobody asked for, in the place of a command, is wrong usage all the same.
         Ok(()) => ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(Exit::Usage.code())),
+        // Who reads its beginning has what was asked for.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            ExitCode::from(Exit::BrokenPipe.code())
+        }
         Err(error) => ended(&Failure::io("cannot write", "standard output", &error)),
     }
 }
@@ -108,7 +112,7 @@ fn misunderstood(error: &clap::Error, place: Option<String>) -> Failure {
     let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
     let words: Vec<_> = lines.filter(|line| !line.starts_with("For more")).collect();
     let what = words.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
-    let what = what.strip_prefix("error: ").unwrap_or(&what);
+    let what = what.strip_prefix("error: ").unwrap_or(&what).replace(" tip: ", "; ");
     match place {
         Some(place) => Failure::usage(format!("{place}: {what}; see --help")),
         None => Failure::usage(format!("{what}; see --help")),
@@ -150,9 +154,10 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), Failure> {
             Command::Inspect(command) => commands::inspect::run(&app, command).await,
             Command::Key(command) => commands::key::run(&mut app, command).await,
             Command::Store(command) => commands::store::run(&app, command).await,
+            Command::Access(command) => commands::access::run(&mut app, command).await,
             Command::Account(command) => commands::account::run(&app, command).await,
             Command::Policy(command) => commands::policy::run(&app, command).await,
-            Command::Audit(command) => commands::audit::run(&app, command),
+            Command::Audit(command) => commands::audit::run(&app, command).await,
             Command::Profile(command) => commands::profile::run(&app, command),
             Command::Completions(command) => completions(command),
         }

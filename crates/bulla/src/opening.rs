@@ -146,6 +146,7 @@ pub(crate) fn directory_failure(error: &DataDirError) -> LocalFailure {
     let kind = match error {
         // Trying again is of no use while a server runs.
         DataDirError::Busy(_) => LocalFailureKind::Busy,
+        DataDirError::Missing(_) => LocalFailureKind::NoStore,
         _ => LocalFailureKind::Failed,
     };
     LocalFailure { kind, message: error.to_string() }
@@ -174,6 +175,9 @@ pub(crate) fn upkeep_failure(error: UpkeepError, directory: &DataDir) -> LocalFa
     match error {
         UpkeepError::Open(error) => vault_open_failure(error, directory),
         UpkeepError::DataDir(error) => directory_failure(&error),
+        UpkeepError::NoStore(_) => {
+            LocalFailure { kind: LocalFailureKind::NoStore, message: error.to_string() }
+        }
         UpkeepError::NotIntact { .. } | UpkeepError::Vault(VaultError::NotAuthentic(_)) => {
             not_authentic(error.to_string())
         }

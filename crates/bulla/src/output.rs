@@ -159,10 +159,7 @@ pub(crate) fn write_whole(path: &Path, rules: OutputRules<'_>, content: &[u8]) -
 fn exists(path: &Path) -> Failure {
     Failure::new(
         Exit::Failed,
-        format!(
-            "`{}` exists; nothing was written; replace it with --force or name another with -o",
-            path.display()
-        ),
+        format!("`{}` exists; nothing was written; replace it with --force or name another", path.display()),
     )
 }
 

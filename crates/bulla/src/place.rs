@@ -35,12 +35,14 @@ impl Place {
     /// From the options. `because` is how `--data-dir` was set.
     pub(crate) fn of(common: &Common, because: String) -> Result<Self, Failure> {
         let (directory, explicit) = match &common.data_dir {
-            Some(path) => (path.clone(), true),
+            // At once, so that it stays right wherever the process goes.
+            Some(path) => (dirs::resolved_here(path), true),
             None => (dirs::data_home().ok_or_else(dirs::no_home)?.join("bulla"), false),
         };
         let root = match &common.root_key {
             Some(text) => text
                 .parse::<RootKeySource>()
+                .map(in_home)
                 .and_then(|source| source.with_descriptor(crate::output::inherited_for_reading))
                 .map_err(|error| Failure::usage(format!("--root-key: {error}")))?,
             None if explicit => RootKeySource::file(&directory.join(names::ROOT_KEY)),
@@ -80,6 +82,15 @@ impl Place {
                 self.directory.join(names::ROOT_KEY).display()
             )
         })
+    }
+}
+
+/// A root key's file in the home, which a variable may name by `~/` as a shell's word does.
+fn in_home(source: RootKeySource) -> RootKeySource {
+    match source {
+        RootKeySource::File(path) => RootKeySource::File(dirs::resolved_here(&path)),
+        RootKeySource::PassphraseFile(path) => RootKeySource::PassphraseFile(dirs::resolved_here(&path)),
+        other => other,
     }
 }
 

@@ -30,7 +30,7 @@ impl Say {
     }
 
     /// What was done: for people with `-v`, for programs with `--json`, on standard error when data goes to
-    /// standard output.
+    /// standard output. Where it can't be told, the failure tells it.
     pub(crate) fn done(
         self,
         summary: &str,
@@ -42,7 +42,7 @@ impl Say {
                 error_line(&event.to_string());
                 return Ok(());
             }
-            return self.line(&event.to_string());
+            return self.line(&event.to_string()).map_err(|failure| failure.although(summary));
         }
         if self.verbose {
             error_line(summary);

@@ -48,6 +48,26 @@ pub(crate) fn read_private(path: &Path, max: usize) -> io::Result<SecretBytes> {
         return read_all(io::stdin().lock(), max);
     }
     let file = open(path)?;
+    refuse_readable_by_others(&file, path)?;
+    read_all(file, max)
+}
+
+/// A key in PEM: of a private one the file is this user's or root's alone, as for any secret; a public one is anybody's.
+pub(crate) fn read_private_pem(path: &Path, max: usize) -> io::Result<SecretBytes> {
+    if path == Path::new("-") {
+        return read_all(io::stdin().lock(), max);
+    }
+    let file = open(path)?;
+    let text = read_all(&file, max)?;
+    const PRIVATE: &[u8] = b"PRIVATE KEY-----";
+    if text.expose().windows(PRIVATE.len()).any(|words| words == PRIVATE) {
+        refuse_readable_by_others(&file, path)?;
+    }
+    Ok(text)
+}
+
+/// A file with a secret must be this user's or root's, and readable by nobody else.
+fn refuse_readable_by_others(file: &File, path: &Path) -> io::Result<()> {
     let meta = file.metadata()?;
     if meta.file_type().is_char_device() || meta.file_type().is_block_device() {
         return Err(io::Error::other("it is a device, not a file with a secret"));
@@ -65,7 +85,7 @@ pub(crate) fn read_private(path: &Path, max: usize) -> io::Result<SecretBytes> {
             "other users can read it (mode {mode:04o}); run: chmod 600 {path}"
         )));
     }
-    read_all(file, max)
+    Ok(())
 }
 
 fn read_all(mut from: impl Read, max: usize) -> io::Result<SecretBytes> {

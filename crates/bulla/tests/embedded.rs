@@ -156,7 +156,7 @@ fn settings_come_from_flags_variables_and_files_in_this_order() {
     std::fs::create_dir_all(home.file(".config/bulla")).unwrap();
     home.write(".config/bulla/config.toml", "data-dir = \"from-file\"\n[key]\nquiet = true\n");
     home.ok(&["key", "create"]);
-    assert!(home.file("from-file/store.db").exists());
+    assert!(home.file(".config/bulla/from-file/store.db").exists(), "beside the file");
     let mut command = home.command(&["key", "create"]);
     assert_eq!(ended(command.env("BULLA_DATA_DIR", "from-variable").output().unwrap()).code, 0);
     assert!(home.file("from-variable/store.db").exists());

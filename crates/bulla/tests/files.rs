@@ -124,7 +124,10 @@ fn several_inputs_are_all_tried_and_the_highest_code_counts() {
 fn raw_keys_and_several_keys_open_one_file() {
     let home = Home::new();
     home.write("f", "for several");
-    home.write("raw.key", noise(32));
+    for (name, bytes) in [("raw.key", 32), ("short.key", 31)] {
+        home.write(name, noise(bytes));
+        std::fs::set_permissions(home.file(name), PermissionsExt::from_mode(0o600)).unwrap();
+    }
     home.ok(&["key", "create", "alias/k"]);
     let sealed = home.ok(&["encrypt", "-k", "alias/k", "-k", "raw-aes:ns:name:raw.key", "f"]);
     assert!(!sealed.err.contains("only copy"), "another key opens it too: {}", sealed.err);
@@ -135,7 +138,6 @@ fn raw_keys_and_several_keys_open_one_file() {
     assert_eq!(home.ok(&["decrypt", "-k", "alias/k", "-o", "-", "f.sealed"]).out, b"for several");
     assert_eq!(home.ok(&["decrypt", "-o", "-", "f.sealed"]).out, b"for several");
     home.fails(&["decrypt", "-k", "raw-aes:ns:other:raw.key", "-o", "-", "f.sealed"], 3, &["ns:name"]);
-    home.write("short.key", noise(31));
     home.fails(&["decrypt", "-k", "raw-aes:ns:name:short.key", "-o", "-", "f.sealed"], 2, &["31"]);
 }
 

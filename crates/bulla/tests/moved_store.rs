@@ -138,7 +138,7 @@ fn a_check_of_a_store_that_is_moved_away_under_a_server_fails_and_harms_nothing(
     make(&mut client).unwrap();
     let (store, aside) = (home.data().join("store.db"), home.data().join("store.aside"));
     std::fs::rename(&store, &aside).unwrap();
-    home.fails(&["store", "check"], 1, &["no key store", "store restore"]);
+    home.fails(&["store", "check"], 6, &["no key store", "store restore"]);
     assert!(!store.exists(), "the check made a store");
     std::fs::rename(&aside, &store).unwrap();
     home.ok(&["store", "check"]);

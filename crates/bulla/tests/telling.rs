@@ -118,7 +118,7 @@ fn exit_codes_say_the_same_wherever_they_come_from() {
     for command in ["describe", "rotate", "enable", "disable", "delete", "cancel-deletion"] {
         home.fails(&["key", command, "alias/x"], 6, &["no key store"]);
     }
-    home.fails(&["key", "list"], 1, &["no key store"]);
+    home.fails(&["key", "list"], 6, &["no key store"]);
     home.ok(&["key", "create", "-q"]);
     home.ok(&["store", "backup", "b"]);
     let server = Server::start(&home, &[]);
@@ -225,10 +225,10 @@ fn json_is_all_json() {
     home.write("paper", key);
     home.ok(&["store", "restore", "--data-dir", "d", "--recovery-key", "paper", "b"]);
     for (arguments, event) in [
-        (&["key", "rotate", &arn][..], "rotated"),
-        (&["key", "delete", "--days", "7", &arn], "deletion scheduled"),
-        (&["key", "cancel-deletion", &arn], "kept"),
-        (&["store", "accept-clock"], "clock accepted"),
+        (&["key", "rotate", &arn][..], "key_rotated"),
+        (&["key", "delete", "--days", "7", &arn], "deletion_scheduled"),
+        (&["key", "cancel-deletion", &arn], "deletion_canceled"),
+        (&["store", "accept-clock"], "clock_accepted"),
         (&["store", "check"], "checked"),
         (&["audit", "verify"], "verified"),
     ] {

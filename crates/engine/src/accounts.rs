@@ -136,10 +136,23 @@ impl Core {
     ) -> Result<(Account, AccessKey, Committed), Fault> {
         let invalid = |text: &str| Fault::answer(ErrorCode::ValidationException, text);
         if new.name.as_ref().is_some_and(|name| {
-            name.chars().count() > NAME_CHARACTERS_MAX || name.chars().any(char::is_control)
+            name.trim().is_empty()
+                || name.chars().count() > NAME_CHARACTERS_MAX
+                || name.chars().any(char::is_control)
         }) {
             return Err(invalid(
-                "The name of an account has at most 128 characters, and no control characters.",
+                "The name of an account has 1 to 128 characters, not only spaces, and no control characters.",
+            ));
+        }
+        // For people, who could not tell the two apart. Names are not unique by a record of their own: of two that are made
+        // at the same moment by two processes both stay.
+        if let Some(name) = &new.name
+            && let Some(taken) =
+                self.accounts().await?.into_iter().find(|account| account.name.as_ref() == Some(name))
+        {
+            return Err(Fault::answer(
+                ErrorCode::AlreadyExistsException,
+                format!("Account {} has the name {name} already.", taken.id),
             ));
         }
         for _ in 0..ATTEMPTS_MAX {
@@ -219,6 +232,11 @@ impl Core {
         };
         (account, key, change)
     }
+}
+
+/// Has an account's record name another one.
+pub(crate) fn set_root_access_key_id(fields: &mut Fields, access_key_id: &str) {
+    fields.set_str(field::ROOT_ACCESS_KEY_ID, access_key_id);
 }
 
 /// What an account's record names.

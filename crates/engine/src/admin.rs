@@ -4,6 +4,8 @@
 //! |---|---|---|
 //! | `CreateAccount` | `{"AccountId"?, "Name"?}` | `{"AccountId", "AccessKeyId", "SecretAccessKey"}` |
 //! | `ListAccounts` | `{}` | `{"Accounts": [{"AccountId", "Name"?, "CreationDate", "RootAccessKeyId"}]}` |
+//! | `ResetRootAccessKey` | `{"AccountId"?}` | `{"AccountId", "AccessKeyId", "SecretAccessKey"}` |
+//! | `DisableRootAccessKey` | `{"AccountId"?}` | `{"AccountId", "AccessKeyId"}` |
 //! | `RecoveryKeyExported` | `{}` | `{}` |
 //! | `AcceptClock` | `{}` | `{}` |
 //! | `ExplainPolicy` | see [`ExplainInput`] | `{"Verdict", "Because", "Statements", "Grants", "Changes", …}` |
@@ -13,6 +15,7 @@ use crate::accounts::{Account, NewAccount};
 use crate::authenticate::Authenticated;
 use crate::clock_watch::ClockState;
 use crate::core::Core;
+use crate::credentials::AccessKey;
 use crate::explain::ExplainInput;
 use crate::fault::Fault;
 use crate::pipeline::Recorded;
@@ -24,7 +27,10 @@ use std::sync::Arc;
 
 /// Whether this call changes anything.
 pub(crate) fn changes(name: &str) -> bool {
-    matches!(name, "CreateAccount" | "RecoveryKeyExported" | "AcceptClock")
+    matches!(
+        name,
+        "CreateAccount" | "ResetRootAccessKey" | "DisableRootAccessKey" | "RecoveryKeyExported" | "AcceptClock"
+    )
 }
 
 #[derive(Deserialize, Default)]
@@ -40,6 +46,19 @@ struct CreateAccountOutput<'a> {
     account_id: String,
     access_key_id: &'a str,
     secret_access_key: &'a str,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct AccountInput {
+    account_id: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct DisableRootOutput {
+    account_id: String,
+    access_key_id: String,
 }
 
 #[derive(Serialize)]
@@ -82,6 +101,8 @@ impl Core {
     ) -> Recorded<WipedBuffer> {
         let outcome = match name {
             "CreateAccount" => return self.admin_create_account(trail, body).await,
+            "ResetRootAccessKey" => return self.admin_reset_root(trail, body).await,
+            "DisableRootAccessKey" => return self.admin_disable_root(trail, body).await,
             "ListAccounts" => self.admin_list_accounts().await,
             "RecoveryKeyExported" => self.record_recovery_exported().await.and_then(|()| nothing()),
             "AcceptClock" => self.accept_clock().await.and_then(|()| nothing()),
@@ -130,6 +151,60 @@ impl Core {
         }
     }
 
+    async fn admin_reset_root(self: &Arc<Self>, mut trail: Trail<'_>, body: &[u8]) -> Recorded<WipedBuffer> {
+        let account = match self.account_of(body).await {
+            Ok(account) => account,
+            Err(fault) => return trail.record(self, Err(fault)).await,
+        };
+        trail.parameters(Parameters::new().text("accountId", account.to_string()));
+        let record = |key: &AccessKey| {
+            trail.response(Some(Parameters::new().text("accessKeyId", key.access_key_id.as_str())));
+            trail.change_record(self)
+        };
+        let (key, committed) = match self.reset_root_recorded(account, record).await {
+            Ok(made) => made,
+            Err(fault) => return trail.record(self, Err(fault)).await,
+        };
+        let secret = std::str::from_utf8(key.secret_access_key.expose()).unwrap_or_default();
+        let output = CreateAccountOutput {
+            account_id: account.to_string(),
+            access_key_id: &key.access_key_id,
+            secret_access_key: secret,
+        };
+        match write(&output) {
+            Ok(buffer) => Recorded::committed(buffer, committed),
+            Err(fault) => Recorded::refused(fault),
+        }
+    }
+
+    async fn admin_disable_root(self: &Arc<Self>, mut trail: Trail<'_>, body: &[u8]) -> Recorded<WipedBuffer> {
+        let account = match self.account_of(body).await {
+            Ok(account) => account,
+            Err(fault) => return trail.record(self, Err(fault)).await,
+        };
+        trail.parameters(Parameters::new().text("accountId", account.to_string()));
+        let record = |access_key_id: &str| {
+            trail.response(Some(Parameters::new().text("accessKeyId", access_key_id)));
+            trail.change_record(self)
+        };
+        let (access_key_id, committed) = match self.disable_root_recorded(account, record).await {
+            Ok(done) => done,
+            Err(fault) => return trail.record(self, Err(fault)).await,
+        };
+        match write(&DisableRootOutput { account_id: account.to_string(), access_key_id }) {
+            Ok(buffer) => Recorded::committed(buffer, committed),
+            Err(fault) => Recorded::refused(fault),
+        }
+    }
+
+    /// The account that an input names; the first one when it names none.
+    async fn account_of(&self, body: &[u8]) -> Result<AccountId, Fault> {
+        match read::<AccountInput>(body)?.account_id {
+            Some(text) => account_id(&text),
+            None => self.account_ids().await?.first().copied().ok_or(Fault::Incomplete("the store's accounts")),
+        }
+    }
+
     async fn admin_list_accounts(&self) -> Result<WipedBuffer, Fault> {
         let entry = |account: Account| AccountEntry {
             account_id: account.id.to_string(),
@@ -175,10 +250,13 @@ impl Core {
 
 fn read_new_account(body: &[u8]) -> Result<NewAccount, Fault> {
     let input: CreateAccountInput = read(body)?;
-    let id = input.account_id.map(|text| text.parse::<AccountId>()).transpose();
-    let id =
-        id.map_err(|error| Fault::answer(ErrorCode::ValidationException, format!("AccountId is {error}.")))?;
+    let id = input.account_id.as_deref().map(account_id).transpose()?;
     Ok(NewAccount { id, name: input.name })
+}
+
+fn account_id(text: &str) -> Result<AccountId, Fault> {
+    text.parse()
+        .map_err(|error| Fault::answer(ErrorCode::ValidationException, format!("AccountId is {error}.")))
 }
 
 fn read<'b, T: Deserialize<'b> + Default>(body: &'b [u8]) -> Result<T, Fault> {

@@ -33,6 +33,23 @@ impl EmbeddedKms {
         outcome.map_err(|fault| self.error(&fault))
     }
 
+    /// Calls any operation of the table, of another service too, by way of what local callers speak.
+    ///
+    /// # Errors
+    /// What the service answers.
+    pub async fn ask<O: Operation>(&self, input: &O::Input) -> Result<O::Output, KmsError> {
+        let meta = RequestMeta::local(self.core.ids.next(), concat!("bulla/", env!("CARGO_PKG_VERSION")));
+        let target = format!("{}{}", O::ROW.service.target_prefix(), O::ROW.name);
+        let mut body = wire::encode_input::<O>(input);
+        let answer = self.core.dispatch(Ok(self.caller.clone()), meta, &target, &mut body).await;
+        let kms = self.description.clone();
+        if let Some(error) = answer.error() {
+            return Err(KmsError::Answered { error: error.clone(), kms });
+        }
+        wire::decode_output::<O>(&mut answer.into_body())
+            .map_err(|_| KmsError::Answered { error: ApiError::internal(), kms })
+    }
+
     fn error(&self, fault: &Fault) -> KmsError {
         match fault.to_local_failure() {
             Some(failure) => KmsError::Store(failure),

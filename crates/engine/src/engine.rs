@@ -257,6 +257,30 @@ impl Engine {
         self.0.root_access_key(account).await.map_err(|fault| fault.answer_and_log())
     }
 
+    /// Replaces the access key of an account's root. The old one is gone.
+    ///
+    /// # Errors
+    /// No such account, or the store can't be written.
+    pub async fn reset_root_access_key(&self, account: AccountId) -> Result<AccessKey, ApiError> {
+        self.0.reset_root(account).await.map_err(|fault| fault.answer_and_log())
+    }
+
+    /// Takes the access key of an account's root out of use, until it is replaced. Gives its id.
+    ///
+    /// # Errors
+    /// No such account, or the store can't be written.
+    pub async fn disable_root_access_key(&self, account: AccountId) -> Result<String, ApiError> {
+        self.0.disable_root(account).await.map_err(|fault| fault.answer_and_log())
+    }
+
+    /// Whether the access key of an account's root is in use.
+    ///
+    /// # Errors
+    /// No such account, or the store can't be read.
+    pub async fn root_access_key_is_enabled(&self, account: AccountId) -> Result<bool, ApiError> {
+        self.0.root_is_enabled(account).await.map_err(|fault| fault.answer_and_log())
+    }
+
     /// The store's first account.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use crate::core::Core;
 use crate::fault::Fault;
 use crate::record::{outbox_entry_path, outbox_head_path, outbox_path};
 use bulla_audit::{AuditError, Entry, RelayMark};
-use bulla_store::{Fields, Generation, Transaction, VaultError};
+use bulla_store::{Fields, Generation, Transaction, Vault, VaultError};
 use std::sync::atomic::Ordering;
 
 /// Numbers the changes of the store.
@@ -22,6 +22,7 @@ const PENDING_MAX: u64 = 10_000;
 const RELAY_RECORDS: usize = 50;
 
 const HEAD_NEXT: u16 = 1;
+const HEAD_LAST_EVENT_ID: u16 = 2;
 const ENTRY_EVENT_ID: u16 = 1;
 const ENTRY_RECORD: u16 = 2;
 
@@ -45,6 +46,9 @@ impl OutboxHead {
         let mut head = Fields::new();
         let next = self.next.wrapping_add(records.len() as u64);
         head.set_u64(HEAD_NEXT, next);
+        if let Some(last) = records.last() {
+            head.set_str(HEAD_LAST_EVENT_ID, &last.event_id);
+        }
         let generation = transaction.put(path, &head)?;
         for (sequence, record) in (self.next..next).zip(records) {
             let mut entry = Fields::new();
@@ -53,6 +57,35 @@ impl OutboxHead {
         }
         Ok(Self { next, generation: Some(generation) })
     }
+}
+
+/// What a store knows of its changes, each of which its audit log has too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedChanges {
+    /// Number of the last one; 0 in a store without any.
+    pub last: u64,
+    /// Its record's id. Stores that an earlier version wrote last don't have it.
+    pub last_event_id: Option<String>,
+    /// Up to here the log has them; those after it are still to be written to it.
+    pub relayed_through: u64,
+}
+
+/// What the store knows of its changes. Only reads, and so also beside a server.
+///
+/// # Errors
+/// [`VaultError`].
+pub async fn recorded_changes(vault: &Vault) -> Result<RecordedChanges, VaultError> {
+    // Those that wait first: what is written meanwhile is then taken for waiting still.
+    let waiting = vault.scan(outbox_path().children(), None, 1).await?;
+    let first = waiting.records.first().map(|(path, _)| path.last());
+    let first = first.and_then(|name| std::str::from_utf8(&name).ok()?.parse::<u64>().ok());
+    let head = vault.read(&outbox_head_path()).await?.map(|stored| stored.fields);
+    let last = head.as_ref().and_then(next_of).map_or(0, |next| next.saturating_sub(1));
+    Ok(RecordedChanges {
+        last,
+        last_event_id: head.and_then(|head| head.get_str(HEAD_LAST_EVENT_ID).map(ToOwned::to_owned)),
+        relayed_through: first.map_or(last, |first| first.saturating_sub(1)),
+    })
 }
 
 /// The number of the next change, in the head's record.

@@ -30,12 +30,13 @@ impl ErrorClass {
     pub fn of_kms(error: &KmsError) -> Self {
         match error {
             KmsError::Answered { error, .. } => Self::of_code(error.code),
-            KmsError::Unreachable { .. } => Self::Unreachable,
+            KmsError::Unreachable { .. } | KmsError::Unanswered { .. } => Self::Unreachable,
             KmsError::Credentials { .. } => Self::Denied,
             KmsError::Store(failure) => match failure.kind {
                 LocalFailureKind::NotAuthentic => Self::NotAuthentic,
                 LocalFailureKind::Busy => Self::Unreachable,
                 LocalFailureKind::Misconfigured => Self::Usage,
+                LocalFailureKind::NoStore => Self::KeyUnusable,
                 LocalFailureKind::Failed => Self::Failed,
             },
         }
@@ -47,9 +48,9 @@ impl ErrorClass {
             | ErrorCode::UnrecognizedClientException
             | ErrorCode::InvalidSignatureException
             | ErrorCode::IncompleteSignatureException
-            | ErrorCode::MissingAuthenticationTokenException => Self::Denied,
+            | ErrorCode::MissingAuthenticationTokenException
+            | ErrorCode::InvalidGrantTokenException => Self::Denied,
             ErrorCode::ThrottlingException
-            | ErrorCode::LimitExceededException
             | ErrorCode::DependencyTimeoutException
             | ErrorCode::KeyUnavailableException
             | ErrorCode::KMSInternalException => Self::Unreachable,
@@ -59,6 +60,9 @@ impl ErrorClass {
             ErrorCode::InvalidCiphertextException | ErrorCode::IncorrectKeyException => Self::NotAuthentic,
             ErrorCode::InvalidKeyUsageException
             | ErrorCode::InvalidArnException
+            | ErrorCode::InvalidAliasNameException
+            | ErrorCode::MalformedPolicyDocumentException
+            | ErrorCode::TagException
             | ErrorCode::ValidationException => Self::Usage,
             _ => Self::Failed,
         }

@@ -1,6 +1,7 @@
 //! What a server is told at its start, and the checks that need no start.
 
 use crate::error::ServerError;
+use crate::listener::Listeners;
 use crate::tls::TlsSource;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -28,6 +29,8 @@ pub struct ServerConfig {
     pub insecure_http: bool,
     /// Whether the line that says where it listens is JSON, as the log then is.
     pub json: bool,
+    /// Opened already, for who must know that they can be before anything else is done; else they are opened at the start.
+    pub listeners: Option<Listeners>,
     /// The admin socket, bound by whoever holds the store's lock; `None` for a server without one.
     pub admin_socket: Option<std::os::unix::net::UnixListener>,
     /// The region that `DIR/config` names: the store's first.
@@ -115,6 +118,7 @@ impl ServerConfig {
             tls: None,
             insecure_http: false,
             json: false,
+            listeners: None,
             admin_socket: None,
             default_region,
             limits: Limits::default(),

@@ -25,5 +25,6 @@ mod tls;
 pub use config::{DEFAULT_ADMIN_LISTEN, DEFAULT_LISTEN, Limits, ServerConfig, parse_listen};
 pub use endpoint_file::{ADMIN_ENDPOINT_FILE, CONFIG_FILE, ENDPOINT_FILE};
 pub use error::ServerError;
+pub use listener::Listeners;
 pub use server::{RunningServer, Server};
 pub use tls::TlsSource;

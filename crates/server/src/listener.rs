@@ -1,6 +1,6 @@
 //! Listening sockets and the loop that accepts from them.
 
-use crate::config::Limits;
+use crate::config::{Limits, ServerConfig};
 use crate::connection::{Respond, serve};
 use crate::error::ServerError;
 use crate::metrics::Metrics;
@@ -55,8 +55,29 @@ pub(crate) struct TlsFacts {
     pub(crate) cipher_suite: String,
 }
 
+/// The listeners that a configuration asks for, open.
+#[derive(Debug)]
+pub struct Listeners {
+    /// In the order of the configuration.
+    pub(crate) public: Vec<(TcpListener, SocketAddr)>,
+    pub(crate) admin: Option<(TcpListener, SocketAddr)>,
+}
+
+impl Listeners {
+    /// Opens them. Must be called in a tokio runtime, and answers nobody yet.
+    ///
+    /// # Errors
+    /// [`ServerError::Listen`]; then none stays open.
+    pub fn open(config: &ServerConfig) -> Result<Self, ServerError> {
+        Ok(Self {
+            public: config.listen.iter().map(|address| bind(*address)).collect::<Result<_, _>>()?,
+            admin: config.admin_listen.map(bind).transpose()?,
+        })
+    }
+}
+
 /// Opens a TCP listener; the address may be in `TIME_WAIT` from a server before.
-pub(crate) fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerError> {
+fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerError> {
     let open = || -> io::Result<(TcpListener, SocketAddr)> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         socket.set_reuseaddr(true)?;

@@ -8,7 +8,7 @@ use crate::endpoint_file::{
 use crate::error::ServerError;
 use crate::front::{AdminFront, Front, PublicFront};
 use crate::health::Health;
-use crate::listener::{Shared, accept_local, accept_tcp, bind};
+use crate::listener::{Listeners, Shared, accept_local, accept_tcp};
 use crate::metrics::Metrics;
 use crate::notify::{State, notify};
 use crate::registry::{Registry, Slots};
@@ -62,8 +62,11 @@ impl Server {
         });
         let (stop, stopped) = watch::channel(false);
 
-        let listeners = config.listen.iter().map(|address| bind(*address)).collect::<Result<Vec<_>, _>>()?;
-        let admin_listener = config.admin_listen.map(bind).transpose()?;
+        let opened = match config.listeners.take() {
+            Some(opened) => opened,
+            None => Listeners::open(&config)?,
+        };
+        let Listeners { public: listeners, admin: admin_listener } = opened;
         let addresses: Vec<_> = listeners.iter().map(|(_, address)| *address).collect();
         let admin_address = admin_listener.as_ref().map(|(_, address)| *address);
         let tls = match &config.tls {

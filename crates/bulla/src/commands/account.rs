@@ -1,11 +1,12 @@
 //! `bulla account`.
 
-use bulla_api::AccountId;
+use bulla_api::{AccountId, Effect};
 use bulla_engine::NewAccount;
 
 use crate::app::App;
 use crate::cli::Account;
 use crate::exit::Failure;
+use crate::kms::socket::AdminRequest;
 
 /// Does what the command says.
 pub(crate) async fn run(app: &App, command: &Account) -> Result<(), Failure> {
@@ -30,7 +31,7 @@ async fn create(app: &App, name: Option<String>) -> Result<(), Failure> {
     let input = serde_json::json!({ "AccountId": id.map(|id| id.to_string()), "Name": name });
     let created = local
         .administer(
-            ("CreateAccount", input),
+            AdminRequest { name: "CreateAccount", effect: Effect::Changes, input },
             async |engine| {
                 let (account, key) = engine.create_account(NewAccount { id, name: name.clone() }).await?;
                 let secret = String::from_utf8_lossy(key.secret_access_key.expose()).into_owned();
@@ -70,7 +71,7 @@ async fn list(app: &App) -> Result<(), Failure> {
     let accounts = app
         .local()?
         .administer(
-            ("ListAccounts", serde_json::json!({})),
+            AdminRequest::bare("ListAccounts", Effect::Reads),
             async |engine| {
                 let accounts = engine.accounts().await?;
                 Ok(accounts

@@ -17,6 +17,7 @@ use crate::work::{self, Done, Naming, STREAM};
 /// Seals each input.
 pub(crate) async fn run(app: &mut App, command: &Encrypt) -> Result<(), Failure> {
     let options = seal_options(command)?;
+    keys::check(&command.key)?;
     let job = work::job(&command.work)?;
     let plan = work::plan(&command.input, command.output.as_deref(), Naming::Sealed)?;
     if plan.iter().any(|(_, output)| output == Path::new(STREAM)) && std::io::stdout().is_terminal() {

@@ -42,7 +42,8 @@ fn text(found: &Inspection) -> String {
         ContentType::NonFramed => writeln!(out, "frames        none, one piece"),
     };
     if let Some(size) = found.plaintext {
-        let _ = writeln!(out, "plaintext     {} bytes in {} frames", size.bytes, size.frames);
+        let frames = if size.frames == 1 { "frame" } else { "frames" };
+        let _ = writeln!(out, "plaintext     {} bytes in {} {frames}", size.bytes, size.frames);
     }
     for (name, value) in header.context.iter() {
         let _ = writeln!(out, "context       {}={}", printable(name), printable(value));

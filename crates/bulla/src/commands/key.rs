@@ -41,23 +41,23 @@ pub(crate) async fn run(app: &mut App, command: &Key) -> Result<(), Failure> {
         Key::Rotate { target } => {
             let (found, arn) = named(app, target).await?;
             found.kms.rotate_key_on_demand(api::RotateKeyOnDemandInput { key_id: arn.clone() }).await?;
-            done(app, "rotated", &arn)
+            done(app, "key_rotated", "rotated", &arn)
         }
         Key::Enable { target } => {
             let (found, arn) = named(app, target).await?;
             found.kms.enable_key(api::EnableKeyInput { key_id: arn.clone() }).await?;
-            done(app, "enabled", &arn)
+            done(app, "key_enabled", "enabled", &arn)
         }
         Key::Disable { target } => {
             let (found, arn) = named(app, target).await?;
             found.kms.disable_key(api::DisableKeyInput { key_id: arn.clone() }).await?;
-            done(app, "disabled", &arn)
+            done(app, "key_disabled", "disabled", &arn)
         }
         Key::Delete { target, days } => delete(app, target, *days).await,
         Key::CancelDeletion { target } => {
             let (found, arn) = named(app, target).await?;
             found.kms.cancel_key_deletion(api::CancelKeyDeletionInput { key_id: arn.clone() }).await?;
-            done(app, "kept", &arn)
+            done(app, "deletion_canceled", "kept, and disabled now:", &arn)
         }
     }
 }
@@ -124,7 +124,7 @@ async fn delete(app: &mut App, target: &str, days: Option<i32>) -> Result<(), Fa
     let answer = found.kms.schedule_key_deletion(input).await?;
     let date = answer.deletion_date.map(date).unwrap_or_default();
     let text = format!("{arn} will be deleted after {date}; what it sealed can then never be opened");
-    let event = serde_json::json!({ "event": "deletion scheduled", "KeyId": arn, "DeletionDate": date });
+    let event = serde_json::json!({ "event": "deletion_scheduled", "KeyId": arn, "DeletionDate": date });
     let told = app.say.result(&text, &event);
     told.map_err(|failure| failure.although(&text))
 }
@@ -156,13 +156,10 @@ async fn describe(kms: &dyn Kms, key: &str) -> Result<KeyMetadata, KmsError> {
     Ok(kms.describe_key(input).await?.key_metadata)
 }
 
-fn done(app: &App, what: &str, arn: &str) -> Result<(), Failure> {
-    let event = serde_json::json!({ "event": what, "KeyId": arn });
-    let told = match what {
-        "kept" => format!("kept {arn}, which is disabled now"),
-        _ => format!("{what} {arn}"),
-    };
-    app.say.done(&told, &event, false).map_err(|failure| failure.although(&told))
+/// What was done with a key: the event's name for programs, and in words.
+fn done(app: &App, event: &str, what: &str, arn: &str) -> Result<(), Failure> {
+    let event = serde_json::json!({ "event": event, "KeyId": arn });
+    app.say.done(&format!("{what} {arn}"), &event, false)
 }
 
 fn described(key: &KeyMetadata) -> String {

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod access;
 pub(crate) mod account;
 pub(crate) mod audit;
 pub(crate) mod encrypt;

@@ -51,6 +51,7 @@ struct Opener<'a> {
 impl<'a> Opener<'a> {
     fn new(app: &'a mut App, arguments: &'a Opening, options: OpenOptions) -> Result<Self, Failure> {
         let job = work::job(&arguments.work)?;
+        keys::check(&arguments.key)?;
         Ok(Self { app, arguments, options, job, keyrings: None, asked: None })
     }
 

@@ -40,7 +40,7 @@ pub(crate) fn run(app: &App, command: &Profile) -> Result<(), Failure> {
     let credentials_path = dirs::aws_credentials_file().ok_or_else(no_place)?;
     let mut server = Server::read(&app.place()?.directory)?;
     if let Some(region) = region {
-        server.region = region;
+        server.reached.region = region;
     }
 
     // One lock for both files, which nearly always stand in one directory.
@@ -67,7 +67,7 @@ pub(crate) fn run(app: &App, command: &Profile) -> Result<(), Failure> {
             ),
         ));
     }
-    let (profile, service) = server.sections(&titles.0, &services);
+    let (profile, service) = server.reached.sections(&titles.0, &services);
     let with_profile = config_file.with_section(&titles.0, &profile);
     let new_config = AwsFile::parse(&with_profile).with_section(&titles.1, &service);
     let section = render_credentials(name, &server.access_key_id, &server.secret_access_key);
@@ -76,8 +76,8 @@ pub(crate) fn run(app: &App, command: &Profile) -> Result<(), Failure> {
     // Credentials without a profile are of no use to anyone, the other way round they would be asked for.
     write(&credentials_path, &new_credentials, MODE_PRIVATE)?;
     write(&config_path, &new_config, mode_of(&config_path))?;
-    let event = serde_json::json!({ "event": "profile written", "profile": name, "endpoint_url": server.endpoint_url });
-    let summary = format!("wrote profile {name} for {} to `{}`", server.endpoint_url, config_path.display());
+    let event = serde_json::json!({ "event": "profile_written", "profile": name, "endpoint_url": server.reached.endpoint_url });
+    let summary = format!("wrote profile {name} for {} to `{}`", server.reached.endpoint_url, config_path.display());
     app.say.done(&summary, &event, false)
 }
 
@@ -87,41 +87,71 @@ fn region(text: &str) -> Result<String, Failure> {
     Ok(region.to_string())
 }
 
+/// Where a server is reached, and how.
+pub(crate) struct Reached {
+    pub(crate) endpoint_url: String,
+    pub(crate) region: String,
+    /// The certificate authorities to trust, where they aren't the system's.
+    pub(crate) ca_bundle: Option<String>,
+}
+
 /// What a server's data directory says of it.
 struct Server {
-    endpoint_url: String,
-    region: String,
-    ca_bundle: Option<String>,
+    reached: Reached,
     access_key_id: String,
     secret_access_key: Zeroizing<String>,
 }
 
 impl Server {
     fn read(directory: &Path) -> Result<Self, Failure> {
-        let read = |name: &str| {
-            let path = directory.join(name);
-            std::fs::read_to_string(&path).map(Zeroizing::new).map_err(|error| match error.kind() {
-                ErrorKind::NotFound => Failure::new(
-                    Exit::Failed,
-                    format!(
-                        "no server has run on {}: `{}` is not there; start bulla serve, or name its --data-dir",
-                        directory.display(),
-                        path.display()
-                    ),
-                ),
-                _ => Failure::io("cannot read", path.display(), &error),
-            })
+        let reached = Reached::of_server(directory)?;
+        let credentials = match read(directory, names::CREDENTIALS) {
+            Err(failure) if !directory.join(names::CREDENTIALS).exists() => {
+                return Err(failure.although(
+                    "if the access key of the root was taken out of use, give users theirs with bulla access add",
+                ));
+            }
+            credentials => credentials?,
         };
-        let (config, credentials) = (read(names::CONFIG)?, read(names::CREDENTIALS)?);
-        let (config, credentials) = (AwsFile::parse(&config), AwsFile::parse(&credentials));
+        let credentials = AwsFile::parse(&credentials);
+        let value = |name: &str| {
+            let value = credentials.get(SERVERS_OWN, name);
+            value.map(str::to_owned).ok_or_else(|| lacks(directory, "access key"))
+        };
+        let access_key_id = value("aws_access_key_id")?;
+        Ok(Self { reached, access_key_id, secret_access_key: value("aws_secret_access_key")?.into() })
+    }
+}
+
+fn read(directory: &Path, name: &str) -> Result<Zeroizing<String>, Failure> {
+    let path = directory.join(name);
+    std::fs::read_to_string(&path).map(Zeroizing::new).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Failure::new(
+            Exit::Failed,
+            format!(
+                "no server has run on {}: `{}` is not there; start bulla serve, or name its --data-dir",
+                directory.display(),
+                path.display()
+            ),
+        ),
+        _ => Failure::io("cannot read", path.display(), &error),
+    })
+}
+
+fn lacks(directory: &Path, what: &str) -> Failure {
+    Failure::new(
+        Exit::Failed,
+        format!("the files in {} lack the {what}; start bulla serve again", directory.display()),
+    )
+}
+
+impl Reached {
+    /// As a server's data directory says.
+    pub(crate) fn of_server(directory: &Path) -> Result<Self, Failure> {
+        let config = read(directory, names::CONFIG)?;
+        let config = AwsFile::parse(&config);
         let profile = profile_title(SERVERS_OWN);
         let services = format!("services {}", config.get(&profile, "services").unwrap_or(SERVERS_OWN));
-        let lacks = |what: &str| {
-            Failure::new(
-                Exit::Failed,
-                format!("the files in {} lack the {what}; start bulla serve again", directory.display()),
-            )
-        };
         // The port may have been picked anew since: the endpoint file is the newest.
         let running = std::fs::read_to_string(directory.join(names::ENDPOINT)).ok();
         let endpoint_url = running
@@ -130,24 +160,15 @@ impl Server {
             .filter(|url| !url.is_empty())
             .or_else(|| config.get(&services, "kms.endpoint_url"));
         Ok(Self {
-            endpoint_url: endpoint_url.ok_or_else(|| lacks("endpoint"))?.to_owned(),
-            region: config.get(&profile, "region").ok_or_else(|| lacks("region"))?.to_owned(),
+            endpoint_url: endpoint_url.ok_or_else(|| lacks(directory, "endpoint"))?.to_owned(),
+            region: config.get(&profile, "region").ok_or_else(|| lacks(directory, "region"))?.to_owned(),
             ca_bundle: config.get(&profile, "ca_bundle").map(str::to_owned),
-            access_key_id: credentials
-                .get(SERVERS_OWN, "aws_access_key_id")
-                .ok_or_else(|| lacks("access key"))?
-                .to_owned(),
-            secret_access_key: credentials
-                .get(SERVERS_OWN, "aws_secret_access_key")
-                .ok_or_else(|| lacks("access key"))?
-                .to_owned()
-                .into(),
         })
     }
 
     /// The sections of the profile and of its services. Never a global `endpoint_url`, which would send the requests
     /// to every other service here too.
-    fn sections(&self, profile: &str, services: &str) -> (String, String) {
+    pub(crate) fn sections(&self, profile: &str, services: &str) -> (String, String) {
         let mut section = format!("[{profile}]\nregion = {}\nservices = {services}\n", self.region);
         if let Some(path) = &self.ca_bundle {
             // Writing to a string doesn't fail.

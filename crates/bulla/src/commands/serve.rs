@@ -9,7 +9,8 @@ use bulla_crypto::attestation;
 use bulla_crypto::{RootKey, SystemRng};
 use bulla_engine::{Engine, EngineOptions, IssuerKeys, KEY_SET_BYTES_MAX};
 use bulla_server::{
-    DEFAULT_ADMIN_LISTEN, DEFAULT_LISTEN, Server, ServerConfig, ServerError, TlsSource, logging, parse_listen,
+    DEFAULT_ADMIN_LISTEN, DEFAULT_LISTEN, Listeners, Server, ServerConfig, ServerError, TlsSource, logging,
+    parse_listen,
 };
 use bulla_store::{DataDir, DataDirError, ServeLock, Vault, names};
 
@@ -44,6 +45,11 @@ pub(crate) fn run(app: &App, command: &cli::Serve) -> Result<(), Failure> {
     }
     // Before the store is made: a server that can't start leaves nothing behind.
     config.check().map_err(|error| refused(&error))?;
+    // Where a store is, its server is found first: that is what most often has the port.
+    if !DataDir::open(&place.directory).is_ok_and(|directory| directory.has_store()) {
+        let opened = runtime.block_on(async { Listeners::open(&config) });
+        config.listeners = Some(opened.map_err(|error| refused(&error))?);
+    }
     let directory = DataDir::open_or_create(&place.directory).map_err(directory_failure)?;
     let lock = directory.lock_for_serving().map_err(directory_failure)?;
     let sync = match command.audit_sync {
@@ -62,6 +68,7 @@ pub(crate) fn run(app: &App, command: &cli::Serve) -> Result<(), Failure> {
         };
         let engine = open(app, &place, &directory, &lock, options, sync).await?;
         write_credentials(&directory, &engine).await?;
+        warn_of_roots(&directory, &engine).await?;
         config.default_region = engine.regions().first().map(ToString::to_string).unwrap_or_default();
         serve(config, engine).await
     });
@@ -231,6 +238,10 @@ async fn write_credentials(directory: &DataDir, engine: &Engine) -> Result<(), F
         Failure::new(Exit::Failed, format!("cannot read the root user's access key: {error}"))
     };
     let account = engine.first_account().await.map_err(failed)?;
+    // One that is out of use is of none to anybody.
+    if !engine.root_access_key_is_enabled(account).await.map_err(failed)? {
+        return Ok(());
+    }
     let key = engine.root_access_key(account).await.map_err(failed)?;
     let secret = std::str::from_utf8(key.secret_access_key.expose())
         .map_err(|_| Failure::new(Exit::NotIntact, "the root user's secret access key is not text"))?;
@@ -238,6 +249,28 @@ async fn write_credentials(directory: &DataDir, engine: &Engine) -> Result<(), F
     directory
         .write_file(names::CREDENTIALS, text.as_bytes(), crate::output::MODE_PRIVATE)
         .map_err(directory_failure)
+}
+
+/// Says, once a start, that there are access keys that may do everything, and what to have instead.
+async fn warn_of_roots(directory: &DataDir, engine: &Engine) -> Result<(), Failure> {
+    let failed = |error: bulla_api::ApiError| {
+        Failure::new(Exit::Failed, format!("cannot read the accounts' root access keys: {error}"))
+    };
+    let mut enabled = Vec::new();
+    for account in engine.accounts().await.map_err(failed)? {
+        if engine.root_access_key_is_enabled(account.id).await.map_err(failed)? {
+            enabled.push(account.id.to_string());
+        }
+    }
+    if !enabled.is_empty() {
+        tracing::warn!(
+            accounts = enabled.join(","),
+            "the access key of the root user may do everything: give each host and person a user (bulla access add NAME --can \
+             … -k KEY --data-dir {dir}), then take it out of use (bulla access disable-root --data-dir {dir})",
+            dir = directory.path().display()
+        );
+    }
+    Ok(())
 }
 
 fn server_config(app: &App, command: &cli::Serve, place: &Place) -> Result<ServerConfig, Failure> {

@@ -2,10 +2,11 @@
 
 use std::io::{IsTerminal, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bulla_api::SecretBytes;
+use bulla_api::{Effect, SecretBytes};
+use bulla_crypto::recovery::RecoveryError;
 use bulla_crypto::{RootKey, SystemRng};
 use bulla_store::{
     BackupSource, DataDir, Existing, RecoveryForm, Report, Restoring, RootKeySource, Vault, names,
@@ -13,7 +14,9 @@ use bulla_store::{
 
 use crate::app::App;
 use crate::cli::Store;
+use crate::commands::audit;
 use crate::exit::{Exit, Failure};
+use crate::kms::socket::AdminRequest;
 use crate::opening;
 use crate::output::{self, FileId, OutputRules, Spot};
 use crate::place::Place;
@@ -34,9 +37,9 @@ pub(crate) async fn run(app: &App, command: &Store) -> Result<(), Failure> {
         Store::RecoveryKey { to } => recovery_key(app, to.as_deref()).await,
         Store::AcceptClock => {
             let local = app.local()?;
-            let request = ("AcceptClock", serde_json::json!({}));
+            let request = AdminRequest::bare("AcceptClock", Effect::Changes);
             local.administer(request, async |engine| engine.accept_clock().await, |_| Some(())).await?;
-            app.say.done("the clock was accepted", &serde_json::json!({ "event": "clock accepted" }), false)
+            app.say.done("the clock was accepted", &serde_json::json!({ "event": "clock_accepted" }), false)
         }
     }
 }
@@ -76,13 +79,15 @@ fn backup(app: &App, out: &Path) -> Result<(), Failure> {
         }
         Ok(Spot::File) => {
             // What a symbolic link leads to is replaced, as for sealed files.
-            let target =
-                output::follow_links(out).map_err(|error| Failure::io("cannot write", &shown, &error))?;
+            let cannot_write = |error| Failure::io("cannot write", &shown, &error);
+            let target = output::follow_links(out).map_err(cannot_write)?;
+            let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty());
+            std::fs::metadata(parent.unwrap_or(Path::new("."))).map_err(cannot_write)?;
             bulla_store::backup(&directory, &target, existing(app)).map_err(failed)?;
         }
         Err(failure) => return Err(failure),
     }
-    let event = serde_json::json!({ "event": "backed up", "output": shown });
+    let event = serde_json::json!({ "event": "backed_up", "output": shown });
     let summary = format!("backed up to `{shown}`; it holds no root key: keep a recovery key apart from it");
     app.say.done(&summary, &event, to_stdout)
 }
@@ -132,8 +137,77 @@ async fn restore(
             format!("no backup at `{}`; check the path", backup.display()),
         ));
     }
+    let before = Before::of(&place.directory);
+    let restored = restore_into(app, &place, backup, recovered.as_ref()).await;
+    if restored.is_err() {
+        before.come_back(&place.directory);
+    }
+    let damage = restored?;
+    let shown = place.directory.display();
+    if let Some(damage) = damage {
+        return Err(Failure::new(
+            Exit::NotIntact,
+            format!("restored into {shown}, but the backup is damaged: {damage}; see bulla store check"),
+        ));
+    }
+    if recovered.is_none()
+        && let RootKeySource::File(path) = &place.root
+        && !path.exists()
+    {
+        app.say.note(&format!(
+            "bulla: the store opens with its root key only, which is not at {}; put it there, mode 0600; until then the \
+             records can't be checked",
+            path.display()
+        ));
+    }
+    let log = place.directory.join(names::AUDIT_LOG);
+    if !log.exists() {
+        app.say.note(&format!(
+            "bulla: a backup holds no audit log; put a copy of it at {} before the store is used, or the new one will begin \
+             in the middle",
+            log.display()
+        ));
+    }
+    Ok(())
+}
+
+/// What a data directory lacked before a restore, which one that failed takes away again.
+struct Before {
+    /// Those of the directory and the directories above it that were not there, the innermost first.
+    absent: Vec<PathBuf>,
+    had_lock: bool,
+}
+
+impl Before {
+    fn of(directory: &Path) -> Self {
+        Self {
+            absent: directory.ancestors().take_while(|path| !path.exists()).map(Path::to_owned).collect(),
+            had_lock: directory.join(names::SERVE_LOCK).exists(),
+        }
+    }
+
+    fn come_back(&self, directory: &Path) {
+        // Where a store is, others may hold the lock.
+        if !self.had_lock && !directory.join(names::STORE).exists() {
+            let _ = std::fs::remove_file(directory.join(names::SERVE_LOCK));
+        }
+        for made in &self.absent {
+            // One with something in it stays.
+            let _ = std::fs::remove_dir(made);
+        }
+    }
+}
+
+/// Puts a backup in place; gives back what is wrong with it, where it was restored all the same.
+async fn restore_into(
+    app: &App,
+    place: &Place,
+    backup: &Path,
+    recovered: Option<&RootKey>,
+) -> Result<Option<String>, Failure> {
     let directory =
         DataDir::open_or_create(&place.directory).map_err(|error| opening::directory_failure(&error))?;
+    let from_stdin = backup == Path::new(STREAM);
     let mut stdin = std::io::stdin().lock();
     let source = if from_stdin {
         BackupSource::Stream(&mut stdin as &mut dyn Read, Path::new("standard input"))
@@ -142,7 +216,7 @@ async fn restore(
     };
     let failed = |error| opening::upkeep_failure(error, &directory);
     let restoring = Restoring::begin(source, &directory, existing(app)).map_err(failed)?;
-    let checked = check_restored(&restoring, &directory, recovered.as_ref(), &place).await?;
+    let checked = check_restored(&restoring, &directory, recovered, place).await?;
     let damage = checked.as_ref().and_then(damage_of);
     if let (Some(damage), false) = (&damage, app.common.force) {
         return Err(Failure::new(
@@ -160,30 +234,14 @@ async fn restore(
             directory.file(names::REPLACED_STORE).display()
         ));
     }
-    if let (Some(root), RootKeySource::File(path)) = (&recovered, &place.root) {
+    if let (Some(root), RootKeySource::File(path)) = (recovered, &place.root) {
         put_root_aside(app, path, root)?;
         write_root(path, root)?;
     }
     drop(held);
     let event = serde_json::json!({ "event": "restored", "data_dir": shown.to_string(), "checked": checked.is_some() });
     app.say.done(&format!("restored into {shown}"), &event, false)?;
-    if let Some(damage) = damage {
-        return Err(Failure::new(
-            Exit::NotIntact,
-            format!("restored into {shown}, but the backup is damaged: {damage}; see bulla store check"),
-        ));
-    }
-    if recovered.is_none()
-        && let RootKeySource::File(path) = &place.root
-        && !path.exists()
-    {
-        app.say.note(&format!(
-            "bulla: the store opens with its root key only, which is not at {}; put it there, mode 0600; until then the \
-             records can't be checked",
-            path.display()
-        ));
-    }
-    Ok(())
+    Ok(damage)
 }
 
 /// Checks a backup's records with the root key, as far as one is at hand without asking for a passphrase.
@@ -257,7 +315,24 @@ fn read_recovery_key(path: &Path, private_key: Option<&Path>) -> Result<RootKey,
         None => RootKey::from_text(text.expose())
             .map_err(|error| Failure::new(Exit::NotIntact, format!("recovery key `{shown}`: {error}"))),
         Some(pem) => bulla_store::import_sealed_recovery_key(text.expose(), read_text(pem)?.expose())
-            .map_err(|error| Failure::new(Exit::NotIntact, format!("recovery key `{shown}`: {error}"))),
+            .map_err(|error| not_opened(error, &shown, pem)),
+    }
+}
+
+/// Why a sealed recovery key did not open, and which of the two files it is about.
+fn not_opened(error: RecoveryError, recovery_key: &str, private_key: &Path) -> Failure {
+    use RecoveryError as E;
+    let pem = private_key.display();
+    match error {
+        E::Pem(_) | E::UnusableKey | E::PublicKeyGiven => {
+            Failure::usage(format!("--private-key `{pem}`: {error}"))
+        }
+        E::WrongPrivateKey => {
+            let what =
+                format!("recovery key `{recovery_key}`, private key `{pem}`: {error}; name the other half");
+            Failure::new(Exit::NotIntact, format!("{what} of the public key that it was sealed to"))
+        }
+        _ => Failure::new(Exit::NotIntact, format!("recovery key `{recovery_key}`: {error}")),
     }
 }
 
@@ -298,16 +373,22 @@ async fn check(app: &App) -> Result<(), Failure> {
         .await
         .map_err(|error| opening::upkeep_failure(error, &directory))?;
     let mut faults: Vec<_> = report.first_faults.iter().map(ToString::to_string).collect();
+    let mut log = None;
     // Among records that can't be read, nothing can be said of those that are missing.
     if report.is_sound() {
         faults.extend(missing(&directory, &root).await?);
+        log = audit::misfit_at_the_end(&directory, &root).await?;
     }
     let shown = directory.path().display();
     let event = serde_json::json!({
         "event": "checked", "data_dir": shown.to_string(), "sound": report.sound, "faulty": report.faulty, "faults": faults,
+        "audit_log": log,
     });
     app.say.done(&format!("{shown}: {} records are authentic", report.sound), &event, false)?;
     if report.is_sound() && faults.is_empty() {
+        if let Some(misfit) = &log {
+            app.say.note(&format!("bulla: {misfit}; see bulla audit verify"));
+        }
         return Ok(());
     }
     for fault in faults.iter().skip(1) {
@@ -362,7 +443,7 @@ async fn recovery_key(app: &App, to: Option<&Path>) -> Result<(), Failure> {
         (true, Ok(plain)) => {
             let lines: Vec<&str> = plain.lines().collect();
             zeroize::Zeroizing::new(format!(
-                "{{\"event\":\"recovery key\",\"RecoveryKey\":\"{}\"}}\n",
+                "{{\"event\":\"recovery_key\",\"RecoveryKey\":\"{}\"}}\n",
                 zeroize::Zeroizing::new(lines.join("\\n")).as_str()
             ))
         }
@@ -370,7 +451,7 @@ async fn recovery_key(app: &App, to: Option<&Path>) -> Result<(), Failure> {
     };
     out.write_all(shown.as_bytes())
         .map_err(|error| Failure::io("cannot write", "standard output", &error))?;
-    let request = ("RecoveryKeyExported", serde_json::json!({}));
+    let request = AdminRequest::bare("RecoveryKeyExported", Effect::Changes);
     local.administer(request, async |engine| engine.record_recovery_exported().await, |_| Some(())).await?;
     app.say
         .note("bulla: keep this apart from the store and its backups: whoever has both can open everything");

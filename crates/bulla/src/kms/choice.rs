@@ -311,7 +311,7 @@ fn two_kms(one: &str, other: &str) -> Failure {
 }
 
 /// Refuses what is no URL of a server, before it is asked again and again.
-fn check_url(url: &str, because: &str) -> Result<(), Failure> {
+pub(crate) fn check_url(url: &str, because: &str) -> Result<(), Failure> {
     let parsed = url.parse::<http::Uri>().ok();
     let whole = parsed.filter(|uri| {
         matches!(uri.scheme_str(), Some("http" | "https"))

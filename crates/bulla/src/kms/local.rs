@@ -12,10 +12,11 @@ use bulla_api::{
 };
 use bulla_audit::SyncPolicy;
 use bulla_crypto::RootKey;
-use bulla_engine::{Engine, EngineOptions, Via, XksClient};
+use bulla_engine::{EmbeddedKms, Engine, EngineOptions, Via, XksClient};
 use bulla_store::{CallLock, DataDir, DataDirError, Reach, RootKeySource, SharedServeLock};
 
-use super::socket::SocketClient;
+use super::caller::Caller;
+use super::socket::{AdminRequest, SocketClient};
 use crate::opening;
 use crate::place::Place;
 
@@ -119,6 +120,39 @@ impl LocalKms {
         }
     }
 
+    /// The same with operations of every service.
+    pub(crate) async fn as_caller<T, E: From<KmsError>>(
+        &self,
+        work: impl AsyncFnOnce(&Caller<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        match self.access(Absent::Fails).await? {
+            Access::Open(open) => {
+                let result = match self.caller(&open.engine, None).await {
+                    Ok(engine) => work(&Caller::Embedded(&engine)).await,
+                    Err(error) => Err(error.into()),
+                };
+                let closed = open.close().await;
+                result.and_then(|value| closed.map(|()| value).map_err(E::from))
+            }
+            Access::Served(_) => work(&Caller::Served(self)).await,
+        }
+    }
+
+    /// Calls an operation of any service.
+    pub(crate) async fn ask<O: Operation>(&self, input: &O::Input) -> Result<O::Output, KmsError> {
+        match self.access(Absent::Fails).await? {
+            Access::Open(open) => {
+                let result = match self.caller(&open.engine, None).await {
+                    Ok(engine) => engine.ask::<O>(input).await,
+                    Err(error) => Err(error),
+                };
+                let closed = open.close().await;
+                result.and_then(|value| closed.map(|()| value))
+            }
+            Access::Served(client) => client.call::<O>(input).await.map_err(KmsError::from),
+        }
+    }
+
     /// Makes [`DEFAULT_ALIAS`] with a key, and the store, where they are absent.
     pub(crate) async fn make_default_key(&self) -> Result<Made, KmsError> {
         match self.access(Absent::IsMade).await? {
@@ -144,7 +178,7 @@ impl LocalKms {
             Some(exported) => Ok(exported),
             None => {
                 self.administer(
-                    ("Status", serde_json::json!({})),
+                    AdminRequest::bare("Status", Effect::Reads),
                     async |engine| Ok(engine.recovery_exported()),
                     |status| status.get("RecoveryExported")?.as_bool(),
                 )
@@ -156,7 +190,7 @@ impl LocalKms {
     /// Does something with the engine itself; when a server holds the store, asks it for `request` instead.
     pub(crate) async fn administer<T>(
         &self,
-        request: (&str, serde_json::Value),
+        request: AdminRequest,
         locally: impl AsyncFnOnce(&Engine) -> Result<T, ApiError>,
         remotely: impl FnOnce(serde_json::Value) -> Option<T>,
     ) -> Result<T, KmsError> {
@@ -168,7 +202,7 @@ impl LocalKms {
                 closed.map(|()| value)
             }
             Access::Served(client) => {
-                let answer = client.admin(request.0, request.1).await?;
+                let answer = client.admin(request).await?;
                 remotely(answer).ok_or_else(|| KmsError::Unreachable {
                     cause: "the server's answer lacks what was asked for".to_owned(),
                     kms: self.describe(),
@@ -314,7 +348,8 @@ impl LocalKms {
     }
 
     fn no_store(&self) -> KmsError {
-        KmsError::Store(opening::failed(self.no_store_text()))
+        let kind = LocalFailureKind::NoStore;
+        KmsError::Store(LocalFailure { kind, message: self.no_store_text() })
     }
 
     fn client(&self, stream: std::os::unix::net::UnixStream) -> SocketClient {
@@ -333,7 +368,7 @@ impl LocalKms {
 
     /// The engine for one caller. `key` is the key or alias that the call names by an ARN, if it does: that one's region is
     /// asked, and a key that can't be in this store is not asked for at all.
-    async fn caller(&self, engine: &Engine, key: Option<&Named>) -> Result<impl Kms + use<>, KmsError> {
+    async fn caller(&self, engine: &Engine, key: Option<&Named>) -> Result<EmbeddedKms, KmsError> {
         let answered = |error| KmsError::Answered { error, kms: self.describe() };
         let region = self.place.region.clone().or_else(|| key.map(|key| key.region.clone()));
         let mut caller = None;

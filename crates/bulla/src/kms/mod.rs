@@ -1,8 +1,10 @@
 //! The key management services that commands use: the embedded engine, one behind its admin socket, one
 //! across the network; and which of them a command means.
 
+pub(crate) mod caller;
 pub(crate) mod choice;
 pub(crate) mod local;
+mod once;
 pub(crate) mod remote;
-mod socket;
+pub(crate) mod socket;
 mod trust;

@@ -7,6 +7,7 @@ use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_kms::config::StalledStreamProtectionConfig;
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::{
@@ -21,15 +22,17 @@ use aws_smithy_runtime_api::client::retries::classifiers::{
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
+use aws_types::SigningName;
 use aws_types::os_shim_internal::{Env, Fs};
 use bulla_api as api;
 use bulla_api::{
-    ApiError, CallFuture, ErrorCode, Kms, KmsError, LocalFailure, LocalFailureKind, Operation, Service,
-    WipedBuffer, wire,
+    ApiError, CallFuture, Effect, ErrorCode, Kms, KmsError, LocalFailure, LocalFailureKind, Operation, Row,
+    Service, WipedBuffer, wire,
 };
 use bytes::Bytes;
 
 use super::choice::Remote;
+use super::once::Once;
 use super::trust;
 use crate::opening::failed;
 
@@ -47,7 +50,10 @@ pub(crate) struct RemoteKms {
     kms: aws_sdk_kms::Client,
     sts: aws_sdk_sts::Client,
     described: String,
+    region: String,
     last_failure: LastFailure,
+    /// Of a call with all its retries.
+    wait: Duration,
     /// What is wrong with aws's configuration, which the SDK takes for an empty one.
     broken: Option<String>,
 }
@@ -68,7 +74,10 @@ impl Intercept for LastFailure {
         _components: &RuntimeComponents,
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if let Some(Err(error)) = context.output_or_error() {
+        // That an attempt took too long says no more than that there was no answer in time.
+        if let Some(Err(error)) = context.output_or_error()
+            && !error.is_timeout_error()
+        {
             let told = context.response().and_then(said).unwrap_or_else(|| innermost(error));
             *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
         }
@@ -94,7 +103,11 @@ struct Hopeless;
 impl ClassifyRetry for Hopeless {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
         match context.output_or_error() {
-            Some(Err(error)) if misconfigured(error).is_some() => RetryAction::RetryForbidden,
+            Some(Err(error))
+                if misconfigured(error).is_some() || context.response().is_some_and(is_over_quota) =>
+            {
+                RetryAction::RetryForbidden
+            }
             _ => RetryAction::NoActionIndicated,
         }
     }
@@ -102,6 +115,18 @@ impl ClassifyRetry for Hopeless {
     fn name(&self) -> &'static str {
         "Hopeless"
     }
+}
+
+/// Whether an answer says that there can be no more of something. The SDK takes that for throttling, as it is at other
+/// services; at KMS it is a quota of resources, and waiting makes no room (AWS KMS Developer Guide, "Quotas": requests over a
+/// *rate* get ThrottlingException).
+fn is_over_quota(answer: &HttpResponse) -> bool {
+    let named = answer.headers().get("x-amzn-errortype");
+    answer.status().is_client_error()
+        && answer
+            .body()
+            .bytes()
+            .is_some_and(|body| wire::decode_error(body, named).code == ErrorCode::LimitExceededException)
 }
 
 /// What an I/O error carries, which is not its source: that is the carried one's.
@@ -154,6 +179,7 @@ fn misconfigured(error: &(dyn std::error::Error + 'static)) -> Option<String> {
 #[derive(Clone)]
 struct Exchange {
     target: String,
+    signed_for: SigningName,
     /// Wiped when the last reference to it goes.
     body: Bytes,
     answer: Arc<Mutex<WipedBuffer>>,
@@ -176,8 +202,9 @@ impl Intercept for Exchange {
         &self,
         context: &mut BeforeTransmitInterceptorContextMut<'_>,
         _components: &RuntimeComponents,
-        _config: &mut ConfigBag,
+        config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
+        config.interceptor_state().store_put(self.signed_for.clone());
         let request = context.request_mut();
         let headers = request.headers_mut();
         headers.try_insert("content-type", "application/x-amz-json-1.1")?;
@@ -215,7 +242,7 @@ impl RemoteKms {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http)
             .retry_config(retries(wait))
-            .timeout_config(timeouts(wait));
+            .timeout_config(timeouts(wait, ATTEMPT_TIMEOUT));
         if let Some(profile) = &to.profile {
             loader = loader.profile_name(profile);
         }
@@ -224,7 +251,7 @@ impl RemoteKms {
         }
         let shared = loader.load().await;
         let broken = unreadable_configuration().await;
-        let Some(region) = shared.region() else {
+        let Some(region) = shared.region().filter(|region| !region.as_ref().trim().is_empty()) else {
             if let Some(cause) = broken {
                 return Err(usage(format!("{cause} (for {place})")));
             }
@@ -249,9 +276,16 @@ impl RemoteKms {
             kms: aws_sdk_kms::Client::from_conf(kms.build()),
             sts: aws_sdk_sts::Client::from_conf(sts.build()),
             described,
+            region: region.to_string(),
             last_failure,
+            wait,
             broken,
         })
+    }
+
+    /// The region that is asked.
+    pub(crate) fn region(&self) -> &str {
+        &self.region
     }
 
     fn failed<E>(&self, error: SdkError<E, HttpResponse>) -> KmsError
@@ -301,27 +335,53 @@ impl RemoteKms {
         }
     }
 
-    async fn call<O: Operation>(&self, input: O::Input) -> Result<O::Output, KmsError> {
+    /// Calls an operation of KMS, IAM or, of STS, GetCallerIdentity.
+    pub(crate) async fn call<O: Operation>(&self, input: &O::Input) -> Result<O::Output, KmsError> {
         let mut answer = match O::ROW.service {
-            Service::Kms => self.post(O::ROW.name, wire::encode_input::<O>(&input)).await?,
-            // The one operation of another service that a KMS has here: see the test below.
-            Service::Iam | Service::Sts => self.identity().await?,
+            Service::Kms | Service::Iam => self.post(O::ROW, wire::encode_input::<O>(input)).await?,
+            // The one operation of STS that is called here: see the test below.
+            Service::Sts => self.identity().await?,
         };
-        wire::decode_output::<O>(&mut answer).map_err(|_| KmsError::Unreachable {
-            cause: "the answer is not one of a KMS".to_owned(),
-            kms: self.described.clone(),
+        wire::decode_output::<O>(&mut answer).map_err(|_| {
+            let (cause, kms) = ("the answer is not one of a KMS".to_owned(), self.described.clone());
+            match O::ROW.effect {
+                Effect::Reads => KmsError::Unreachable { cause, kms },
+                Effect::Changes => KmsError::Unanswered { cause, operation: O::ROW.name, kms },
+            }
         })
     }
 
-    /// Calls an operation of KMS, by way of one of the SDK's whose answers have no content that it would read.
-    async fn post(&self, operation: &str, body: WipedBuffer) -> Result<WipedBuffer, KmsError> {
+    /// Calls an operation of KMS or, of a server like `bulla serve`, of IAM, by way of one of the SDK's whose answers have no
+    /// content that it would read.
+    async fn post(&self, row: &'static Row, body: WipedBuffer) -> Result<WipedBuffer, KmsError> {
         let exchange = Exchange {
-            target: format!("TrentService.{operation}"),
+            target: format!("{}{}", row.service.target_prefix(), row.name),
+            signed_for: SigningName::from_static(row.service.scope_name()),
             body: Bytes::from_owner(body),
             answer: Arc::default(),
         };
         let carrier = self.kms.enable_key().customize().interceptor(exchange.clone());
-        carrier.send().await.map_err(|error| self.failed(error))?;
+        match row.effect {
+            Effect::Reads => carrier.send().await.map_err(|error| self.failed(error))?,
+            Effect::Changes => {
+                let once = Once::new(exchange.body.clone());
+                let mut config = aws_sdk_kms::config::Builder::default();
+                config.push_retry_classifier(SharedRetryClassifier::new(once.clone()));
+                // One attempt has all the time, as there may be no other.
+                config.set_timeout_config(Some(timeouts(self.wait, self.wait)));
+                config.set_stalled_stream_protection(Some(StalledStreamProtectionConfig::disabled()));
+                let sent = carrier.interceptor(once.clone()).config_override(config).send().await;
+                sent.map_err(|error| match (once.is_open(), self.failed(error)) {
+                    (true, KmsError::Unreachable { cause, kms }) => {
+                        KmsError::Unanswered { cause, operation: row.name, kms }
+                    }
+                    (true, KmsError::Answered { error, kms }) => {
+                        KmsError::Unanswered { cause: error.to_string(), operation: row.name, kms }
+                    }
+                    (_, error) => error,
+                })?
+            }
+        };
         Ok(std::mem::take(&mut *exchange.answer.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
@@ -348,9 +408,13 @@ fn code_of(name: &str) -> ErrorCode {
         "AccessDenied" | "NotAuthorized" | "OptInRequired" | "RegionDisabledException" => {
             ErrorCode::AccessDeniedException
         }
-        "Throttling" | "ThrottledException" | "RequestLimitExceeded" | "TooManyRequestsException" => {
-            ErrorCode::ThrottlingException
-        }
+        "Throttling"
+        | "ThrottledException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "RequestLimitExceeded"
+        | "TooManyRequestsException"
+        | "SlowDown" => ErrorCode::ThrottlingException,
         "InternalFailure" | "InternalError" | "ServiceUnavailable" => ErrorCode::KMSInternalException,
         name => ErrorCode::from_name(name),
     }
@@ -361,8 +425,8 @@ fn retries(wait: Duration) -> RetryConfig {
     RetryConfig::standard().with_max_attempts(attempts).with_max_backoff(BACKOFF_MAX)
 }
 
-fn timeouts(wait: Duration) -> TimeoutConfig {
-    let attempt = if wait.is_zero() { ATTEMPT_TIMEOUT } else { ATTEMPT_TIMEOUT.min(wait) };
+fn timeouts(wait: Duration, attempt: Duration) -> TimeoutConfig {
+    let attempt = if wait.is_zero() { ATTEMPT_TIMEOUT } else { attempt.min(wait) };
     let whole = if wait.is_zero() { ATTEMPT_TIMEOUT } else { wait };
     TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
@@ -431,7 +495,7 @@ macro_rules! called {
         impl Kms for RemoteKms {
             $(
                 fn $method<'a>(&'a self, input: api::$input) -> CallFuture<'a, api::$output> {
-                    Box::pin(self.call::<api::$name>(input))
+                    Box::pin(async move { self.call::<api::$name>(&input).await })
                 }
             )*
 

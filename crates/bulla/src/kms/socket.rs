@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use bulla_api::{AccountId, Effect, ErrorCode, KmsError, Operation, Region, Service, wire};
+use bulla_api::{AccountId, Effect, KmsError, Operation, Region, wire};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
 use http::{Method, Request};
@@ -27,6 +27,23 @@ pub(crate) struct SocketClient {
     pub(crate) wait: Duration,
     /// For messages.
     pub(crate) described: String,
+}
+
+/// An operation of the server itself.
+pub(crate) struct AdminRequest {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// Whether it changes anything.
+    pub(crate) effect: Effect,
+    /// What it is asked with.
+    pub(crate) input: serde_json::Value,
+}
+
+impl AdminRequest {
+    /// One without input.
+    pub(crate) fn bare(name: &'static str, effect: Effect) -> Self {
+        Self { name, effect, input: serde_json::json!({}) }
+    }
 }
 
 /// Why there is no output.
@@ -53,54 +70,51 @@ impl SocketClient {
     /// Calls an operation of the API.
     pub(crate) async fn call<O: Operation>(self, input: &O::Input) -> Result<O::Output, Unanswered> {
         let described = self.described.clone();
-        let changes = O::ROW.effect != Effect::Reads;
+        let what = (O::ROW.name, O::ROW.effect);
         let target = format!("{}{}", O::ROW.service.target_prefix(), O::ROW.name);
         let input = Bytes::from_owner(wire::encode_input::<O>(input));
-        let mut body = self.post(&target, input, changes).await?;
+        let mut body = self.post(&target, input, what).await?;
         let output = wire::decode_output::<O>(&mut body);
         zeroize::Zeroize::zeroize(&mut body);
-        output.map_err(|_| {
-            let cause = "the answer is not one of a KMS".to_owned();
-            KmsError::Unreachable { cause, kms: described }.into()
-        })
+        output.map_err(|_| unanswered("the answer is not one of a KMS".to_owned(), what, described).into())
     }
 
     /// Calls an operation of the server itself: JSON in, JSON out.
-    pub(crate) async fn admin(
-        self,
-        name: &str,
-        input: serde_json::Value,
-    ) -> Result<serde_json::Value, KmsError> {
+    pub(crate) async fn admin(self, request: AdminRequest) -> Result<serde_json::Value, KmsError> {
         let described = self.described.clone();
-        let target = format!("BullaAdmin.{name}");
-        let body = self.post(&target, input.to_string().into(), true).await?;
+        let what = (request.name, request.effect);
+        let target = format!("BullaAdmin.{}", request.name);
+        let body = self.post(&target, request.input.to_string().into(), what).await?;
         if body.is_empty() {
             return Ok(serde_json::Value::Null);
         }
         serde_json::from_slice(&body)
-            .map_err(|_| KmsError::Unreachable { cause: "the answer is not JSON".to_owned(), kms: described })
+            .map_err(|_| unanswered("the answer is not JSON".to_owned(), what, described))
     }
 
     /// Sends one request, and waits for its answer no longer than that may take: a server that was stopped takes
     /// connections, and never answers.
-    async fn post(self, target: &str, body: Bytes, changes: bool) -> Result<Vec<u8>, Unanswered> {
+    async fn post(
+        self,
+        target: &str,
+        body: Bytes,
+        what: (&'static str, Effect),
+    ) -> Result<Vec<u8>, Unanswered> {
         let (kms, wait) = (self.described.clone(), self.wait);
-        match tokio::time::timeout(wait, self.exchange(target, body)).await {
+        match tokio::time::timeout(wait, self.exchange(target, body, what)).await {
             Ok(answer) => answer,
-            Err(_) => {
-                let unknown = if changes { "; whether it makes the change yet is not known" } else { "" };
-                let cause = format!("no answer within {} s{unknown}", wait.as_secs());
-                Err(KmsError::Unreachable { cause, kms }.into())
-            }
+            Err(_) => Err(unanswered(format!("no answer within {} s", wait.as_secs()), what, kms).into()),
         }
     }
 
-    async fn exchange(self, target: &str, body: Bytes) -> Result<Vec<u8>, Unanswered> {
+    async fn exchange(
+        self,
+        target: &str,
+        body: Bytes,
+        what: (&'static str, Effect),
+    ) -> Result<Vec<u8>, Unanswered> {
         let kms = self.described.clone();
-        let lost = |cause: String| Unanswered {
-            error: KmsError::Unreachable { cause, kms: kms.clone() },
-            hung_up: true,
-        };
+        let lost = |cause: String| Unanswered { error: unanswered(cause, what, kms.clone()), hung_up: true };
         let io = |error: std::io::Error| lost(crate::exit::cause(&error));
         self.stream.set_nonblocking(true).map_err(io)?;
         let stream = tokio::net::UnixStream::from_std(self.stream).map_err(io)?;
@@ -139,5 +153,13 @@ impl SocketClient {
         }
         let named = head.headers.get("x-amzn-errortype").and_then(|value| value.to_str().ok());
         Err(KmsError::Answered { error: wire::decode_error(&bytes, named), kms }.into())
+    }
+}
+
+/// What to tell of an operation, its name and effect, to which there is no answer.
+fn unanswered(cause: String, (operation, effect): (&'static str, Effect), kms: String) -> KmsError {
+    match effect {
+        Effect::Reads => KmsError::Unreachable { cause, kms },
+        Effect::Changes => KmsError::Unanswered { cause, operation, kms },
     }
 }

@@ -80,7 +80,8 @@ pub enum DataDirError {
     #[error("`{}` is not a directory; choose another --data-dir", .0.display())]
     NotADirectory(PathBuf),
     /// Group or others may enter it.
-    #[error("data directory `{}` is open to other users (mode {mode:04o}); run: chmod 700 {}", path.display(), path.display())]
+    #[error("data directory `{}` is open to other users (mode {mode:04o}); if it is for bulla alone, run: chmod 700 {}; else name \
+         another with --data-dir", path.display(), path.display())]
     TooOpen {
         /// The directory.
         path: PathBuf,

@@ -17,10 +17,20 @@ const TEXT_BYTES_MAX: usize = 4096;
 /// Where the shell puts the pipe of `<(…)`, and other descriptors that the caller gave.
 const DESCRIPTORS: &[&str] = &["/dev/fd", "/proc/self/fd"];
 
+/// The number of the descriptor that a path such as `/dev/fd/N` means.
+pub(super) fn descriptor_of(path: &Path) -> Option<u32> {
+    let parent = path.parent()?;
+    let number = match path.to_str()? {
+        "/dev/stdin" => "0",
+        _ if DESCRIPTORS.iter().any(|one| parent == Path::new(one)) => path.file_name()?.to_str()?,
+        _ => return None,
+    };
+    number.parse().ok()
+}
+
 /// Reads a file that must be this user's or root's, and readable by nobody else.
 pub(super) fn read_private(from: &RootKeySource, path: &Path) -> Result<Zeroizing<Vec<u8>>, RootKeyError> {
-    let may_be_pipe = matches!(from, RootKeySource::PassphraseFile(_))
-        && path.parent().is_some_and(|parent| DESCRIPTORS.iter().any(|one| parent == Path::new(one)));
+    let may_be_pipe = matches!(from, RootKeySource::PassphraseFile(_)) && descriptor_of(path).is_some();
     let (file, status) = open(from, path, may_be_pipe)?;
     let owner = status.st_uid;
     if owner != 0 && owner != rustix::process::geteuid().as_raw() {

@@ -32,6 +32,8 @@ pub enum RootKeySource {
     PassphraseTty,
     /// `passphrase:file:PATH`: derived from a passphrase in a file that nobody else can read.
     PassphraseFile(PathBuf),
+    /// `passphrase:file:/dev/fd/N`: the same, read from an inherited descriptor, whatever its path would lead to.
+    PassphraseFd(Descriptor),
     /// `fd:N`: the line, read to its end from an inherited descriptor.
     Fd(Descriptor),
     /// `credential:NAME`: the line in a systemd credential.
@@ -154,7 +156,7 @@ impl RootKeySource {
         text.parse()
     }
 
-    /// The same, with the descriptor that `fd:N` means. `inherited` gives one that the process was started with: by its
+    /// The same, with the descriptor that `fd:N` or `passphrase:file:/dev/fd/N` means. `inherited` gives one that the process was started with: by its
     /// number alone it can't be told from one that the program has opened itself.
     ///
     /// # Errors
@@ -163,10 +165,15 @@ impl RootKeySource {
         self,
         inherited: impl FnOnce(u32) -> std::io::Result<File>,
     ) -> Result<Self, RootKeyError> {
+        let given = |number| match inherited(number) {
+            Ok(file) => Ok(Descriptor { number, file: Some(Arc::new(file)) }),
+            Err(_) => Err(RootKeyError::NotInherited(number)),
+        };
         match self {
-            Self::Fd(Descriptor { number, .. }) => match inherited(number) {
-                Ok(file) => Ok(Self::Fd(Descriptor { number, file: Some(Arc::new(file)) })),
-                Err(_) => Err(RootKeyError::NotInherited(number)),
+            Self::Fd(Descriptor { number, .. }) => Ok(Self::Fd(given(number)?)),
+            Self::PassphraseFile(path) => match file::descriptor_of(&path) {
+                Some(number) => Ok(Self::PassphraseFd(given(number)?)),
+                None => Ok(Self::PassphraseFile(path)),
             },
             other => Ok(other),
         }
@@ -175,7 +182,7 @@ impl RootKeySource {
     /// Whether [`RootKeySource::obtain`] needs the parameters that [`crate::passphrase_params`] gives.
     #[must_use]
     pub fn is_passphrase(&self) -> bool {
-        matches!(self, Self::PassphraseTty | Self::PassphraseFile(_))
+        matches!(self, Self::PassphraseTty | Self::PassphraseFile(_) | Self::PassphraseFd(_))
     }
 
     /// The root key of an existing store. Never makes one: a key made anew would open nothing. May wait for the
@@ -219,7 +226,7 @@ impl RootKeySource {
 
     fn read_passphrase(&self, new: bool) -> Result<Zeroizing<Vec<u8>>, RootKeyError> {
         let passphrase = match self {
-            Self::PassphraseFile(path) => passphrase::first_line(file::read_private(self, path)?),
+            Self::PassphraseFile(_) | Self::PassphraseFd(_) => passphrase::first_line(self.read_text()?),
             _ if new => terminal::ask_twice()?,
             _ => terminal::ask("passphrase of the root key: ")?,
         };
@@ -237,8 +244,12 @@ impl RootKeySource {
                 Some(text) => Ok(Zeroizing::new(OsString::into_vec(text))),
                 None => Err(RootKeyError::Missing(self.clone())),
             },
-            Self::Fd(Descriptor { file: Some(file), .. }) => file::read_descriptor(self, file),
-            Self::Fd(Descriptor { number, file: None }) => Err(RootKeyError::NotInherited(*number)),
+            Self::Fd(Descriptor { file: Some(file), .. })
+            | Self::PassphraseFd(Descriptor { file: Some(file), .. }) => file::read_descriptor(self, file),
+            Self::Fd(Descriptor { number, file: None })
+            | Self::PassphraseFd(Descriptor { number, file: None }) => {
+                Err(RootKeyError::NotInherited(*number))
+            }
             Self::Credential(name) => match std::env::var_os("CREDENTIALS_DIRECTORY") {
                 // systemd has made the file readable by this service alone, by means that its mode needn't show.
                 Some(directory) => file::read(self, &Path::new(&directory).join(name)),
@@ -286,6 +297,7 @@ impl fmt::Display for RootKeySource {
             Self::Env(name) => write!(f, "env:{name}"),
             Self::PassphraseTty => f.write_str("passphrase:tty"),
             Self::PassphraseFile(path) => write!(f, "passphrase:file:{}", path.display()),
+            Self::PassphraseFd(descriptor) => write!(f, "passphrase:file:/dev/fd/{}", descriptor.number),
             Self::Fd(descriptor) => write!(f, "fd:{}", descriptor.number),
             Self::Credential(name) => write!(f, "credential:{name}"),
         }

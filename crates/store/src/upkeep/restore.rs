@@ -123,7 +123,10 @@ impl<'a> Restoring<'a> {
     }
 
     fn fill(&self, source: Source<'_>, mut file: File) -> Result<(), UpkeepError> {
-        let fail = |source| io("can't copy", &self.from, source);
+        let fail = |source: std::io::Error| match source.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => io("can't write", &self.new, source),
+            _ => io("can't copy", &self.from, source),
+        };
         let length = source.length;
         // One byte more shows what is longer.
         let mut all =

@@ -50,7 +50,11 @@ pub(super) async fn run(app: &mut App, command: &CreateKey) -> Result<(), Failur
         let input =
             api::CreateAliasInput { alias_name: alias.to_owned(), target_key_id: metadata.key_id.clone() };
         found.kms.create_alias(input).await.map_err(|error| {
-            Failure::from(error).although(&format!("the key {} was made, and has no alias", metadata.arn))
+            let known = match &error {
+                KmsError::Unanswered { .. } => "",
+                _ => ", and has no alias",
+            };
+            Failure::from(error).although(&format!("the key {} was made{known}", metadata.arn))
         })?;
     }
     let told = app.say.result(&metadata.arn, &as_json(&metadata));

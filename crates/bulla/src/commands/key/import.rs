@@ -70,7 +70,7 @@ pub(super) async fn run(app: &mut App, command: &ImportKey) -> Result<(), Failur
         .await
         .map_err(|error| refused(error, metadata.key_spec))?;
     let event = serde_json::json!({
-        "event": "imported material into",
+        "event": "material_imported",
         "KeyId": metadata.arn,
         "KeyMaterialId": answer.key_material_id,
         "ValidTo": valid_to.map(date),

@@ -32,7 +32,7 @@ pub(super) async fn run(app: &mut App, command: &KeyPolicy) -> Result<(), Failur
                 bypass_policy_lockout_safety_check: bypass_lockout_check.then_some(true),
             };
             found.kms.put_key_policy(input).await?;
-            done(app, "replaced the policy of", &arn)
+            done(app, "policy_replaced", "replaced the policy of", &arn)
         }
     }
 }

@@ -33,7 +33,7 @@ pub(super) async fn run(app: &mut App, target: &str, to: Option<&Path>) -> Resul
     let rules = OutputRules { force: app.common.force, sync: false, mode: MODE_PUBLIC, inputs: &[] };
     output::write_whole(to, rules, pem.as_bytes())?;
     let event = serde_json::json!({
-        "event": "wrote the public key",
+        "event": "public_key_written",
         "KeyId": answer.key_id,
         "output": to.display().to_string(),
     });

@@ -16,11 +16,11 @@ pub(super) async fn run(app: &mut App, command: &KeyRotation) -> Result<(), Fail
         let input =
             api::EnableKeyRotationInput { key_id: arn.clone(), rotation_period_in_days: command.period_days };
         found.kms.enable_key_rotation(input).await?;
-        return done(app, "enabled the rotation of", &arn);
+        return done(app, "rotation_enabled", "enabled the rotation of", &arn);
     }
     if command.disable {
         found.kms.disable_key_rotation(api::DisableKeyRotationInput { key_id: arn.clone() }).await?;
-        return done(app, "disabled the rotation of", &arn);
+        return done(app, "rotation_disabled", "disabled the rotation of", &arn);
     }
     let asked = api::GetKeyRotationStatusInput { key_id: arn.clone() };
     let status = match found.kms.get_key_rotation_status(asked).await {

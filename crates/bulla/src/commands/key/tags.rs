@@ -22,7 +22,7 @@ pub(super) async fn tag(app: &mut App, target: &str, pairs: &[String]) -> Result
     let tags = parse(pairs)?;
     let (found, arn) = named(app, target).await?;
     found.kms.tag_resource(api::TagResourceInput { key_id: arn.clone(), tags }).await?;
-    done(app, "tagged", &arn)
+    done(app, "key_tagged", "tagged", &arn)
 }
 
 pub(super) async fn untag(app: &mut App, target: &str, names: &[String]) -> Result<(), Failure> {
@@ -31,7 +31,7 @@ pub(super) async fn untag(app: &mut App, target: &str, names: &[String]) -> Resu
         .kms
         .untag_resource(api::UntagResourceInput { key_id: arn.clone(), tag_keys: names.to_vec() })
         .await?;
-    done(app, "untagged", &arn)
+    done(app, "key_untagged", "untagged", &arn)
 }
 
 pub(super) async fn list(app: &mut App, target: &str) -> Result<(), Failure> {

@@ -1,0 +1,248 @@
+//! `bulla access add`: a user, an access key, and the narrowest policy.
+
+use bulla_api as api;
+use bulla_api::iam::{CreateAccessKeyInput, CreateUserInput, PutUserPolicyInput};
+use serde_json::json;
+
+use super::handout::{Prepared, user_name};
+use super::key_policy::{self, Lets};
+use super::permissions::{Document, POLICY_NAME, Permission};
+use super::users::{self, OwnPolicy};
+use super::service;
+use crate::app::{App, FoundKms};
+use crate::cli::{AddAccess, Can};
+use crate::exit::{Exit, Failure};
+use crate::kms::caller::Caller;
+use crate::kms::choice::split_at;
+
+/// What is going to be.
+struct Plan {
+    user: String,
+    account: String,
+    /// Of a user that is there.
+    user_id: Option<String>,
+    user_arn: String,
+    is_new_user: bool,
+    /// Whether it has no access key yet.
+    needs_key: bool,
+    permissions: Vec<Permission>,
+    /// The policy as it will be.
+    document: Document,
+    /// Whether that is more than it is.
+    changes: bool,
+    lets: Vec<(String, Lets)>,
+}
+
+pub(super) async fn run(app: &mut App, command: &AddAccess) -> Result<(), Failure> {
+    let user = user_name(&command.user)?;
+    let context = crate::keys::context(&command.context)?;
+    let mut can = command.can.clone();
+    can.sort();
+    can.dedup();
+    if !context.is_empty() && can.contains(&Can::Admin) {
+        return Err(Failure::usage(
+            "-c limits what is encrypted and decrypted, and managing a key has no encryption context; give --can admin in a \
+             command of its own",
+        ));
+    }
+    let found = one_service(app, &command.key).await?;
+    let arns = arns(&found, &command.key).await?;
+    let permissions: Vec<_> =
+        arns.iter().flat_map(|arn| can.iter().map(|can| Permission::new(*can, arn, &context))).collect();
+    let mut plan = found.as_caller(async |caller| Plan::of(caller, user, permissions).await).await?;
+    plan.lets = key_policy::of_keys(&found, &plan.question()).await?;
+    if command.dry_run {
+        return tell(app, &plan, false);
+    }
+    let prepared = match plan.needs_key {
+        true => Some(Prepared::of(app, &found, &command.handout, user)?),
+        false if command.handout.output.is_some() => {
+            return Err(Failure::usage(format!(
+                "user `{user}` has an access key already, which can't be shown again; leave out -o to give it more \
+                 permissions, or give it a new access key with bulla access rotate"
+            )));
+        }
+        false => None,
+    };
+    tell(app, &plan, prepared.as_ref().is_some_and(Prepared::is_stdout))?;
+    let key = found.as_caller(async |caller| plan.carry_out(caller).await).await?;
+    let (Some(prepared), Some(key)) = (prepared, key) else {
+        let done = if plan.changes { "may do that now" } else { "could do that before" };
+        let event = json!({ "event": "access", "User": user, "Changed": plan.changes });
+        return app.say.done(&format!("user {user} {done}"), &event, true);
+    };
+    let (shown, usage, needs) = (prepared.shown(), prepared.usage(), prepared.needs());
+    prepared.give(&found, &key).await?;
+    app.say.note(&format!("bulla: the access key of user {user} is in {shown}, this once: {usage}"));
+    if let Some(needs) = needs {
+        app.say.note(&format!("bulla: {needs}"));
+    }
+    Ok(())
+}
+
+/// The server at which all keys are.
+async fn one_service(app: &mut App, keys: &[String]) -> Result<FoundKms, Failure> {
+    let mut places = keys.iter().map(|key| split_at(key).1);
+    let at = places.next().flatten();
+    if places.any(|other| other != at) {
+        return Err(Failure::usage("the keys are of several KMS; give one command for each"));
+    }
+    service(app, at).await
+}
+
+/// The keys' ARNs. What another account has can be named by its ARN alone, and isn't looked up.
+async fn arns(found: &FoundKms, keys: &[String]) -> Result<Vec<String>, Failure> {
+    let identity = found.kms.get_caller_identity(api::GetCallerIdentityInput::default()).await?;
+    let mut arns = Vec::new();
+    for text in keys {
+        let (key, _) = split_at(text);
+        let arn = match key.parse() {
+            Ok(api::KeyRef::Arn(arn)) if arn.account.to_string() != identity.account => key.to_owned(),
+            Ok(_) => {
+                let input = api::DescribeKeyInput { key_id: key.to_owned(), ..Default::default() };
+                found.kms.describe_key(input).await?.key_metadata.arn
+            }
+            Err(_) => {
+                return Err(Failure::usage(format!(
+                    "`{key}` names no key; use a key id, a key ARN, alias/NAME or an alias ARN"
+                )));
+            }
+        };
+        if !arns.contains(&arn) {
+            arns.push(arn);
+        }
+    }
+    Ok(arns)
+}
+
+impl Plan {
+    async fn of(
+        caller: &Caller<'_>,
+        user: &str,
+        permissions: Vec<Permission>,
+    ) -> Result<Self, Failure> {
+        let account =
+            caller.call::<api::GetCallerIdentity>(&api::GetCallerIdentityInput::default()).await?.account;
+        let known = users::find(caller, user).await?;
+        let mut document = Document::default();
+        let mut needs_key = true;
+        if known.is_some() {
+            document = match users::own_policy(caller, user).await? {
+                OwnPolicy::Ours(document) => document,
+                OwnPolicy::None => document,
+                OwnPolicy::Another => {
+                    return Err(Failure::new(
+                        Exit::Failed,
+                        format!(
+                            "the policy {POLICY_NAME} of user `{user}` was changed by another hand, and is left to it; change it \
+                             there, or delete it with `aws iam delete-user-policy`"
+                        ),
+                    ));
+                }
+            };
+            needs_key = users::keys(caller, user).await?.is_empty();
+        }
+        let mut changes = false;
+        for permission in &permissions {
+            changes |= document.allow(permission);
+        }
+        Ok(Self {
+            user: user.to_owned(),
+            user_arn: match &known {
+                Some(known) => known.arn.clone(),
+                None => format!("arn:{}:iam::{account}:user/{user}", api::PARTITION),
+            },
+            account,
+            is_new_user: known.is_none(),
+            user_id: known.map(|known| known.user_id),
+            needs_key,
+            permissions,
+            document,
+            changes,
+            lets: Vec::new(),
+        })
+    }
+
+    fn question(&self) -> key_policy::Question<'_> {
+        key_policy::Question {
+            account: &self.account,
+            user_arn: &self.user_arn,
+            user_id: self.user_id.as_deref(),
+            document: &self.document,
+            permissions: &self.permissions,
+        }
+    }
+
+    /// Makes it so. Done again after a failure, it goes on where it stopped.
+    async fn carry_out(&self, caller: &Caller<'_>) -> Result<Option<api::iam::AccessKey>, Failure> {
+        let user_name = self.user.clone();
+        if self.is_new_user {
+            let input = CreateUserInput { user_name: user_name.clone(), ..Default::default() };
+            caller.call::<api::CreateUser>(&input).await?;
+        }
+        let rest = self.carry_out_rest(caller, user_name).await;
+        rest.map_err(|failure| match self.is_new_user {
+            true => failure.although(&format!("user {} was made; run this again for the rest", self.user)),
+            false => failure,
+        })
+    }
+
+    async fn carry_out_rest(
+        &self,
+        caller: &Caller<'_>,
+        user_name: String,
+    ) -> Result<Option<api::iam::AccessKey>, Failure> {
+        if self.changes {
+            let input = PutUserPolicyInput {
+                user_name: user_name.clone(),
+                policy_name: POLICY_NAME.to_owned(),
+                policy_document: self.document.text(),
+            };
+            caller.call::<api::PutUserPolicy>(&input).await?;
+        }
+        if !self.needs_key {
+            return Ok(None);
+        }
+        let input = CreateAccessKeyInput { user_name: Some(user_name) };
+        Ok(Some(caller.call::<api::CreateAccessKey>(&input).await?.access_key))
+    }
+}
+
+/// Says what the user will be able to do, and every statement that says so.
+fn tell(app: &App, plan: &Plan, beside_key: bool) -> Result<(), Failure> {
+    let kind = if plan.is_new_user { "new user" } else { "user" };
+    let mut text = format!("{kind} {} of account {} may\n", plan.user, plan.account);
+    for permission in &plan.permissions {
+        text.push_str(&format!("  {}\n", permission.told()));
+    }
+    text.push_str(&format!("\nby its policy {POLICY_NAME}\n{}\n", plan.document.shown()));
+    for (arn, lets) in &plan.lets {
+        if let Some(told) = lets.told(arn) {
+            text.push_str(&format!("\n{told}\n"));
+        }
+    }
+    if plan.permissions.iter().any(|permission| permission.can == Can::Admin) {
+        text.push_str(
+            "\nWhoever manages a key can change its policy and make grants, and so give itself and others more.\n",
+        );
+    }
+    let json = json!({
+        "User": plan.user,
+        "UserArn": plan.user_arn,
+        "IsNew": plan.is_new_user,
+        "Permissions": plan.permissions.iter().map(Permission::as_json).collect::<Vec<_>>(),
+        "PolicyName": POLICY_NAME,
+        "Policy": plan.document,
+        "KeyPolicies": plan.lets.iter().map(|(arn, lets)| lets.as_json(arn)).collect::<Vec<_>>(),
+    });
+    if !beside_key {
+        return app.say.result(text.trim_end(), &json);
+    }
+    // Standard output is the access key's.
+    if app.say.json {
+        crate::say::error_line(&json.to_string());
+    } else if !app.say.quiet {
+        text.trim_end().lines().for_each(crate::say::error_line);
+    }
+    Ok(())
+}
