@@ -1,5 +1,5 @@
-"""`docs/clients.md` as the tests use it: its stanzas, with a server of the tests in the place of its examples, and the policies that it gives
-each client."""
+"""`docs/clients.md` as the tests use it: its stanzas, with a server of the tests in the place of its examples, and the policies
+that it gives each client."""
 
 import functools
 import json

@@ -312,9 +312,10 @@ def test_s3_encryption_client(client, content_algorithm):
     context = {"app": "payments", "aws:x-amz-cek-alg": content_algorithm}
     made = objects("GenerateDataKey", KeyId=objects.key["Arn"], KeySpec="AES_256", EncryptionContext=context)
     assert len(base64.b64decode(made["Plaintext"])) == 32
-    opened = objects("Decrypt", KeyId=objects.key["Arn"], CiphertextBlob=made["CiphertextBlob"], EncryptionContext=context)
+    stored = {"KeyId": objects.key["Arn"], "CiphertextBlob": made["CiphertextBlob"]}
+    opened = objects("Decrypt", **stored, EncryptionContext=context)
     assert opened["Plaintext"] == made["Plaintext"]
     # An object whose metadata were changed to claim the other algorithm.
     other = {**context, "aws:x-amz-cek-alg": "AES/CBC/PKCS5Padding"}
-    objects.refused("Decrypt", "InvalidCiphertextException", KeyId=objects.key["Arn"], CiphertextBlob=made["CiphertextBlob"], EncryptionContext=other)
+    objects.refused("Decrypt", "InvalidCiphertextException", **stored, EncryptionContext=other)
     objects.account.demands_exactly_its_policy()
