@@ -158,12 +158,12 @@ def javascript(server: Server, credentials: tuple[str, str], directory: Path) ->
     return Driver(["node", driver], server, credentials, directory, NODE_PATH=modules)
 
 
-def rust(server: Server, credentials: tuple[str, str], directory: Path) -> Driver:
+def rust(server: Server, credentials: tuple[str, str], directory: Path, **env) -> Driver:
     """The AWS SDK for Rust."""
     given = os.environ.get("BULLA_RUST_SDK")
     driver = Path(given) if given else target_directory() / "debug/examples/rust_sdk"
     assert driver.is_file(), f"there is no {driver}: cargo build -p bulla --example rust_sdk, or set BULLA_RUST_SDK"
-    return Driver([driver], server, credentials, directory)
+    return Driver([driver], server, credentials, directory, **env)
 
 
 def rust_operations() -> set[str]:
