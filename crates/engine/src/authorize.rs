@@ -56,6 +56,15 @@ pub(crate) struct Names<'i> {
     pub(crate) other_region: Option<&'i str>,
     /// What the roles of IAM speak of, [`Role::User`] and those behind it.
     pub(crate) entity: Option<EntityName<'i>>,
+    /// What becomes of it, for [`Role::RenamedUser`] and [`Role::RenamedGroup`].
+    pub(crate) renamed: Renamed<'i>,
+}
+
+/// A new name and a new path, where there are such.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Renamed<'i> {
+    pub(crate) name: Option<&'i str>,
+    pub(crate) path: Option<&'i str>,
 }
 
 /// Members that name a user, group, role, managed policy or provider.
@@ -257,11 +266,6 @@ impl<'p, O: Executes> Authorized<'p, O> {
     /// How it came.
     pub(crate) fn connection(&self) -> Connection<'p> {
         Connection::Known { meta: self.meta, via: self.caller().via() }
-    }
-
-    /// The request as it was parsed.
-    pub(crate) fn parsed(&self) -> &'p Parsed<O> {
-        self.parsed
     }
 
     /// The keys that were allowed, and what allowed it.

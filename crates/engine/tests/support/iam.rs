@@ -50,7 +50,8 @@ impl Identities {
             call(&format!("Put{kind}Policy"), named(inline)).await;
             call(&format!("Attach{kind}Policy"), named(json!({"PolicyArn": arn}))).await;
             if kind != "Group" {
-                let boundary = json!({"PermissionsBoundary": AWS_MANAGED});
+                let boundary =
+                    json!({"PermissionsBoundary": if kind == "User" { &arn } else { AWS_MANAGED }});
                 call(&format!("Put{kind}PermissionsBoundary"), named(boundary)).await;
                 call(&format!("Tag{kind}"), named(json!({"Tags": tags}))).await;
             }
@@ -171,10 +172,29 @@ impl Identities {
             "AddClientIDToOpenIDConnectProvider" => provider(json!({"ClientID": "another"})),
             "RemoveClientIDFromOpenIDConnectProvider" => provider(json!({"ClientID": "client"})),
             "ListOpenIDConnectProviders" | "GetAccountSummary" => (json!({}), json!([])),
+            "SimulateCustomPolicy" => {
+                simulated(json!({"PolicyInputList": [SIMULATED]}), json!({"PolicyInputList": ["{"]}))
+            }
+            "SimulatePrincipalPolicy" => both(
+                &json!({"PolicySourceArn": format!("arn:aws:iam::{ACCOUNT}:user/eng/ann")}),
+                &json!({"PolicySourceArn": format!("arn:aws:iam::{ACCOUNT}:user/none")}),
+                json!({"ActionNames": ["kms:Decrypt"]}),
+            ),
+            "GetContextKeysForCustomPolicy" => {
+                (json!({"PolicyInputList": [SIMULATED]}), json!({"PolicyInputList": ["{"]}))
+            }
+            "GetContextKeysForPrincipalPolicy" => (
+                json!({"PolicySourceArn": format!("arn:aws:iam::{ACCOUNT}:user/eng/ann")}),
+                json!({"PolicySourceArn": format!("arn:aws:iam::{ACCOUNT}:user/none")}),
+            ),
             other => unreachable!("{other} has no input here"),
         }
     }
 }
+
+/// A policy to simulate.
+const SIMULATED: &str =
+    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"kms:*","Resource":"*"}]}"#;
 
 fn name_of_group(user: &str) -> &'static str {
     if user == "ann" { "admins" } else { "empties" }

@@ -19,7 +19,7 @@ use bulla_sigv4::{Credentials, Instant};
 use bulla_store::SimDisk;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub const REGION: &str = "us-east-1";
 pub const OTHER_REGION: &str = "eu-west-1";
@@ -39,6 +39,8 @@ pub struct World {
     pub engine: Engine,
     options: EngineOptions,
     seed: AtomicU64,
+    /// Whether users and roles that a request names are made first, so that tests of grants needn't.
+    pub makes_principals: AtomicBool,
 }
 
 /// An access key, to sign with.
@@ -106,7 +108,15 @@ impl World {
             passphrase: None,
         };
         let engine = Engine::create(parts, new).await.unwrap();
-        Self { disk, clock, sink, engine, options, seed: AtomicU64::new(seed + 1000) }
+        Self {
+            disk,
+            clock,
+            sink,
+            engine,
+            options,
+            seed: AtomicU64::new(seed + 1000),
+            makes_principals: AtomicBool::new(true),
+        }
     }
 
     /// With a second account.
@@ -152,10 +162,40 @@ impl World {
     }
 
     pub async fn call_as(&self, caller: &Authenticated, operation: &str, input: Value) -> Read {
+        if self.makes_principals.load(Ordering::SeqCst) && operation == "CreateGrant" {
+            for member in ["GranteePrincipal", "RetiringPrincipal"] {
+                self.make_principal(input[member].as_str().unwrap_or_default()).await;
+            }
+        }
+        self.ask(caller, operation, input).await
+    }
+
+    async fn ask(&self, caller: &Authenticated, operation: &str, input: Value) -> Read {
         let mut body = serde_json::to_vec(&input).unwrap();
         let service = TABLE.iter().find(|row| row.name == operation).map_or(Service::Kms, |row| row.service);
         let target = format!("{}{operation}", service.target_prefix());
         Read::of(self.engine.dispatch(Ok(caller.clone()), self.meta(), &target, &mut body).await)
+    }
+
+    /// Makes the user or the role that an ARN names, where there is none.
+    pub async fn make_principal(&self, arn: &str) {
+        let parts: Vec<&str> = arn.splitn(6, ':').collect();
+        let [_, _, "iam", _, account, resource] = parts[..] else { return };
+        let Some((kind @ ("user" | "role"), name)) = resource.split_once('/') else { return };
+        let (path, name) =
+            name.rsplit_once('/').map_or(("/".to_owned(), name), |(path, name)| (format!("/{path}/"), name));
+        let Ok(account) = account.parse() else { return };
+        let region = REGION.parse().unwrap();
+        let Ok(root) = self.engine.local_caller(Some(account), Some(region), Via::Embedded).await else {
+            return;
+        };
+        let input = match kind {
+            "user" => json!({"UserName": name, "Path": path}),
+            _ => json!({"RoleName": name, "Path": path, "AssumeRolePolicyDocument": iam::TRUST}),
+        };
+        let operation = if kind == "user" { "CreateUser" } else { "CreateRole" };
+        let made = self.ask(&root, operation, input).await;
+        assert!(matches!(made.error, None | Some("EntityAlreadyExists" | "ValidationException")), "{made:?}");
     }
 
     /// Calls as whoever the signature says.
