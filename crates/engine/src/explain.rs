@@ -209,6 +209,7 @@ impl Core {
             _ => None,
         };
         let weights = Weights { resource, grant: grant.map(|(reach, _)| reach) };
+        // In a block of their own: circumstances can't be kept while something is waited for.
         let (mut explanation, is_ambiguous) = {
             let circumstances = asking.circumstances(target, &fetched);
             let request = policy::Request {
