@@ -89,7 +89,6 @@ pub use engine::{Engine, EngineOptions, EngineParts, NewStore, OpenError, Status
 pub use outbox::{RecordedChanges, recorded_changes};
 pub use explain::{ExplainConnection, ExplainInput};
 pub use oidc::{IssuerKeys, KEY_SET_BYTES_MAX, KeySetRefused, NoOidcClient, OidcClient, OidcFuture};
-pub use principal::{Named, Principal, PrincipalKind, Session};
 pub use principal::{Named, Principal, PrincipalKind, Session, WebIdentity};
 pub use references::{Finding, check_references};
 pub use request::{Answer, Protocol, RequestId, RequestMeta};
