@@ -1,6 +1,7 @@
 """Grants, as boto3 makes, lists, retires and revokes them."""
 
 import datetime
+import json
 import re
 
 import pytest
@@ -12,8 +13,31 @@ WOULD_SUCCEED = "The request would have succeeded, but the DryRun option is set.
 
 
 @pytest.fixture
-def user(account):
-    return lambda name: f"arn:aws:iam::{account}:user/{name}"
+def user(server, account):
+    """The ARN of a user, who is there."""
+    iam = server.client("iam")
+
+    def arn(name: str) -> str:
+        try:
+            iam.create_user(UserName=name)
+        except iam.exceptions.EntityAlreadyExistsException:
+            pass
+        return f"arn:aws:iam::{account}:user/{name}"
+
+    return arn
+
+
+@pytest.fixture
+def retirer(server, account):
+    """The ARN of a role, which is there."""
+    iam = server.client("iam")
+    trust = {"Effect": "Allow", "Principal": {"AWS": account}, "Action": "sts:AssumeRole"}
+    try:
+        iam.create_role(RoleName="retirer", Path="/service-role/",
+                        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}))
+    except iam.exceptions.EntityAlreadyExistsException:
+        pass
+    return f"arn:aws:iam::{account}:role/service-role/retirer"
 
 
 def listed(kms, key, **filters):
@@ -21,12 +45,12 @@ def listed(kms, key, **filters):
     return [grant for page in pages for grant in page["Grants"]]
 
 
-def test_a_grant_is_listed_as_it_was_made(kms, key, account, user):
+def test_a_grant_is_listed_as_it_was_made(kms, key, account, user, retirer):
     before = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=2)
     made = kms.create_grant(
         KeyId=key["Arn"],
         GranteePrincipal=user("ann"),
-        RetiringPrincipal=f"arn:aws:iam::{account}:role/service-role/retirer",
+        RetiringPrincipal=retirer,
         Operations=["Decrypt", "DescribeKey"],
         Constraints={"EncryptionContextSubset": {"Department": "IT"}, "EncryptionContextEquals": {}},
         Name="of-the_test",
@@ -39,7 +63,7 @@ def test_a_grant_is_listed_as_it_was_made(kms, key, account, user):
         "GrantId": made["GrantId"],
         "Name": "of-the_test",
         "GranteePrincipal": user("ann"),
-        "RetiringPrincipal": f"arn:aws:iam::{account}:role/service-role/retirer",
+        "RetiringPrincipal": retirer,
         "IssuingAccount": f"arn:aws:iam::{account}:root",
         "Operations": ["Decrypt", "DescribeKey"],
         "Constraints": {"EncryptionContextSubset": {"Department": "IT"}, "EncryptionContextEquals": {}},

@@ -42,7 +42,8 @@ def test_a_policy_is_read_back_as_it_was_put(kms, key, account):
     assert kms.get_key_policy(KeyId=made["KeyId"])["Policy"] == policy
 
 
-def test_nobody_locks_themselves_out_by_accident(kms, key, account):
+def test_nobody_locks_themselves_out_by_accident(server, kms, key, account):
+    server.client("iam").create_user(UserName="somebody")
     before = kms.get_key_policy(KeyId=key["KeyId"])["Policy"]
     locking = allowing({"AWS": f"arn:aws:iam::{account}:user/somebody"})
     refused(kms.put_key_policy, "MalformedPolicyDocumentException", LOCKOUT, KeyId=key["KeyId"], Policy=locking)

@@ -97,6 +97,10 @@ pub enum Role {
     ManagedPolicy,
     /// The provider that `OpenIDConnectProviderArn` names, or that is made for `Url`.
     OidcProvider,
+    /// The user that UpdateUser makes of one, by another name or in another path; the same again where it is neither.
+    RenamedUser,
+    /// The same of UpdateGroup and a group.
+    RenamedGroup,
     /// The user, group or role that `PolicySourceArn` names.
     PolicySource,
     /// The IAM role that `RoleArn` names, of whichever account: its trust policy decides who may assume it.
@@ -366,7 +370,7 @@ operations! {
     GetUser, get_user, GetUserInput, GetUserOutput, Iam, Reads,
         ["iam:GetUser" User Always];
     UpdateUser, update_user, UpdateUserInput, Empty, Iam, Changes,
-        ["iam:UpdateUser" User Always];
+        ["iam:UpdateUser" User Always, "iam:UpdateUser" RenamedUser Always];
     DeleteUser, delete_user, DeleteUserInput, Empty, Iam, Changes,
         ["iam:DeleteUser" User Always];
     ListUsers, list_users, ListUsersInput, ListUsersOutput, Iam, Reads,
@@ -382,7 +386,7 @@ operations! {
     GetGroup, get_group, GetGroupInput, GetGroupOutput, Iam, Reads,
         ["iam:GetGroup" Group Always];
     UpdateGroup, update_group, UpdateGroupInput, Empty, Iam, Changes,
-        ["iam:UpdateGroup" Group Always];
+        ["iam:UpdateGroup" Group Always, "iam:UpdateGroup" RenamedGroup Always];
     DeleteGroup, delete_group, DeleteGroupInput, Empty, Iam, Changes,
         ["iam:DeleteGroup" Group Always];
     ListGroups, list_groups, ListGroupsInput, ListGroupsOutput, Iam, Reads,

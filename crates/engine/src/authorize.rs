@@ -56,6 +56,15 @@ pub(crate) struct Names<'i> {
     pub(crate) other_region: Option<&'i str>,
     /// What the roles of IAM speak of, [`Role::User`] and those behind it.
     pub(crate) entity: Option<EntityName<'i>>,
+    /// What becomes of it, for [`Role::RenamedUser`] and [`Role::RenamedGroup`].
+    pub(crate) renamed: Renamed<'i>,
+}
+
+/// A new name and a new path, where there are such.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Renamed<'i> {
+    pub(crate) name: Option<&'i str>,
+    pub(crate) path: Option<&'i str>,
 }
 
 /// Members that name a user, group, role, managed policy or provider.

@@ -167,6 +167,11 @@ pub(crate) fn owner(fields: &Fields) -> Option<AccountId> {
     fields.get_str(field::ACCOUNT)?.parse().ok()
 }
 
+/// The user whom an access key's record names; none of a root's.
+pub(crate) fn user_of(fields: &Fields) -> Option<&str> {
+    fields.get_str(field::PRINCIPAL)
+}
+
 impl Core {
     /// The access key of this id, if there is one.
     pub(crate) async fn credential(&self, access_key_id: &str) -> Result<Option<Arc<Credential>>, Fault> {

@@ -102,6 +102,17 @@ impl Door<'_> {
                 self.require_entity(demand, names.entity.ok_or(unnamed)?).await?;
                 return Ok(Some(Handle::Account));
             }
+            Role::RenamedUser | Role::RenamedGroup => {
+                let of = if demand.role == Role::RenamedUser { Role::User } else { Role::Group };
+                let name = names.entity.ok_or(unnamed)?;
+                let (entity, _) = core.named_entity(self.asking.principal, of, name).await?;
+                let Some(entity) = entity else { return Ok(None) };
+                let path = names.renamed.path.unwrap_or(&entity.record.path);
+                let name = names.renamed.name.unwrap_or(&entity.record.name);
+                let arn = entity_arn(entity.account, entity.kind.word(), path, name);
+                self.require_without_key(demand, &arn, place).await?;
+                return Ok(Some(Handle::Account));
+            }
             Role::RoleToAssume => {
                 let Some(EntityName::Arn(arn)) = names.entity else { return Err(unnamed) };
                 return Ok(Some(Handle::Role(Box::new(self.role_to_assume(demand, arn).await?))));

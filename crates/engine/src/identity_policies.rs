@@ -51,7 +51,7 @@ impl Core {
 
     async fn read_identity_policies(&self, account: AccountId, id: &str) -> Result<IdentityPolicies, Fault> {
         let kind = EntityKind::of_id(id).ok_or(Fault::Incomplete("an identity"))?;
-        let mut reader = Reader { core: self, account, seen: Vec::new() };
+        let mut reader = Reader { core: self, account, seen: Vec::new(), lacks: false };
         let entity = reader.entity(kind, id).await?;
         let mut identity = Vec::new();
         reader.add_policies_of(&entity, &mut identity).await?;
@@ -69,7 +69,7 @@ impl Core {
 
     /// A managed policy in the version in use, compiled: for sessions that name it.
     pub(crate) async fn managed_policy(&self, account: AccountId, id: &str) -> Result<Arc<Policy>, Fault> {
-        let mut reader = Reader { core: self, account, seen: Vec::new() };
+        let mut reader = Reader { core: self, account, seen: Vec::new(), lacks: false };
         let policy = reader.managed(id).await?;
         reader.still_so().await?;
         Ok(policy)
@@ -82,6 +82,8 @@ struct Reader<'c> {
     core: &'c Core,
     account: AccountId,
     seen: Vec<(Path, Generation)>,
+    /// Whether an inline policy is missing, which may be the one that denies.
+    lacks: bool,
 }
 
 impl Reader<'_> {
@@ -96,18 +98,21 @@ impl Reader<'_> {
     async fn add_policies_of(&mut self, entity: &Entity, to: &mut Vec<Arc<Policy>>) -> Result<(), Fault> {
         // Whenever one of them changes, the entity's record does.
         let folder = inline_policies_path(self.account, &entity.id);
-        let mut after = None;
+        let (mut after, mut found) = (None, 0);
         loop {
             let page = self.core.vault.scan(folder.children(), after, PAGE_RECORDS_MAX).await?;
             for (path, stored) in &page.records {
                 let name = String::from_utf8_lossy(&path.last()).into_owned();
-                to.push(compiled(&DocumentRecord::of(&stored.fields)?.document, &name)?);
+                let document = DocumentRecord::of(&stored.fields)?.document;
+                found += characters(&document);
+                to.push(compiled(&document, &name)?);
             }
             after = page.records.last().map(|(path, _)| path.clone());
             if !page.more {
                 break;
             }
         }
+        self.lacks |= found != entity.record.inline_characters;
         for id in &entity.record.attached {
             to.push(self.managed(id).await?);
         }
@@ -124,7 +129,7 @@ impl Reader<'_> {
         compiled(&DocumentRecord::of(&stored.fields)?.document, &entity.record.name)
     }
 
-    /// Fails when something was changed while it was read.
+    /// Fails when something was changed while it was read, or is missing.
     async fn still_so(self) -> Result<(), Fault> {
         for some in self.seen.chunks(GET_PATHS_MAX) {
             let paths: Vec<Path> = some.iter().map(|(path, _)| path.clone()).collect();
@@ -137,6 +142,9 @@ impl Reader<'_> {
                 return Err(Fault::Changed);
             }
         }
+        if self.lacks {
+            return Err(Fault::Incomplete("an identity's inline policies"));
+        }
         Ok(())
     }
 }
@@ -144,4 +152,9 @@ impl Reader<'_> {
 fn compiled(document: &str, name: &str) -> Result<Arc<Policy>, Fault> {
     let policy = Policy::parse(document, Kind::Identity).map_err(|_| Fault::Incomplete("a policy"))?;
     Ok(Arc::new(policy.named(name)))
+}
+
+/// What counts of a document: no white space.
+pub(crate) fn characters(document: &str) -> u64 {
+    document.chars().filter(|character| !character.is_whitespace()).count() as u64
 }

@@ -3,19 +3,22 @@
 //! A record's seal proves the record, not that there are others: who removes records from the file leaves a store in
 //! which all that is there is authentic. What belongs together is known here.
 
+mod identities;
+
+use self::identities::{Numbers, WHAT};
 use crate::accounts::root_access_key_id;
-use crate::credentials::owner;
+use crate::credentials::{owner, user_of};
 use crate::deletion::is_gone;
 use crate::grants::Grant;
 use crate::keys::key_arn;
 use crate::outbox::next_of;
 use crate::record::{
-    AliasRecord, Counts, ExternalKey, GrantId, KIND_ACCESS_KEY, KIND_ALIAS, KIND_EXTERNAL_KEY, KIND_GRANT,
-    KIND_GRANT_COUNT, KIND_GRANT_ID, KIND_GRANT_PROPERTIES, KIND_KEY, KIND_KEY_POLICY, KIND_KEY_REMAINS,
-    KIND_KEY_STORE, KIND_KEY_STORE_CREDENTIAL, KIND_KEY_STORE_NAME, KIND_KEY_STORE_URI, KIND_KEY_USAGE,
-    KIND_MATERIAL, KIND_MATERIAL_ENTRY, KIND_RETIRABLE_GRANT, KIND_SCHEDULED, KeyRecord, KeyStoreRecord,
-    MaterialEntry, Place, Scheduled, access_key_path, account_path, grant_count_of, key_of_external,
-    owner_of, pointer_of,
+    AliasRecord, Counts, EntityKind, ExternalKey, GrantId, KIND_ACCESS_KEY, KIND_ALIAS, KIND_EXTERNAL_KEY,
+    KIND_GRANT, KIND_GRANT_COUNT, KIND_GRANT_ID, KIND_GRANT_PROPERTIES, KIND_KEY, KIND_KEY_POLICY,
+    KIND_KEY_REMAINS, KIND_KEY_STORE, KIND_KEY_STORE_CREDENTIAL, KIND_KEY_STORE_NAME, KIND_KEY_STORE_URI,
+    KIND_KEY_USAGE, KIND_MATERIAL, KIND_MATERIAL_ENTRY, KIND_RETIRABLE_GRANT, KIND_SCHEDULED, KeyRecord,
+    KeyStoreRecord, MaterialEntry, Place, Scheduled, access_key_path, account_path, entity_path,
+    grant_count_of, key_of_external, owner_of, pointer_of,
 };
 use bulla_api::{AccountId, AliasName, KeyId};
 use bulla_store::{GET_PATHS_MAX, Path, Prefix, Stored, Vault, VaultError};
@@ -115,6 +118,14 @@ struct Seen {
     remains: HashSet<(Place, KeyId)>,
     /// Primary keys of each multi-Region key, counted here.
     primaries: HashMap<(AccountId, KeyId), u64>,
+    /// Users, groups and so on of each account, counted here.
+    identities_found: HashMap<AccountId, Numbers>,
+    /// The same, as the store counts them.
+    identity_counts: HashMap<AccountId, Numbers>,
+    /// Characters of the inline policies of each user, group and role, counted here.
+    inline_found: HashMap<String, u64>,
+    /// The same, as its record counts them.
+    inline_counts: HashMap<String, u64>,
     accounts: HashSet<AccountId>,
     outbox: Vec<u64>,
     outbox_next: Option<u64>,
@@ -243,7 +254,12 @@ impl Seen {
                 self.need(access_key_path(id), "the root access key", format!("account {account}"));
             }
             KIND_ACCESS_KEY => {
-                self.need(account_path(owner(fields)?), "the account", format!("access key {}", text(4)?));
+                let account = owner(fields)?;
+                let of = format!("access key {}", text(4)?);
+                self.need(account_path(account), "the account", of.clone());
+                if let Some(user) = user_of(fields) {
+                    self.need(entity_path(account, EntityKind::User, user), "the user", of);
+                }
             }
             KIND_SCHEDULED => {
                 let Scheduled { place, id, work, .. } = Scheduled::read(path)?;
@@ -259,7 +275,7 @@ impl Seen {
             }
             "outbox" => self.outbox.push(text(4)?.parse().ok()?),
             "outbox-head" => self.outbox_next = Some(next_of(fields)?),
-            _ => {}
+            _ => self.look_at_identities(path, fields)?,
         }
         Some(())
     }
@@ -413,6 +429,19 @@ impl Seen {
                 ["keys", "aliases", "custom key stores"].into_iter().zip(recorded.into_iter().zip(found))
             {
                 compare(what, of.clone(), recorded, found);
+            }
+        }
+        for (of, recorded) in self.inline_counts {
+            let found = self.inline_found.get(&of).copied().unwrap_or_default();
+            compare("characters of inline policies", of, recorded, found);
+        }
+        let accounts: HashSet<AccountId> =
+            self.identities_found.keys().chain(self.identity_counts.keys()).copied().collect();
+        for account in accounts {
+            let recorded = self.identity_counts.get(&account).copied().unwrap_or_default();
+            let found = self.identities_found.get(&account).copied().unwrap_or_default();
+            for (what, (recorded, found)) in WHAT.into_iter().zip(recorded.into_iter().zip(found)) {
+                compare(what, format!("account {account}"), recorded, found);
             }
         }
         for ((place, id), recorded) in self.store_counts {

@@ -188,7 +188,8 @@ fn events_beside(operation: &str) -> usize {
 
 #[tokio::test]
 async fn each_success_and_each_failure_of_each_operation_leaves_one_record() {
-    for row in TABLE {
+    // Of those about sessions, see `sessions.rs`: most are not for roots, or not for callers on this host.
+    for row in TABLE.iter().filter(|row| !support::sts::is_of_sessions(row.name)) {
         let (Scene { world, blob, .. }, right, wrong) = prepared(1, row.name).await;
         let answer = world.call(row.name, right).await.ok();
         let records = world.records().await;
@@ -235,7 +236,8 @@ async fn each_success_and_each_failure_of_each_operation_leaves_one_record() {
 
 #[tokio::test]
 async fn what_can_not_be_recorded_is_not_answered() {
-    for row in TABLE {
+    // Of those about sessions, see `sessions.rs`: most are not for roots, or not for callers on this host.
+    for row in TABLE.iter().filter(|row| !support::sts::is_of_sessions(row.name)) {
         let (Scene { world, .. }, right, wrong) = prepared(2, row.name).await;
         world.sink.set_failing(true);
         let answer = world.call(row.name, right).await;

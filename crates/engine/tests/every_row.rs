@@ -34,9 +34,10 @@ impl Tests {
     }
 }
 
-/// Those of IAM's operations are one set for both.
+/// Those of IAM's operations, and of operations on sessions, are one set for both.
 fn of_iam() -> BTreeSet<String> {
-    inputs(include_str!("support/iam.rs"), "pub fn inputs(")
+    let of_sessions = inputs(include_str!("support/sts.rs"), "pub fn inputs(");
+    inputs(include_str!("support/iam.rs"), "pub fn inputs(").union(&of_sessions).cloned().collect()
 }
 
 fn table() -> BTreeSet<&'static str> {

@@ -6,6 +6,7 @@ mod support;
 use bulla_api::{Effect, Service, TABLE};
 use bulla_engine::{Authenticated, EngineOptions};
 use serde_json::{Value, json};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use support::iam::{AWS_MANAGED, DOCUMENT, Identities, TRUST, policy_arn};
 use support::{ACCOUNT, OPEN_POLICY, OTHER_ACCOUNT, REGION, Read, Signer, World, text};
@@ -41,31 +42,20 @@ async fn known(world: &World, signer: &Signer) -> Result<Authenticated, String> 
     found.map_err(|failure| failure.error().code.name().to_owned())
 }
 
-async fn call_as_user(world: &World, signer: &Signer, operation: &str, input: Value) -> Read {
-    let caller = known(world, signer).await.unwrap();
-    // As a caller on this host would, so that it may ask each service.
-    let body = serde_json::to_vec(&input).unwrap();
+async fn call_as_user(world: &World, key: &Signer, operation: &str, input: Value) -> Read {
+    let service = service(operation);
     let signer = Signer {
-        access_key_id: signer.access_key_id.clone(),
-        secret: signer.secret.clone(),
+        access_key_id: key.access_key_id.clone(),
+        secret: key.secret.clone(),
         region: REGION,
-        service: service_of(operation),
+        service: service.scope_name(),
     };
-    drop(caller);
-    let target = format!("{}{operation}", target_of(operation));
-    Read::of(world.call_signed(&signer, &target, &body).await)
+    let target = format!("{}{operation}", service.target_prefix());
+    Read::of(world.call_signed(&signer, &target, &serde_json::to_vec(&input).unwrap()).await)
 }
 
 fn service(operation: &str) -> Service {
     TABLE.iter().find(|row| row.name == operation).unwrap().service
-}
-
-fn service_of(operation: &str) -> &'static str {
-    service(operation).scope_name()
-}
-
-fn target_of(operation: &str) -> &'static str {
-    service(operation).target_prefix()
 }
 
 async fn used_keys(world: &World, name: &str) -> Value {
@@ -268,6 +258,7 @@ async fn a_key_policy_names_who_was_there_when_it_was_put() {
 #[tokio::test]
 async fn a_grant_is_for_who_was_there_when_it_was_made() {
     let world = World::new(8).await;
+    world.makes_principals.store(false, Ordering::SeqCst);
     let key = world.new_key().await;
     let (ann, root) = (format!("arn:aws:iam::{ACCOUNT}:user/ann"), format!("arn:aws:iam::{ACCOUNT}:root"));
     let grant = json!({
@@ -293,6 +284,7 @@ async fn a_grant_is_for_who_was_there_when_it_was_made() {
 #[tokio::test]
 async fn a_named_grant_for_who_was_made_anew_is_another_grant() {
     let world = World::new(9).await;
+    world.makes_principals.store(false, Ordering::SeqCst);
     let key = world.new_key().await;
     let grant = json!({
         "KeyId": key, "GranteePrincipal": format!("arn:aws:iam::{ACCOUNT}:user/ann"), "Operations": ["Decrypt"],
@@ -470,4 +462,97 @@ async fn policies_of_the_api_itself_name_who_is_known() {
     world.call("PutKeyPolicy", json!({"KeyId": key, "Policy": OPEN_POLICY})).await.ok();
     let shown = world.call("GetKeyPolicy", json!({"KeyId": key})).await.ok();
     assert_eq!(shown["Policy"], OPEN_POLICY);
+}
+
+/// A policy that allows this on that.
+fn allowing(action: &str, resource: &str) -> String {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": action, "Resource": resource}],
+    })
+    .to_string()
+}
+
+#[tokio::test]
+async fn who_renames_must_be_allowed_what_comes_of_it_too() {
+    let world = World::new(16).await;
+    let key = user(&world, "ann").await;
+    let resource = format!("arn:aws:iam::{ACCOUNT}:user/low/*");
+    let policy = allowing("iam:UpdateUser", &resource);
+    let put = json!({"UserName": "ann", "PolicyName": "p", "PolicyDocument": policy});
+    world.call("PutUserPolicy", put).await.ok();
+    world.call("CreateUser", json!({"UserName": "bob", "Path": "/low/"})).await.ok();
+    let moved = |path: &str| json!({"UserName": "bob", "NewPath": path});
+    let refused = call_as_user(&world, &key, "UpdateUser", moved("/high/")).await;
+    assert_eq!(refused.error, Some("AccessDeniedException"), "{}", refused.body);
+    call_as_user(&world, &key, "UpdateUser", moved("/low/er/")).await.ok();
+    let renamed = json!({"UserName": "bob", "NewUserName": "carl"});
+    call_as_user(&world, &key, "UpdateUser", renamed).await.ok();
+    let found = world.call("GetUser", json!({"UserName": "carl"})).await.ok();
+    assert_eq!(found["User"]["Path"], "/low/er/");
+}
+
+#[tokio::test]
+async fn policies_take_effect_at_once_and_end_at_once_also_in_another_process() {
+    let world = World::new(17).await;
+    let key = user(&world, "ann").await;
+    let shared = EngineOptions { shared: true, ..EngineOptions::default() };
+    let mut other = World::new(98).await;
+    other.engine = world.open_with(shared).await.unwrap();
+    let may = async || {
+        let (here, there) = (
+            call_as_user(&world, &key, "ListKeys", json!({})).await,
+            call_as_user(&other, &key, "ListKeys", json!({})).await,
+        );
+        assert_eq!(here.error, there.error);
+        assert!(here.error.is_none_or(|code| code == "AccessDeniedException"), "{}", here.body);
+        here.error.is_none()
+    };
+    let call = async |operation: &str, input: Value| world.call(operation, input).await.ok();
+    let (allow, arn) = (allowing("kms:ListKeys", "*"), policy_arn("p"));
+    assert!(!may().await);
+    let inline = json!({"UserName": "ann", "PolicyName": "p"});
+    let mut put = inline.clone();
+    put["PolicyDocument"] = allow.clone().into();
+    call("PutUserPolicy", put).await;
+    assert!(may().await);
+    call("DeleteUserPolicy", inline).await;
+    assert!(!may().await);
+    call("CreatePolicy", json!({"PolicyName": "p", "PolicyDocument": allow})).await;
+    call("CreateGroup", json!({"GroupName": "g"})).await;
+    call("AttachGroupPolicy", json!({"GroupName": "g", "PolicyArn": arn})).await;
+    call("AddUserToGroup", json!({"GroupName": "g", "UserName": "ann"})).await;
+    assert!(may().await);
+    let none =
+        json!({"PolicyArn": arn, "PolicyDocument": allowing("kms:ListAliases", "*"), "SetAsDefault": true});
+    call("CreatePolicyVersion", none).await;
+    assert!(!may().await);
+    call("SetDefaultPolicyVersion", json!({"PolicyArn": arn, "VersionId": "v1"})).await;
+    assert!(may().await);
+    call("PutUserPermissionsBoundary", json!({"UserName": "ann", "PermissionsBoundary": AWS_MANAGED})).await;
+    assert!(may().await);
+    let deny = allow.replace("Allow", "Deny");
+    call("PutGroupPolicy", json!({"GroupName": "g", "PolicyName": "d", "PolicyDocument": deny})).await;
+    assert!(!may().await);
+    call("DeleteGroupPolicy", json!({"GroupName": "g", "PolicyName": "d"})).await;
+    assert!(may().await);
+    call("RemoveUserFromGroup", json!({"GroupName": "g", "UserName": "ann"})).await;
+    assert!(!may().await);
+}
+
+#[tokio::test]
+async fn an_inline_policy_that_was_removed_from_the_store_is_missed() {
+    let mut world = World::new(18).await;
+    let key = user(&world, "ann").await;
+    for (name, effect) in [("allow", "Allow"), ("deny", "Deny")] {
+        let policy = allowing("kms:ListKeys", "*").replace("Allow", effect);
+        let put = json!({"UserName": "ann", "PolicyName": name, "PolicyDocument": policy});
+        world.call("PutUserPolicy", put).await.ok();
+    }
+    let denied = call_as_user(&world, &key, "ListKeys", json!({})).await;
+    assert_eq!(denied.error, Some("AccessDeniedException"));
+    assert_eq!(world.disk.remove(|path| path.to_string().ends_with("/deny")), 1);
+    world.restart().await;
+    let failed = call_as_user(&world, &key, "ListKeys", json!({})).await;
+    assert_eq!((failed.status, failed.error), (500, Some("KMSInternalException")));
 }

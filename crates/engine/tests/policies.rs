@@ -85,6 +85,7 @@ async fn nobody_locks_themselves_out_unless_they_say_so() {
     let world = World::with_two_accounts(4).await;
     let key = world.new_key().await;
     let before = policy(&world, &key).await;
+    world.call("CreateUser", json!({"UserName": "ann"})).await.ok();
     for locking in [
         allowing(OTHER_ACCOUNT, "kms:*"),
         allowing(ACCOUNT, "kms:Get*"),

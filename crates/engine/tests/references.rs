@@ -7,6 +7,7 @@ use bulla_engine::{Finding, check_references};
 use bulla_store::{Path, Vault};
 use serde_json::json;
 use std::sync::Arc;
+use support::iam::Identities;
 use support::proxy::{PATH, new_external_key, new_store};
 use support::{ACCOUNT, OTHER_REGION, REGION, World, root_key, text};
 
@@ -38,6 +39,7 @@ async fn full() -> (World, String) {
     let store = text(&store["CustomKeyStoreId"]);
     world.call("ConnectCustomKeyStore", json!({"CustomKeyStoreId": store})).await.ok();
     world.call("CreateKey", new_external_key(&store, "external")).await.ok();
+    Identities::make(&world).await;
     (world, key)
 }
 
@@ -93,6 +95,22 @@ async fn whatever_kind_of_record_is_removed_is_missed() {
         "key-store-name",
         "key-store-uri",
         "external-key",
+        "user",
+        "user-name",
+        "group",
+        "group-name",
+        "group-member",
+        "role",
+        "role-name",
+        "managed-policy",
+        "managed-policy-name",
+        "policy-version",
+        "inline-policy",
+        "attached-to",
+        "bound-by",
+        "identity-owner",
+        "identity-counts",
+        "oidc-provider",
     ];
     for removed in kinds {
         let (world, _) = full().await;

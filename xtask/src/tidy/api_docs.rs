@@ -1,5 +1,5 @@
-//! `docs/api.md`: every operation that AWS KMS has, put together from the operation table, AWS's API model, and what
-//! `support.toml` says beside them.
+//! `docs/api.md`: every operation that AWS KMS has, and those of IAM and STS that there are, put together from the operation
+//! table, AWS's API model, and what `support.toml` says beside them.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -14,6 +14,7 @@ use super::tree::Tree;
 
 const PAGE: &str = "docs/api.md";
 const MODEL: &str = "crates/api/model/kms.json";
+const IAM_MODEL: &str = "crates/api/model/iam.json";
 const STS_MODEL: &str = "crates/api/model/sts.json";
 const SUPPORT: &str = "crates/api/model/support.toml";
 
@@ -44,7 +45,7 @@ const HEAD: &str = "\
 # The API
 
 <!-- Made by `cargo xtask api-docs` from the operation table (crates/api/src/operation.rs), AWS's API model
-     (crates/api/model/kms.json) and crates/api/model/support.toml. Change those. -->
+     (crates/api/model/) and crates/api/model/support.toml. Change those. -->
 
 The AWS KMS API, version 2014-11-01, over HTTP as AWS speaks it: JSON 1.1, `X-Amz-Target: TrentService.OPERATION`, Signature Version 4.
 An operation that is not there yet, and a parameter that is not, is UnsupportedOperationException, never ignored. What a call did
@@ -84,14 +85,15 @@ pub(super) fn write(tree: &Tree, top: &Path) -> ExitCode {
 fn render(tree: &Tree) -> Result<String, Vec<Finding>> {
     let one = |finding| vec![finding];
     let rows = table::rows(tree).map_err(one)?;
-    let (model, sts) = (json(tree, MODEL).map_err(one)?, json(tree, STS_MODEL).map_err(one)?);
+    let model = json(tree, MODEL).map_err(one)?;
+    let (iam, sts) = (json(tree, IAM_MODEL).map_err(one)?, json(tree, STS_MODEL).map_err(one)?);
     let support = Support::read(tree).map_err(one)?;
-    let findings = support.unfit(&model);
+    let findings = support.unfit(&[&model, &iam, &sts]);
     if !findings.is_empty() {
         return Err(findings);
     }
     let served: BTreeSet<&str> = rows.iter().map(|row| row.name).collect();
-    let (here, elsewhere) = (names(&model), names(&sts));
+    let here = names(&model);
     let count = here.iter().filter(|name| served.contains(*name)).count();
 
     let mut page = format!("{HEAD}\n## Everywhere\n\n");
@@ -117,15 +119,22 @@ fn render(tree: &Tree) -> Result<String, Vec<Finding>> {
         };
         page.push_str(&format!("| {name} | {cells} |\n"));
     }
-    page.push_str(&format!("\n## AWS STS\n\nThere for clients that ask who they are: {}. ", of_sts(&rows)));
-    let others: Vec<&str> = elsewhere.into_iter().filter(|name| !served.contains(name)).collect();
-    page.push_str(&format!("Not there: {}.\n", others.join(", ")));
+    for (title, service, model) in [("AWS IAM", "Iam", &iam), ("AWS STS", "Sts", &sts)] {
+        let (all, version) = (names(model), model["api_version"].as_str().unwrap_or_default());
+        let rows: Vec<&Row<'_>> = rows.iter().filter(|row| row.service == service).collect();
+        page.push_str(&format!(
+            "\n## {title}\n\nVersion {version}, the Query protocol. {} of {} operations; the others are refused.\n\n",
+            rows.len(),
+            all.len()
+        ));
+        page.push_str("| operation | limits | where it differs from AWS |\n|---|---|---|\n");
+        for Row { name, .. } in rows {
+            let texts = |kind| support.texts(name, kind).collect::<Vec<_>>();
+            let cells = format!("{} | {}", texts("limits").join("; "), texts("differs").join(" "));
+            page.push_str(&format!("| {name} | {cells} |\n"));
+        }
+    }
     Ok(page)
-}
-
-fn of_sts(rows: &[Row<'_>]) -> String {
-    let names: Vec<&str> = rows.iter().filter(|row| row.service == "Sts").map(|row| row.name).collect();
-    names.join(", ")
 }
 
 fn json(tree: &Tree, path: &str) -> Result<Value, Finding> {
@@ -204,13 +213,13 @@ impl Support {
     }
 
     /// What it says of nothing that there is.
-    fn unfit(&self, model: &Value) -> Vec<Finding> {
-        let known = names(model);
+    fn unfit(&self, models: &[&Value]) -> Vec<Finding> {
         let mut findings = Vec::new();
         let mut unfit = |what: String| findings.push(Finding::new(SUPPORT, 0, what));
         for (name, entry) in &self.0 {
-            if name != EVERYWHERE && !known.contains(&name.as_str()) {
-                unfit(format!("AWS KMS has no operation {name}"));
+            let model = models.iter().find(|model| names(model).contains(&name.as_str()));
+            if name != EVERYWHERE && model.is_none() {
+                unfit(format!("neither AWS KMS nor IAM nor STS has an operation {name}"));
             }
             let entry = entry.as_table();
             let kinds = ["limits", "members", "differs"];
@@ -224,12 +233,10 @@ impl Support {
             }
             let part = |kind| entry.and_then(|entry| entry.get(kind)?.as_table()).into_iter().flatten();
             let mut bounded = Vec::new();
-            walk(
-                model,
-                model["operations"][name.as_str()]["input"].as_str().unwrap_or_default(),
-                "",
-                &mut bounded,
-            );
+            if let Some(model) = model {
+                let input = model["operations"][name.as_str()]["input"].as_str().unwrap_or_default();
+                walk(model, input, "", &mut bounded);
+            }
             for (member, _) in
                 part("members").filter(|(member, _)| !bounded.iter().any(|(one, _)| one == *member))
             {
@@ -263,13 +270,16 @@ mod tests {
         "TagKeyType": {"type": "string", "max": 256},
         "DaysType": {"type": "integer", "min": 1, "max": 365}
     }}"#;
+    const IAM: &str = r#"{"operations": {"GetUser": {}}}"#;
     const STS: &str = r#"{"operations": {"AssumeRole": {}}}"#;
     const SAYS: &str = "[everywhere]\ndiffers = [\"Ours.\"]\n[Encrypt]\nlimits = [\"5 a day\"]\nmembers.Days = \"7 to 30\"\n\
                         differs = [\"No signature.\"]\n[Verify]\ndiffers = [\"Never shown.\"]\n";
 
     fn page(rows: &[(&str, &str)], support: &str) -> Result<String, Vec<Finding>> {
         let (path, table) = table::sample(rows);
-        render(&Tree::sample(&[(path, &table), (MODEL, SHAPES), (STS_MODEL, STS), (SUPPORT, support)]))
+        let models = [(MODEL, SHAPES), (IAM_MODEL, IAM), (STS_MODEL, STS)];
+        let files: Vec<_> = models.into_iter().chain([(path, table.as_str()), (SUPPORT, support)]).collect();
+        render(&Tree::sample(&files))
     }
 
     #[test]
@@ -280,7 +290,7 @@ mod tests {
         assert!(found.contains(row), "{found}");
         assert!(found.contains("| Verify | not yet |  |  |\n") && !found.contains("Never shown"), "{found}");
         assert!(
-            found.contains("1 of 3.") && found.contains("- Differs: Ours.") && found.contains("AssumeRole")
+            found.contains("1 of 3.") && found.contains("- Differs: Ours.") && found.contains("## AWS STS")
         );
     }
 
@@ -288,8 +298,13 @@ mod tests {
     fn a_page_that_is_old_is_found() {
         let (path, table) = table::sample(&[("Encrypt", "encrypt")]);
         let new = page(&[("Encrypt", "encrypt")], SAYS).unwrap_or_default();
-        let files =
-            |page| [(path, table.as_str()), (MODEL, SHAPES), (STS_MODEL, STS), (SUPPORT, SAYS), (PAGE, page)];
+        let files = |page| {
+            let models = [(MODEL, SHAPES), (IAM_MODEL, IAM), (STS_MODEL, STS)];
+            models
+                .into_iter()
+                .chain([(path, table.as_str()), (SUPPORT, SAYS), (PAGE, page)])
+                .collect::<Vec<_>>()
+        };
         assert!(check(&Tree::sample(&files(&new))).is_empty());
         assert_eq!(check(&Tree::sample(&files("old"))).len(), 1);
     }

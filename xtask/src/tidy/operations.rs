@@ -1,8 +1,8 @@
 //! Adding an operation is one file and one row: each has the other. Those of other services than KMS stand in directories
-//! of their own.
+//! of their own; IAM's, of which many do the same to users, groups and roles, share files.
 
 use super::Finding;
-use super::table;
+use super::table::{self, Home};
 use super::tree::Tree;
 
 const FILES: &str = "crates/engine/src/operations/";
@@ -16,23 +16,37 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
         Err(finding) => return vec![finding],
     };
     let mut findings = Vec::new();
+    let files: Vec<(&str, &str)> =
+        tree.files.keys().filter_map(|path| Some((path.strip_prefix(FILES)?, tree.text(path)?))).collect();
     for row in &rows {
-        let file = format!("{FILES}{}", row.file());
-        if !tree.files.contains_key(&file) {
-            findings.push(Finding::new(&file, 0, format!("the row `{}` has no such file", row.method)));
+        let (found, place) = match row.home() {
+            Home::File(file) => (files.iter().any(|(name, _)| *name == file), file),
+            Home::Directory(directory) => {
+                let here = |(name, text): &(&str, &str)| name.starts_with(directory) && has(text, row.name);
+                (files.iter().any(here), directory.to_owned())
+            }
+        };
+        if !found {
+            let place = format!("{FILES}{place}");
+            findings.push(Finding::new(&place, 0, format!("the row `{}` has no file here", row.method)));
         }
     }
-    let names = tree.files.keys().filter_map(|path| path.strip_prefix(FILES));
-    for name in names.filter(|name| name.ends_with(".rs") && !SHARED.contains(name)) {
-        if !rows.iter().any(|row| row.file() == name) {
-            findings.push(Finding::new(
-                &format!("{FILES}{name}"),
-                0,
-                "this operation has no row in the table",
-            ));
+    for (name, text) in files.iter().filter(|(name, _)| name.ends_with(".rs") && !SHARED.contains(name)) {
+        let is_of = |row: &table::Row<'_>| match row.home() {
+            Home::File(file) => file == *name,
+            Home::Directory(directory) => name.starts_with(directory) && has(text, row.name),
+        };
+        if !rows.iter().any(is_of) {
+            let path = format!("{FILES}{name}");
+            findings.push(Finding::new(&path, 0, "no operation here has a row in the table"));
         }
     }
     findings
+}
+
+/// Whether a text has a word.
+fn has(text: &str, word: &str) -> bool {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|found| found == word)
 }
 
 #[cfg(test)]
@@ -59,10 +73,13 @@ mod tests {
         let (path, text) = table::sample(&[("ListKeys", "list_keys")]);
         let text = text.replace("    }\n}", "    GetUser, get_user, In, Out, Iam, Reads,\n    [];\n    }\n}");
         let mut files = vec![(path, text.as_str()), ("crates/engine/src/operations/list_keys.rs", "")];
-        files.push(("crates/engine/src/operations/get_user.rs", ""));
-        assert_eq!(check(&Tree::sample(&files)).len(), 2, "get_user.rs stands elsewhere");
+        files.push(("crates/engine/src/operations/users.rs", "impl Executes for GetUser {"));
+        assert_eq!(check(&Tree::sample(&files)).len(), 2, "users.rs stands elsewhere");
         files.pop();
-        files.push(("crates/engine/src/operations/iam/get_user.rs", ""));
+        files.push(("crates/engine/src/operations/iam/users.rs", "impl Executes for GetUserPolicy {"));
+        assert_eq!(check(&Tree::sample(&files)).len(), 2, "that is another operation");
+        files.pop();
+        files.push(("crates/engine/src/operations/iam/users.rs", "impl Executes for GetUser {"));
         files.push(("crates/engine/src/operations/iam/mod.rs", ""));
         assert!(check(&Tree::sample(&files)).is_empty());
     }

@@ -13,12 +13,21 @@ pub(super) struct Row<'a> {
     pub(super) service: &'a str,
 }
 
+/// Where an operation's behaviour stands, below the operations.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Home {
+    /// In this file, alone.
+    File(String),
+    /// In one of the files of this directory, beside others that are about the same.
+    Directory(&'static str),
+}
+
 impl Row<'_> {
-    /// Where its behaviour stands, below the operations.
-    pub(super) fn file(&self) -> String {
+    pub(super) fn home(&self) -> Home {
         match self.service {
-            "Kms" => format!("{}.rs", self.method),
-            other => format!("{}/{}.rs", other.to_lowercase(), self.method),
+            "Kms" => Home::File(format!("{}.rs", self.method)),
+            "Iam" => Home::Directory("iam/"),
+            other => Home::File(format!("{}/{}.rs", other.to_lowercase(), self.method)),
         }
     }
 }

@@ -57,7 +57,7 @@ impl EntityKind {
         Self::ALL.into_iter().find(|kind| id.starts_with(kind.id_prefix()))
     }
 
-    const fn record_kind(self) -> &'static str {
+    pub(crate) const fn record_kind(self) -> &'static str {
         match self {
             Self::User => KIND_USER,
             Self::Group => KIND_GROUP,
@@ -66,7 +66,7 @@ impl EntityKind {
         }
     }
 
-    const fn name_kind(self) -> &'static str {
+    pub(crate) const fn name_kind(self) -> &'static str {
         match self {
             Self::User => "user-name",
             Self::Group => "group-name",
@@ -353,15 +353,6 @@ impl IdentityCounts {
         fields.set_u64(1, self.users).set_u64(2, self.groups).set_u64(3, self.roles);
         fields.set_u64(4, self.policies).set_u64(5, self.providers);
         fields
-    }
-
-    pub(crate) fn of_kind(&mut self, kind: EntityKind) -> &mut u64 {
-        match kind {
-            EntityKind::User => &mut self.users,
-            EntityKind::Group => &mut self.groups,
-            EntityKind::Role => &mut self.roles,
-            EntityKind::Policy => &mut self.policies,
-        }
     }
 }
 

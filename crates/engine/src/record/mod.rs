@@ -25,7 +25,7 @@ pub(crate) use identity::{
     KIND_MANAGED_POLICY, KIND_OIDC_PROVIDER, KIND_POLICY_VERSION, KIND_ROLE, KIND_ROLE_USAGE, KIND_USER,
     OidcProviderRecord, access_key_usage_path, attached_to_path, bound_by_path, entity_path,
     identity_counts_path, identity_owner_path, inline_policies_path, members_path, name_path, names_path,
-    oidc_provider_path, oidc_providers_path, policy_version_path, policy_versions_path, role_usage_path,
+    oidc_provider_path, oidc_providers_path, policy_version_path, role_usage_path,
 };
 pub(crate) use key::{ExternalKey, KeyRecord, Kind, Rotation};
 pub(crate) use key_store::{

@@ -50,7 +50,8 @@ impl Identities {
             call(&format!("Put{kind}Policy"), named(inline)).await;
             call(&format!("Attach{kind}Policy"), named(json!({"PolicyArn": arn}))).await;
             if kind != "Group" {
-                let boundary = json!({"PermissionsBoundary": AWS_MANAGED});
+                let boundary =
+                    json!({"PermissionsBoundary": if kind == "User" { &arn } else { AWS_MANAGED }});
                 call(&format!("Put{kind}PermissionsBoundary"), named(boundary)).await;
                 call(&format!("Tag{kind}"), named(json!({"Tags": tags}))).await;
             }

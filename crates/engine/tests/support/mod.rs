@@ -3,6 +3,7 @@
 
 pub mod iam;
 pub mod proxy;
+pub mod sts;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,7 +19,7 @@ use bulla_sigv4::{Credentials, Instant};
 use bulla_store::SimDisk;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub const REGION: &str = "us-east-1";
 pub const OTHER_REGION: &str = "eu-west-1";
@@ -38,6 +39,8 @@ pub struct World {
     pub engine: Engine,
     options: EngineOptions,
     seed: AtomicU64,
+    /// Whether users and roles that a request names are made first, so that tests of grants needn't.
+    pub makes_principals: AtomicBool,
 }
 
 /// An access key, to sign with.
@@ -94,7 +97,7 @@ impl World {
         (Self::with_options(seed, options).await, proxy)
     }
 
-    async fn with_options(seed: u64, options: EngineOptions) -> Self {
+    pub async fn with_options(seed: u64, options: EngineOptions) -> Self {
         let disk = SimDisk::new(seed);
         let clock = Arc::new(SimClock::at(START_MS));
         let sink = Arc::new(MemorySink::new());
@@ -105,7 +108,15 @@ impl World {
             passphrase: None,
         };
         let engine = Engine::create(parts, new).await.unwrap();
-        Self { disk, clock, sink, engine, options, seed: AtomicU64::new(seed + 1000) }
+        Self {
+            disk,
+            clock,
+            sink,
+            engine,
+            options,
+            seed: AtomicU64::new(seed + 1000),
+            makes_principals: AtomicBool::new(true),
+        }
     }
 
     /// With a second account.
@@ -151,10 +162,40 @@ impl World {
     }
 
     pub async fn call_as(&self, caller: &Authenticated, operation: &str, input: Value) -> Read {
+        if self.makes_principals.load(Ordering::SeqCst) && operation == "CreateGrant" {
+            for member in ["GranteePrincipal", "RetiringPrincipal"] {
+                self.make_principal(input[member].as_str().unwrap_or_default()).await;
+            }
+        }
+        self.ask(caller, operation, input).await
+    }
+
+    async fn ask(&self, caller: &Authenticated, operation: &str, input: Value) -> Read {
         let mut body = serde_json::to_vec(&input).unwrap();
         let service = TABLE.iter().find(|row| row.name == operation).map_or(Service::Kms, |row| row.service);
         let target = format!("{}{operation}", service.target_prefix());
         Read::of(self.engine.dispatch(Ok(caller.clone()), self.meta(), &target, &mut body).await)
+    }
+
+    /// Makes the user or the role that an ARN names, where there is none.
+    pub async fn make_principal(&self, arn: &str) {
+        let parts: Vec<&str> = arn.splitn(6, ':').collect();
+        let [_, _, "iam", _, account, resource] = parts[..] else { return };
+        let Some((kind @ ("user" | "role"), name)) = resource.split_once('/') else { return };
+        let (path, name) =
+            name.rsplit_once('/').map_or(("/".to_owned(), name), |(path, name)| (format!("/{path}/"), name));
+        let Ok(account) = account.parse() else { return };
+        let region = REGION.parse().unwrap();
+        let Ok(root) = self.engine.local_caller(Some(account), Some(region), Via::Embedded).await else {
+            return;
+        };
+        let input = match kind {
+            "user" => json!({"UserName": name, "Path": path}),
+            _ => json!({"RoleName": name, "Path": path, "AssumeRolePolicyDocument": iam::TRUST}),
+        };
+        let operation = if kind == "user" { "CreateUser" } else { "CreateRole" };
+        let made = self.ask(&root, operation, input).await;
+        assert!(matches!(made.error, None | Some("EntityAlreadyExists" | "ValidationException")), "{made:?}");
     }
 
     /// Calls as whoever the signature says.
@@ -166,6 +207,18 @@ impl World {
     pub async fn authenticate(
         &self,
         signer: &Signer,
+        target: &str,
+        body: &[u8],
+        tamper: impl Fn(&mut Vec<(String, String)>),
+    ) -> Result<Authenticated, AuthFailure> {
+        self.authenticate_with(signer, None, target, body, tamper).await
+    }
+
+    /// The same with a session token.
+    pub async fn authenticate_with(
+        &self,
+        signer: &Signer,
+        session_token: Option<&str>,
         target: &str,
         body: &[u8],
         tamper: impl Fn(&mut Vec<(String, String)>),
@@ -188,7 +241,7 @@ impl World {
             let credentials = Credentials {
                 access_key_id: &signer.access_key_id,
                 secret_access_key: &signer.secret,
-                session_token: None,
+                session_token,
             };
             let now = Instant::from_seconds(now_s);
             bulla_sigv4::sign(&request, &credentials, signer.region, signer.service, now).unwrap()

@@ -4,7 +4,7 @@ use super::users::{listed as listed_user, made, refuse_with_policies, renamed};
 use super::{
     Pages, by_name, conflict, created, found, new, over_quota, path_or_root, quota, refuse_taken, with_page,
 };
-use crate::authorize::{Authorized, Names};
+use crate::authorize::{Authorized, Names, Renamed};
 use crate::change::Change;
 use crate::core::Core;
 use crate::fault::Fault;
@@ -104,7 +104,8 @@ impl Executes for GetGroup {
 
 impl Executes for UpdateGroup {
     fn names(input: &UpdateGroupInput) -> Names<'_> {
-        by_name(&input.group_name)
+        let renamed = Renamed { name: input.new_group_name.as_deref(), path: input.new_path.as_deref() };
+        Names { renamed, ..by_name(&input.group_name) }
     }
 
     fn describe(input: &UpdateGroupInput) -> Parameters {

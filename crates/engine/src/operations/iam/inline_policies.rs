@@ -1,13 +1,12 @@
 //! Policies that belong to one user, group or role.
 
-use super::{
-    Pages, by_name, characters, check_document, encoded, found, no_such_entity, quota, with_page, word,
-};
+use super::{Pages, by_name, check_document, encoded, found, no_such_entity, quota, with_page, word};
 use crate::authorize::{Authorized, Names};
 use crate::change::Change;
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::identities::Entity;
+use crate::identity_policies::characters;
 use crate::marker::Listing;
 use crate::operations::Executes;
 use crate::pipeline::Executed;

@@ -23,6 +23,7 @@ use crate::aws_managed::{self, AwsManaged};
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::identities::Entity;
+use crate::identity_policies::characters;
 use crate::marker::Listing;
 use crate::record::EntityKind;
 use bulla_api::iam::{AttachedPermissionsBoundary, PermissionsBoundaryAttachmentType, Tag};
@@ -222,11 +223,6 @@ fn check_document(document: &str, limit: u64, over: impl FnOnce() -> Fault) -> R
 
 fn malformed(text: &str) -> Fault {
     Fault::answer(ErrorCode::MalformedPolicyDocument, text)
-}
-
-/// What counts of a document: no white space.
-fn characters(document: &str) -> u64 {
-    document.chars().filter(|character| !character.is_whitespace()).count() as u64
 }
 
 /// A document as answers have it: percent-encoded. Source: RFC 3986.

@@ -2,7 +2,7 @@
 
 use super::users::{made, refuse_with_policies};
 use super::{
-    Pages, boundaries, boundary_of, by_name, characters, created, encoded, found, malformed, new, over_quota,
+    Pages, boundaries, boundary_of, by_name, created, encoded, found, malformed, new, over_quota,
     path_or_root, quota, refuse_taken, tags_of, tags_parameter, with_page, with_tags,
 };
 use crate::authorize::{Authorized, Names};
@@ -10,6 +10,7 @@ use crate::change::Change;
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::identities::{Entity, Wanted};
+use crate::identity_policies::characters;
 use crate::marker::Listing;
 use crate::operations::{Executes, unsupported};
 use crate::pipeline::Executed;

@@ -4,7 +4,7 @@ use super::{
     Pages, boundaries, boundary_of, by_name, by_name_or_caller, conflict, created, found, new, over_quota,
     path_or_root, quota, refuse_taken, tags_of, tags_parameter, with_page, with_tags,
 };
-use crate::authorize::{Authorized, Names};
+use crate::authorize::{Authorized, Names, Renamed};
 use crate::change::Change;
 use crate::core::Core;
 use crate::fault::Fault;
@@ -138,7 +138,8 @@ impl Executes for GetUser {
 
 impl Executes for UpdateUser {
     fn names(input: &UpdateUserInput) -> Names<'_> {
-        by_name(&input.user_name)
+        let renamed = Renamed { name: input.new_user_name.as_deref(), path: input.new_path.as_deref() };
+        Names { renamed, ..by_name(&input.user_name) }
     }
 
     fn describe(input: &UpdateUserInput) -> Parameters {
