@@ -6,9 +6,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod access;
 mod key;
+mod policy;
 
 pub(crate) use access::{Access, AddAccess, Can, Handout, RotateAccess};
 pub(crate) use key::{CreateKey, ImportKey, Key, KeyPolicy, KeyRotation};
+pub(crate) use policy::{ExplainPolicy, Policy};
 
 /// Envelope encryption with a key management service that anyone can run.
 #[derive(Debug, Parser)]
@@ -134,6 +136,9 @@ pub(crate) enum Command {
     /// Say who may use which keys
     #[command(subcommand)]
     Access(Access),
+    /// Test and explain policies
+    #[command(subcommand)]
+    Policy(Policy),
     /// Check the audit log
     #[command(subcommand)]
     Audit(Audit),

@@ -65,6 +65,8 @@ pub(crate) struct Explained {
     statements: Vec<policy::StatementTold>,
     grants: Vec<GrantTold>,
     changes: Vec<String>,
+    /// The same, for people.
+    text: String,
 }
 
 /// A grant of the key that names the principal, and whether it allows the request.
@@ -164,6 +166,17 @@ impl Core {
             Some(key) => self.grants_told(&asking, key, &target).await?,
             None => Vec::new(),
         };
+        let mut text = explanation.to_string();
+        for grant in &grants {
+            let says = grant.lacks.unwrap_or("it allows this");
+            let operations = grant.operations.join(", ");
+            text = format!(
+                "{}\ngrant {} to {} ({operations}): {says}",
+                text.trim_end(),
+                grant.grant_id,
+                grant.grantee
+            );
+        }
         Ok(Explained {
             principal: input.principal.clone(),
             action: input.action.clone(),
@@ -171,8 +184,9 @@ impl Core {
             verdict: explanation.verdict,
             because: explanation.because,
             statements: explanation.statements,
-            grants,
             changes: explanation.changes,
+            text,
+            grants,
         })
     }
 
