@@ -209,17 +209,19 @@ impl Core {
             _ => None,
         };
         let weights = Weights { resource, grant: grant.map(|(reach, _)| reach) };
-        let circumstances = asking.circumstances(target, &fetched);
-        let request = policy::Request {
-            principal: asking.view(),
-            action: target.action,
-            resource: target.resource,
-            resource_account: target.account,
-            context: &circumstances,
+        // In a block of their own: circumstances can't be kept while something is waited for.
+        let (mut explanation, is_ambiguous) = {
+            let circumstances = asking.circumstances(target, &fetched);
+            let request = policy::Request {
+                principal: asking.view(),
+                action: target.action,
+                resource: target.resource,
+                resource_account: target.account,
+                context: &circumstances,
+            };
+            let explanation = policy::explain(&request, &asking.policies(weights));
+            (explanation, circumstances.noted.is_ambiguous())
         };
-        let mut explanation = policy::explain(&request, &asking.policies(weights));
-        let is_ambiguous = circumstances.noted.is_ambiguous();
-        drop(circumstances);
         // The door has the last word.
         let overruled = match self.may(asking, target).await? {
             Outcome::Ambiguous if is_ambiguous => Some(
