@@ -1,6 +1,6 @@
 //! The data directory that a command means, and where its root key is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bulla_api::{AccountId, Region};
 use bulla_store::{RootKeySource, names};
@@ -88,8 +88,10 @@ impl Place {
 /// A root key's file in the home, which a variable may name by `~/` as a shell's word does.
 fn in_home(source: RootKeySource) -> RootKeySource {
     match source {
-        RootKeySource::File(path) => RootKeySource::File(dirs::resolved_here(&path)),
-        RootKeySource::PassphraseFile(path) => RootKeySource::PassphraseFile(dirs::resolved_here(&path)),
+        RootKeySource::File(path) => RootKeySource::File(dirs::resolved(&path, Path::new(""))),
+        RootKeySource::PassphraseFile(path) => {
+            RootKeySource::PassphraseFile(dirs::resolved(&path, Path::new("")))
+        }
         other => other,
     }
 }

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Home, Server, ended, signal};
+use common::{Home, Server, ended, freeze, signal};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::time::{Duration, Instant};
 
@@ -63,7 +63,7 @@ fn a_server_that_was_stopped_is_not_waited_for_for_ever() {
     let server = Server::start(&home, &[]);
     let arn = home.ok(&["key", "create", "alias/k"]).text().trim().to_owned();
     home.ok(&["encrypt", "-q", "-k", "alias/k", "f"]);
-    signal(&server.child, "STOP");
+    freeze(&server.child);
     let started = Instant::now();
     for arguments in [
         &["key", "list", "--kms-wait", "1"][..],

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Ended, Home, Server, ended, signal};
+use common::{Ended, Home, Server, ended, freeze, signal};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -204,7 +204,7 @@ fn a_quota_that_is_reached_is_final() {
 fn a_stopped_server_may_have_made_a_change_and_a_read_changes_nothing() {
     let home = Home::new();
     let server = Server::start(&home, &[]);
-    signal(&server.child, "STOP");
+    freeze(&server.child);
     let wait = ["--kms-wait", "1"];
     let list = home.run(&[&["account", "list"][..], &wait].concat());
     list.is_failure(5, &["no answer within 1 s", "try again later"]);

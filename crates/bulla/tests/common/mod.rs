@@ -234,6 +234,19 @@ pub(crate) fn signal(child: &Child, name: &str) {
     assert!(sent.success());
 }
 
+/// Stops a process with all its threads; of these only one has the signal when it is sent.
+pub(crate) fn freeze(child: &Child) {
+    signal(child, "STOP");
+    let tasks = format!("/proc/{}/task", child.id());
+    let stopped = |task: std::io::Result<std::fs::DirEntry>| {
+        let stat = std::fs::read_to_string(task.unwrap().path().join("stat")).unwrap_or_default();
+        stat.rsplit(") ").next().is_some_and(|state| state.starts_with('T'))
+    };
+    while !std::fs::read_dir(&tasks).unwrap().all(stopped) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// Whether this process may mount file systems in a namespace of its own.
 pub(crate) fn can_mount() -> bool {
     let tried = Command::new("unshare").args(["-m", "true"]).output();
