@@ -7,7 +7,7 @@ use std::io::IsTerminal;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::recorded::Head;
+use super::Made;
 use crate::exit::{Exit, Failure, one_line};
 
 /// Where nobody says how wide the terminal is.
@@ -64,15 +64,15 @@ struct Grant {
 }
 
 /// What was asked, and how it was answered then.
-pub(super) fn recorded(head: &Head) -> String {
+pub(super) fn made(made: &Made) -> String {
     let page = Page::new();
     let mut out = String::new();
-    let what = match &head.error {
-        Some((code, _)) => format!("{} was answered with {code}:", head.operation),
-        None => format!("{} was allowed", head.operation),
+    let what = match &made.error {
+        Some((code, _)) => format!("{} was answered with {code}:", made.operation),
+        None => format!("{} was allowed", made.operation),
     };
-    page.paragraph(&mut out, "", &format!("At {} {what}", head.time));
-    if let Some((_, message)) = &head.error {
+    page.paragraph(&mut out, "", &format!("At {} {what}", made.time));
+    if let Some((_, message)) = &made.error {
         page.paragraph(&mut out, "  ", message);
     }
     out.push_str("\nBy the policies and grants as they are now:\n\n");
