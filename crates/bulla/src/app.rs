@@ -9,7 +9,7 @@ use bulla_api::Kms;
 use bulla_engine::XksClient;
 use clap::ArgMatches;
 
-use crate::cli::{Access, Command, Common, KmsKind};
+use crate::cli::{Access, Command, Common, Key, KeyPolicy, KmsKind, Policy};
 use crate::config::Rank;
 use crate::exit::Failure;
 use crate::kms::caller::Caller;
@@ -131,6 +131,8 @@ impl App {
             Command::Account(_) => "account",
             Command::Access(Access::ResetRoot) => "access reset-root",
             Command::Access(Access::DisableRoot) => "access disable-root",
+            Command::Key(Key::Policy(KeyPolicy::Reset { .. })) => "key policy reset",
+            Command::Policy(Policy::Explain(_)) => "policy explain",
             Command::Audit(_) => "audit",
             Command::Profile(_) => "profile",
             _ => return Ok(()),

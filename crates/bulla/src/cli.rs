@@ -133,12 +133,12 @@ pub(crate) enum Command {
     /// Make and list accounts of a store
     #[command(subcommand)]
     Account(Account),
-    /// Test and explain policies
-    #[command(subcommand)]
-    Policy(Policy),
     /// Say who may use which keys
     #[command(subcommand)]
     Access(Access),
+    /// Test and explain policies
+    #[command(subcommand)]
+    Policy(Policy),
     /// Check the audit log
     #[command(subcommand)]
     Audit(Audit),

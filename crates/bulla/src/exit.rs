@@ -140,7 +140,7 @@ fn where_a_change_shows(operation: &str) -> Option<&'static str> {
         "AcceptClock" | "RecoveryKeyExported" => return None,
         "CreateKey" | "CreateAlias" => "`bulla key list`",
         "TagResource" | "UntagResource" => "`bulla key tags`",
-        "PutKeyPolicy" => "`bulla key policy get`",
+        "PutKeyPolicy" | "ResetKeyPolicy" => "`bulla key policy get`",
         "EnableKeyRotation" | "DisableKeyRotation" | "RotateKeyOnDemand" | "ImportKeyMaterial" => {
             "`bulla key rotation`"
         }

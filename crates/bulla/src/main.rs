@@ -156,8 +156,8 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), Failure> {
             Command::Store(command) => commands::store::run(&app, command).await,
             Command::Access(command) => commands::access::run(&mut app, command).await,
             Command::Account(command) => commands::account::run(&app, command).await,
-            Command::Policy(command) => commands::policy::run(&app, command).await,
             Command::Audit(command) => commands::audit::run(&app, command).await,
+            Command::Policy(command) => commands::policy::run(&app, command).await,
             Command::Profile(command) => commands::profile::run(&app, command),
             Command::Completions(command) => completions(command),
         }

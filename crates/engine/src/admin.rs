@@ -6,6 +6,7 @@
 //! | `ListAccounts` | `{}` | `{"Accounts": [{"AccountId", "Name"?, "CreationDate", "RootAccessKeyId"}]}` |
 //! | `ResetRootAccessKey` | `{"AccountId"?}` | `{"AccountId", "AccessKeyId", "SecretAccessKey"}` |
 //! | `DisableRootAccessKey` | `{"AccountId"?}` | `{"AccountId", "AccessKeyId"}` |
+//! | `ResetKeyPolicy` | `{"KeyId"}` | `{"KeyId"}`, the ARN |
 //! | `RecoveryKeyExported` | `{}` | `{}` |
 //! | `AcceptClock` | `{}` | `{}` |
 //! | `ExplainPolicy` | see [`ExplainInput`] | `{"Verdict", "Because", "Statements", "Grants", "Changes", …}` |
@@ -29,7 +30,7 @@ use std::sync::Arc;
 pub(crate) fn changes(name: &str) -> bool {
     matches!(
         name,
-        "CreateAccount" | "ResetRootAccessKey" | "DisableRootAccessKey" | "RecoveryKeyExported" | "AcceptClock"
+        "CreateAccount" | "ResetRootAccessKey" | "DisableRootAccessKey" | "ResetKeyPolicy" | "RecoveryKeyExported" | "AcceptClock"
     )
 }
 
@@ -52,6 +53,12 @@ struct CreateAccountOutput<'a> {
 #[serde(rename_all = "PascalCase", default)]
 struct AccountInput {
     account_id: Option<String>,
+}
+
+#[derive(Deserialize, Serialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct KeyInput {
+    key_id: String,
 }
 
 #[derive(Serialize)]
@@ -102,6 +109,7 @@ impl Core {
         let outcome = match name {
             "CreateAccount" => return self.admin_create_account(trail, body).await,
             "ResetRootAccessKey" => return self.admin_reset_root(trail, body).await,
+            "ResetKeyPolicy" => return self.admin_reset_key_policy(&caller, trail, body).await,
             "DisableRootAccessKey" => return self.admin_disable_root(trail, body).await,
             "ListAccounts" => self.admin_list_accounts().await,
             "RecoveryKeyExported" => self.record_recovery_exported().await.and_then(|()| nothing()),
@@ -192,6 +200,31 @@ impl Core {
             Err(fault) => return trail.record(self, Err(fault)).await,
         };
         match write(&DisableRootOutput { account_id: account.to_string(), access_key_id }) {
+            Ok(buffer) => Recorded::committed(buffer, committed),
+            Err(fault) => Recorded::refused(fault),
+        }
+    }
+
+    async fn admin_reset_key_policy(
+        self: &Arc<Self>,
+        caller: &Authenticated,
+        mut trail: Trail<'_>,
+        body: &[u8],
+    ) -> Recorded<WipedBuffer> {
+        let key_id = match read::<KeyInput>(body) {
+            Ok(input) => input.key_id,
+            Err(fault) => return trail.record(self, Err(fault)).await,
+        };
+        trail.parameters(Parameters::new().text("keyId", key_id.as_str()));
+        let record = |arn: &str| {
+            trail.touch(arn);
+            trail.change_record(self)
+        };
+        let (key_id, committed) = match self.reset_key_policy_recorded(caller, &key_id, record).await {
+            Ok(done) => done,
+            Err(fault) => return trail.record(self, Err(fault)).await,
+        };
+        match write(&KeyInput { key_id }) {
             Ok(buffer) => Recorded::committed(buffer, committed),
             Err(fault) => Recorded::refused(fault),
         }

@@ -273,6 +273,15 @@ impl Engine {
         self.0.disable_root(account).await.map_err(|fault| fault.answer_and_log())
     }
 
+    /// Gives a key the default policy, whatever the one that it has says: the way out of one that lets nobody change it. Gives the
+    /// key's ARN.
+    ///
+    /// # Errors
+    /// No such key, or the store can't be written.
+    pub async fn reset_key_policy(&self, caller: &Authenticated, key: &str) -> Result<String, ApiError> {
+        self.0.reset_key_policy(caller, key).await.map_err(|fault| fault.answer_and_log())
+    }
+
     /// Whether the access key of an account's root is in use.
     ///
     /// # Errors

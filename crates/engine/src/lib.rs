@@ -57,6 +57,7 @@ mod parse;
 mod permission;
 mod pipeline;
 mod policy_principals;
+mod policy_reset;
 mod preauth;
 mod principal;
 mod query;

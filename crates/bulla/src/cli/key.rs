@@ -208,6 +208,12 @@ pub(crate) enum KeyPolicy {
         #[arg(long)]
         bypass_lockout_check: bool,
     },
+    /// Give a key the default policy, whatever its own says: the way out of a lockout; on the server's host only
+    Reset {
+        /// The key
+        #[arg(value_name = "KEY")]
+        target: String,
+    },
 }
 
 /// A value of one of the API's enums, named as the API names it, in any case.

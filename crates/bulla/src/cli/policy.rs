@@ -40,10 +40,11 @@ what is no case is answered with its error.\n\nExample:\n  bulla policy evaluate
 /// `bulla policy explain`.
 #[derive(Debug, Args)]
 #[command(
-    group = clap::ArgGroup::new("what").required(true).args(["case", "principal", "request_id"]),
+    group = clap::ArgGroup::new("what").required(true).args(["case", "principal", "request_id", "last_denied"]),
     after_help = format!("Of a store, the policies and grants that are there now are asked; what they deny because of conditions \
 is told with what the request has. {CASES}\n\nExamples:\n  \
-bulla policy explain --principal arn:aws:iam::111122223333:user/ann --action kms:Decrypt --key alias/backup -c app=payroll\n  \
+bulla policy explain --principal ann --action kms:Decrypt --key alias/backup -c app=payroll\n  \
+bulla policy explain --last-denied\n  \
 bulla policy explain --request-id 0f3c1a52-6e0c-4a6e-9d3b-2b8f1f2c7a11\n  \
 bulla policy explain --case denied.json")
 )]
@@ -51,8 +52,8 @@ pub(crate) struct ExplainPolicy {
     /// A file of cases; - is standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) case: Option<PathBuf>,
-    /// Who would ask: the ARN of a root, a user, a role or a session of one
-    #[arg(long, value_name = "ARN", requires = "action")]
+    /// Who would ask: the name of a user; or the ARN of a root, a user, a role or a session of one
+    #[arg(long, value_name = "WHO", requires = "action")]
     pub(crate) principal: Option<String>,
     /// What would be asked: kms:Decrypt
     #[arg(long, value_name = "ACTION", requires = "principal")]
@@ -66,7 +67,10 @@ pub(crate) struct ExplainPolicy {
     /// A request of the audit log
     #[arg(long, value_name = "ID")]
     pub(crate) request_id: Option<String>,
+    /// The last request of the audit log that policies denied
+    #[arg(long)]
+    pub(crate) last_denied: bool,
     /// The log [default: that of the data directory]
-    #[arg(long, value_name = "FILE", requires = "request_id")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["case", "principal"])]
     pub(crate) audit_log: Option<PathBuf>,
 }

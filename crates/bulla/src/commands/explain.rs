@@ -1,16 +1,20 @@
 //! `bulla policy explain`, of a store: by the policies and grants that it has now.
 
+mod told;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use bulla_api::{AccountId, Region};
+use bulla_api::iam::GetUserInput;
+use bulla_api::{AccountId, Effect, Region};
 use bulla_engine::{ExplainConnection, ExplainInput, Via};
 use bulla_store::names;
 use serde_json::Value;
 
 use crate::app::App;
 use crate::exit::{Exit, Failure, one_line};
+use crate::kms::socket::AdminRequest;
 
 /// Longest line of an audit log that is looked at; the log's own bound is lower.
 const LINE_BYTES_MAX: u64 = 4 << 20;
@@ -19,8 +23,34 @@ const LINE_BYTES_MAX: u64 = 4 << 20;
 pub(crate) enum Asked<'a> {
     /// A request that somebody could make.
     Supposed { principal: &'a str, action: &'a str, key: Option<&'a str>, context: &'a [String] },
-    /// One that was made, by its id in the audit log.
-    Recorded { request_id: &'a str, log: Option<&'a PathBuf> },
+    /// One that was made.
+    Recorded { which: Which<'a>, log: Option<&'a PathBuf> },
+}
+
+/// A request of an audit log.
+#[derive(Clone, Copy)]
+pub(crate) enum Which<'a> {
+    /// The one with this id.
+    Id(&'a str),
+    /// The last one that policies denied.
+    LastDenied,
+}
+
+impl Which<'_> {
+    /// What the line of its record holds.
+    fn mark(&self) -> &str {
+        match self {
+            Self::Id(id) => id,
+            Self::LastDenied => "\"accessDenied\"",
+        }
+    }
+
+    fn is(self, record: &Value) -> bool {
+        match self {
+            Self::Id(id) => text(record, "requestID") == Some(id),
+            Self::LastDenied => record.pointer("/additionalEventData/accessDenied").is_some(),
+        }
+    }
 }
 
 /// A request, and where it was made.
@@ -32,10 +62,11 @@ struct Question {
 
 /// Explains it.
 pub(crate) async fn run(app: &App, asked: Asked<'_>) -> Result<(), Failure> {
+    let mut made = None;
     let Question { input, account, region } = match asked {
         Asked::Supposed { principal, action, key, context } => Question {
             input: ExplainInput {
-                principal: principal.to_owned(),
+                principal: arn_of(app, principal).await?,
                 action: with_service(action),
                 key: key.map(ToOwned::to_owned),
                 encryption_context: pairs(context)?,
@@ -44,10 +75,11 @@ pub(crate) async fn run(app: &App, asked: Asked<'_>) -> Result<(), Failure> {
             account: None,
             region: None,
         },
-        Asked::Recorded { request_id, log } => {
+        Asked::Recorded { which, log } => {
             let default = app.place()?.directory.join(names::AUDIT_LOG);
-            let log = log.unwrap_or(&default);
-            question(&find(log, request_id)?)?
+            let record = find(log.unwrap_or(&default), which)?;
+            made = Some(Made::of(&record));
+            question(&record)?
         }
     };
     let mut place = app.place()?.with_region(app.common.region.as_deref())?;
@@ -56,10 +88,10 @@ pub(crate) async fn run(app: &App, asked: Asked<'_>) -> Result<(), Failure> {
     let (account, region) = (place.account, place.region.clone());
     let body = serde_json::to_value(&input)
         .map_err(|error| Failure::usage(format!("the question can't be written: {error}")))?;
-    let explained = app
+    let mut explained = app
         .local_at(place)?
         .administer(
-            ("ExplainPolicy", body),
+            AdminRequest { name: "ExplainPolicy", effect: Effect::Reads, input: body },
             async |engine| {
                 let caller = engine.local_caller(account, region.clone(), Via::Embedded).await?;
                 engine.explain(&caller, &input).await
@@ -67,10 +99,64 @@ pub(crate) async fn run(app: &App, asked: Asked<'_>) -> Result<(), Failure> {
             Some,
         )
         .await?;
-    let of = |member: &str| explained.get(member).and_then(Value::as_str).unwrap_or_default();
-    let title = format!("{} asks {} on {}", of("Principal"), of("Action"), of("Resource"));
-    let lines: Vec<String> = of("Text").lines().map(|line| format!("  {}", one_line(line))).collect();
-    app.say.result(&format!("{}\n{}", one_line(&title), lines.join("\n")), &explained)
+    let mut text = made.as_ref().map(told::made).unwrap_or_default();
+    text.push_str(&told::explained(&explained, &input.encryption_context)?);
+    if made.as_ref().is_some_and(|made| made.is_session) {
+        text.push_str("\n\nThe session's own policies and tags are not in the log, and had no say here.");
+    }
+    if let Some(made) = &made {
+        explained["Request"] = made.as_json();
+    }
+    app.say.result(&text, &explained)
+}
+
+/// The ARN of a principal that may be named as a user of the account.
+async fn arn_of(app: &App, principal: &str) -> Result<String, Failure> {
+    if principal.starts_with("arn:") {
+        return Ok(principal.to_owned());
+    }
+    let input = GetUserInput { user_name: Some(principal.to_owned()) };
+    let found =
+        app.local()?.as_caller(async |caller| caller.call::<bulla_api::GetUser>(&input).await).await;
+    let found = found.map_err(|error: bulla_api::KmsError| {
+        Failure::from(error).although("--principal takes an ARN, or the name of a user")
+    })?;
+    Ok(found.user.arn)
+}
+
+/// A request that was made.
+struct Made {
+    request_id: String,
+    time: String,
+    operation: String,
+    /// Code and message.
+    error: Option<(String, String)>,
+    /// Whether temporary credentials made it.
+    is_session: bool,
+}
+
+impl Made {
+    fn of(record: &Value) -> Self {
+        let of = |member: &str| text(record, member).unwrap_or_default().to_owned();
+        let code = text(record, "errorCode");
+        Self {
+            request_id: of("requestID"),
+            time: of("eventTime"),
+            operation: of("eventName"),
+            error: code.map(|code| (code.to_owned(), of("errorMessage"))),
+            is_session: record.pointer("/userIdentity/sessionContext").is_some(),
+        }
+    }
+
+    fn as_json(&self) -> Value {
+        serde_json::json!({
+            "RequestId": self.request_id,
+            "EventTime": self.time,
+            "EventName": self.operation,
+            "ErrorCode": self.error.as_ref().map(|(code, _)| code),
+            "ErrorMessage": self.error.as_ref().map(|(_, message)| message),
+        })
+    }
 }
 
 /// `Decrypt` is meant as `kms:Decrypt`.
@@ -92,29 +178,32 @@ fn pairs(context: &[String]) -> Result<BTreeMap<String, String>, Failure> {
 }
 
 /// The record of a request.
-fn find(log: &Path, request_id: &str) -> Result<Value, Failure> {
+fn find(log: &Path, which: Which<'_>) -> Result<Value, Failure> {
     let shown = log.display().to_string();
     let unreadable = |error: std::io::Error| Failure::io("cannot read audit log", &shown, &error);
     let mut from = BufReader::new(std::fs::File::open(log).map_err(unreadable)?);
     let mut line = Vec::new();
-    loop {
-        line.clear();
-        if from.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line).map_err(unreadable)? == 0 {
-            return Err(Failure::new(
-                Exit::Failed,
-                format!(
-                    "audit log `{shown}` has no request {}; check the id, or name another log with --audit-log",
-                    one_line(request_id)
-                ),
-            ));
-        }
-        let is_near = std::str::from_utf8(&line).is_ok_and(|line| line.contains(request_id));
+    let mut found = None;
+    while from.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line).map_err(unreadable)? > 0 {
+        let is_near = std::str::from_utf8(&line).is_ok_and(|line| line.contains(which.mark()));
         if let Some(record) = is_near.then(|| serde_json::from_slice::<Value>(&line).ok()).flatten()
-            && text(&record, "requestID") == Some(request_id)
+            && which.is(&record)
         {
-            return Ok(record);
+            found = Some(record);
+            if matches!(which, Which::Id(_)) {
+                break;
+            }
         }
+        line.clear();
     }
+    let missing = match which {
+        Which::Id(id) => format!("request {}; check the id", one_line(id)),
+        Which::LastDenied => "request that policies denied".to_owned(),
+    };
+    found.ok_or_else(|| {
+        let message = format!("audit log `{shown}` has no {missing}, or name another log with --audit-log");
+        Failure::new(Exit::Failed, message)
+    })
 }
 
 /// What a record says of the request.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::app::{App, shown};
 use crate::cli::{ExplainPolicy, Policy};
-use crate::commands::explain::Asked;
+use crate::commands::explain::{Asked, Which};
 use crate::exit::{Exit, Failure, one_line};
 use crate::output::{Source, standard_output};
 use crate::say::Say;
@@ -35,12 +35,13 @@ pub(crate) async fn run(app: &App, command: &Policy) -> Result<(), Failure> {
 
 /// Explains what the store would decide, or did.
 async fn online(app: &App, asked: &ExplainPolicy) -> Result<(), Failure> {
-    let ExplainPolicy { principal, action, key, context, request_id, audit_log, .. } = asked;
+    let ExplainPolicy { principal, action, key, context, request_id, last_denied, audit_log, .. } = asked;
     let asked = match (principal, action, request_id) {
         (Some(principal), Some(action), _) => {
             Asked::Supposed { principal, action, key: key.as_deref(), context }
         }
-        (_, _, Some(request_id)) => Asked::Recorded { request_id, log: audit_log.as_ref() },
+        (_, _, Some(id)) => Asked::Recorded { which: Which::Id(id), log: audit_log.as_ref() },
+        _ if *last_denied => Asked::Recorded { which: Which::LastDenied, log: audit_log.as_ref() },
         _ => {
             return Err(Failure::usage(
                 "nothing to explain is named; give --principal with --action, --request-id or --case",

@@ -47,7 +47,25 @@ impl Client {
         operation: &str,
         input: &serde_json::Value,
     ) -> Result<serde_json::Value, Failed> {
-        let request = self.signed(operation, &input.to_string());
+        self.exchange("kms", &format!("TrentService.{operation}"), input)
+    }
+
+    /// Calls an operation of IAM.
+    pub(crate) fn call_iam(
+        &mut self,
+        operation: &str,
+        input: &serde_json::Value,
+    ) -> Result<serde_json::Value, Failed> {
+        self.exchange("iam", &format!("AWSIdentityManagementV20100508.{operation}"), input)
+    }
+
+    fn exchange(
+        &mut self,
+        service: &str,
+        target: &str,
+        input: &serde_json::Value,
+    ) -> Result<serde_json::Value, Failed> {
+        let request = self.signed(service, target, &input.to_string());
         self.stream.write_all(request.as_bytes()).map_err(|_| Failed::Gone)?;
         let mut answer = Vec::new();
         let mut buffer = [0; 4096];
@@ -71,23 +89,23 @@ impl Client {
     }
 
     /// A request with Signature Version 4.
-    fn signed(&self, operation: &str, body: &str) -> String {
+    fn signed(&self, service: &str, target: &str, body: &str) -> String {
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
         let day = &now[..8];
         let headers =
-            format!("host:{}\nx-amz-date:{now}\nx-amz-target:TrentService.{operation}\n", self.host);
+            format!("host:{}\nx-amz-date:{now}\nx-amz-target:{target}\n", self.host);
         let names = "host;x-amz-date;x-amz-target";
         let canonical = format!("POST\n/\n\n{headers}\n{names}\n{}", hex(&sha256(&[body.as_bytes()])));
-        let scope = format!("{day}/us-east-1/kms/aws4_request");
+        let scope = format!("{day}/us-east-1/{service}/aws4_request");
         let to_sign = format!("AWS4-HMAC-SHA256\n{now}\n{scope}\n{}", hex(&sha256(&[canonical.as_bytes()])));
         let mut key = hmac_sha256(format!("AWS4{}", self.secret_access_key).as_bytes(), &[day.as_bytes()]);
-        for part in ["us-east-1", "kms", "aws4_request"] {
+        for part in ["us-east-1", service, "aws4_request"] {
             key = hmac_sha256(&key, &[part.as_bytes()]);
         }
         let signature = hex(&hmac_sha256(&key, &[to_sign.as_bytes()]));
         format!(
-            "POST / HTTP/1.1\r\nHost: {}\r\nX-Amz-Date: {now}\r\nX-Amz-Target: TrentService.{operation}\r\n\
+            "POST / HTTP/1.1\r\nHost: {}\r\nX-Amz-Date: {now}\r\nX-Amz-Target: {target}\r\n\
              Content-Type: application/x-amz-json-1.1\r\nContent-Length: {}\r\n\
              Authorization: AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, Signature={signature}\r\n\r\n{body}",
             self.host,

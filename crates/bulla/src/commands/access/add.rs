@@ -68,7 +68,7 @@ pub(super) async fn run(app: &mut App, command: &AddAccess) -> Result<(), Failur
     let key = found.as_caller(async |caller| plan.carry_out(caller).await).await?;
     let (Some(prepared), Some(key)) = (prepared, key) else {
         let done = if plan.changes { "may do that now" } else { "could do that before" };
-        let event = json!({ "event": "access", "User": user, "Changed": plan.changes });
+        let event = json!({ "event": "access_given", "User": user, "Changed": plan.changes });
         return app.say.done(&format!("user {user} {done}"), &event, true);
     };
     let (shown, usage, needs) = (prepared.shown(), prepared.usage(), prepared.needs());

@@ -9,6 +9,7 @@ use bulla_policy::{
     Context, Kind, Policies, Policy, Principal, PrincipalKind, Request, ResourcePolicy, Values, Verdict,
     decide,
 };
+use serde::Serialize;
 use serde_json::json;
 
 use super::permissions::{Document, Permission};
@@ -32,7 +33,7 @@ pub(super) enum Lets {
     /// It denies one of them.
     Denies { action: String },
     /// It says nothing of them, and has to have this statement.
-    Needs { statement: serde_json::Value, is_foreign: bool },
+    Needs { statement: Statement, is_foreign: bool },
     /// It can't be read by whoever calls.
     Unknown,
 }
@@ -155,16 +156,32 @@ async fn of_key(
 }
 
 /// What the key's policy has to say, and nothing more. The conditions are in the user's own policy, which has to allow it too.
-fn statement(principal: &str, permissions: &[&Permission]) -> serde_json::Value {
+fn statement(principal: &str, permissions: &[&Permission]) -> Statement {
     let mut actions: Vec<&str> = permissions.iter().flat_map(|permission| permission.actions()).collect();
     actions.sort_unstable();
     actions.dedup();
-    json!({
-        "Effect": "Allow",
-        "Principal": { "AWS": principal },
-        "Action": actions,
-        "Resource": "*",
-    })
+    Statement {
+        effect: "Allow",
+        principal: ByArn { aws: principal.to_owned() },
+        action: actions.into_iter().map(ToOwned::to_owned).collect(),
+        resource: "*",
+    }
+}
+
+/// A statement of a key's policy.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Statement {
+    effect: &'static str,
+    principal: ByArn,
+    action: Vec<String>,
+    resource: &'static str,
+}
+
+#[derive(Serialize)]
+struct ByArn {
+    #[serde(rename = "AWS")]
+    aws: String,
 }
 
 /// The pairs of the encryption context with which a permission is used.

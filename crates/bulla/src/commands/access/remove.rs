@@ -15,7 +15,7 @@ use crate::kms::caller::Caller;
 pub(super) async fn run(app: &mut App, name: &str) -> Result<(), Failure> {
     let found = service(app, None).await?;
     let keys = found.as_caller(async |caller| remove(caller, name).await).await?;
-    let event = json!({ "event": "user removed", "User": name, "AccessKeyIds": keys });
+    let event = json!({ "event": "user_removed", "User": name, "AccessKeyIds": keys });
     let told = match keys.as_slice() {
         [] => format!("removed user {name}"),
         keys => format!("removed user {name} with access key {}", keys.join(" and ")),

@@ -55,7 +55,7 @@ pub(super) async fn reset(app: &App) -> Result<(), Failure> {
 /// Where a server puts the first account's; another account's is shown.
 fn give(app: &App, directory: &DataDir, given: &Given) -> Result<(), Failure> {
     let Given { account, is_first, access_key_id, secret } = given;
-    let event = json!({ "event": "root access key replaced", "AccountId": account.to_string(), "AccessKeyId": access_key_id });
+    let event = json!({ "event": "root_access_key_replaced", "AccountId": account.to_string(), "AccessKeyId": access_key_id });
     if !is_first {
         let profile = format!("bulla-{account}");
         let text = bulla_server::aws_profile::render_credentials(&profile, access_key_id, secret);
@@ -99,7 +99,7 @@ pub(super) async fn disable(app: &App) -> Result<(), Failure> {
         let directory = DataDir::open_to_reach(&local.place().directory).map_err(|error| directory_failure(&error))?;
         directory.remove_file(names::CREDENTIALS).map_err(|error| directory_failure(&error))?;
     }
-    let event = json!({ "event": "root access key disabled", "AccountId": account.to_string(), "AccessKeyId": access_key_id });
+    let event = json!({ "event": "root_access_key_disabled", "AccountId": account.to_string(), "AccessKeyId": access_key_id });
     let told = format!("access key {access_key_id} of the root of account {account} is out of use");
     app.say.done(&told, &event, false).map_err(|failure| failure.although(&told))
 }

@@ -50,7 +50,7 @@ pub(super) async fn run(app: &mut App, command: &RotateAccess) -> Result<(), Fai
         ));
     }
     let event = json!({
-        "event": "access key made",
+        "event": "access_key_made",
         "User": user,
         "AccessKeyId": key.access_key_id,
         "Older": keys.first().map(|older| older.metadata.access_key_id.as_str()),
@@ -81,7 +81,7 @@ async fn finish(app: &mut App, user: &str, keys: &[Key]) -> Result<(), Failure> 
     let input = DeleteAccessKeyInput { user_name: Some(user.to_owned()), access_key_id: access_key_id.clone() };
     let found = service(app, None).await?;
     found.as_caller(async |caller| Ok(caller.call::<api::DeleteAccessKey>(&input).await?)).await?;
-    let event = json!({ "event": "access key deleted", "User": user, "AccessKeyId": access_key_id });
+    let event = json!({ "event": "access_key_deleted", "User": user, "AccessKeyId": access_key_id });
     let told = format!("deleted access key {access_key_id} of user {user}, {last}");
     app.say.done(&told, &event, false).map_err(|failure| failure.although(&told))
 }
