@@ -528,6 +528,16 @@ operations! {
     RemoveClientIDFromOpenIDConnectProvider, remove_client_id_from_open_id_connect_provider,
         RemoveClientIDFromOpenIDConnectProviderInput, Empty, Iam, Changes,
         ["iam:RemoveClientIDFromOpenIDConnectProvider" OidcProvider Always];
+    SimulateCustomPolicy, simulate_custom_policy, SimulateCustomPolicyInput, SimulatePolicyOutput, Iam, Reads,
+        ["iam:SimulateCustomPolicy" Account Always];
+    SimulatePrincipalPolicy, simulate_principal_policy, SimulatePrincipalPolicyInput, SimulatePolicyOutput, Iam, Reads,
+        ["iam:SimulatePrincipalPolicy" PolicySource Always];
+    GetContextKeysForCustomPolicy, get_context_keys_for_custom_policy,
+        GetContextKeysForCustomPolicyInput, GetContextKeysForPolicyOutput, Iam, Reads,
+        ["iam:GetContextKeysForCustomPolicy" Account Always];
+    GetContextKeysForPrincipalPolicy, get_context_keys_for_principal_policy,
+        GetContextKeysForPrincipalPolicyInput, GetContextKeysForPolicyOutput, Iam, Reads,
+        ["iam:GetContextKeysForPrincipalPolicy" PolicySource Always];
     GetAccountSummary, get_account_summary, Empty, GetAccountSummaryOutput, Iam, Reads,
         ["iam:GetAccountSummary" Account Always];
     AssumeRole, assume_role, AssumeRoleInput, AssumeRoleOutput, Sts, Reads,

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod key;
+mod policy;
 
 pub(crate) use key::{CreateKey, ImportKey, Key, KeyPolicy, KeyRotation};
+pub(crate) use policy::{ExplainPolicy, Policy};
 
 /// Envelope encryption with a key management service that anyone can run.
 #[derive(Debug, Parser)]
@@ -129,6 +131,9 @@ pub(crate) enum Command {
     /// Make and list accounts of a store
     #[command(subcommand)]
     Account(Account),
+    /// Test and explain policies
+    #[command(subcommand)]
+    Policy(Policy),
     /// Check the audit log
     #[command(subcommand)]
     Audit(Audit),

@@ -151,6 +151,7 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), Failure> {
             Command::Key(command) => commands::key::run(&mut app, command).await,
             Command::Store(command) => commands::store::run(&app, command).await,
             Command::Account(command) => commands::account::run(&app, command).await,
+            Command::Policy(command) => commands::policy::run(&app, command).await,
             Command::Audit(command) => commands::audit::run(&app, command),
             Command::Profile(command) => commands::profile::run(&app, command),
             Command::Completions(command) => completions(command),

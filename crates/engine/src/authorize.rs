@@ -268,11 +268,6 @@ impl<'p, O: Executes> Authorized<'p, O> {
         Connection::Known { meta: self.meta, via: self.caller().via() }
     }
 
-    /// The request as it was parsed.
-    pub(crate) fn parsed(&self) -> &'p Parsed<O> {
-        self.parsed
-    }
-
     /// The keys that were allowed, and what allowed it.
     pub(crate) fn into_parts(self) -> (Vec<Arc<Key>>, Vec<(Path, Generation)>) {
         let key = |(_, handle)| match handle {

@@ -100,6 +100,10 @@ impl Denied<'_> {
                 &format!("resource: {named}"),
                 &format!("because no resource-based policy allows the {action} action"),
             ),
+            // Who asks is nobody whom the service would name.
+            Tells::NeitherReason { .. } if action == "sts:AssumeRoleWithWebIdentity" => {
+                format!("Not authorized to perform {action}")
+            }
             Tells::NeitherReason { named } => said(&format!("resource: {named}"), "").trim_end().to_owned(),
             Tells::NothingOfCiphertext => CIPHERTEXT_REFUSED.to_owned(),
         };

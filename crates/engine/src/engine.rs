@@ -163,7 +163,7 @@ impl Engine {
         self.0.ids.next()
     }
 
-    /// Verifies a signed request: its caller is the root of the account that its access key belongs to.
+    /// Verifies a signed request: its caller is the root, the user or the session that its access key belongs to.
     ///
     /// # Errors
     /// What is to be answered; hand it to [`Engine::dispatch`] so that it is recorded.

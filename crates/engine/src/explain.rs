@@ -65,6 +65,8 @@ pub(crate) struct Explained {
     statements: Vec<policy::StatementTold>,
     grants: Vec<GrantTold>,
     changes: Vec<String>,
+    /// The same, for people.
+    text: String,
 }
 
 /// A grant of the key that names the principal, and whether it allows the request.
@@ -164,6 +166,17 @@ impl Core {
             Some(key) => self.grants_told(&asking, key, &target).await?,
             None => Vec::new(),
         };
+        let mut text = explanation.to_string();
+        for grant in &grants {
+            let says = grant.lacks.unwrap_or("it allows this");
+            let operations = grant.operations.join(", ");
+            text = format!(
+                "{}\ngrant {} to {} ({operations}): {says}",
+                text.trim_end(),
+                grant.grant_id,
+                grant.grantee
+            );
+        }
         Ok(Explained {
             principal: input.principal.clone(),
             action: input.action.clone(),
@@ -171,8 +184,9 @@ impl Core {
             verdict: explanation.verdict,
             because: explanation.because,
             statements: explanation.statements,
-            grants,
             changes: explanation.changes,
+            text,
+            grants,
         })
     }
 
@@ -195,17 +209,19 @@ impl Core {
             _ => None,
         };
         let weights = Weights { resource, grant: grant.map(|(reach, _)| reach) };
-        let circumstances = asking.circumstances(target, &fetched);
-        let request = policy::Request {
-            principal: asking.view(),
-            action: target.action,
-            resource: target.resource,
-            resource_account: target.account,
-            context: &circumstances,
+        // In a block of their own: circumstances can't be kept while something is waited for.
+        let (mut explanation, is_ambiguous) = {
+            let circumstances = asking.circumstances(target, &fetched);
+            let request = policy::Request {
+                principal: asking.view(),
+                action: target.action,
+                resource: target.resource,
+                resource_account: target.account,
+                context: &circumstances,
+            };
+            let explanation = policy::explain(&request, &asking.policies(weights));
+            (explanation, circumstances.noted.is_ambiguous())
         };
-        let mut explanation = policy::explain(&request, &asking.policies(weights));
-        let is_ambiguous = circumstances.noted.is_ambiguous();
-        drop(circumstances);
         // The door has the last word.
         let overruled = match self.may(asking, target).await? {
             Outcome::Ambiguous if is_ambiguous => Some(

@@ -30,12 +30,21 @@ impl Core {
         principal: &Principal,
     ) -> Result<Arc<IdentityPolicies>, Fault> {
         let Some(id) = principal.named_id() else { return Ok(Arc::default()) };
-        let cache_key = (principal.account(), id.to_owned());
+        self.policies_of(principal.account(), id).await
+    }
+
+    /// Those of the user, group or role with this id.
+    pub(crate) async fn policies_of(
+        &self,
+        account: AccountId,
+        id: &str,
+    ) -> Result<Arc<IdentityPolicies>, Fault> {
+        let cache_key = (account, id.to_owned());
         if let Some(policies) = self.identity_policies.get(&cache_key) {
             return Ok(policies);
         }
         let epoch = self.epoch.now();
-        let policies = Arc::new(self.read_identity_policies(principal.account(), id).await?);
+        let policies = Arc::new(self.read_identity_policies(account, id).await?);
         self.identity_policies.keep(&self.epoch, epoch, cache_key, Arc::clone(&policies));
         Ok(policies)
     }

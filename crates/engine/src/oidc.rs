@@ -11,9 +11,8 @@ use serde::Deserialize;
 use std::collections::HashMap;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Mutex;
 
 /// Most bytes of a set of keys.
 pub const KEY_SET_BYTES_MAX: usize = 64 * 1024;
@@ -154,8 +153,11 @@ struct Asked {
 pub(crate) struct Keyring {
     given: HashMap<String, Arc<IssuerKeys>>,
     client: Arc<dyn OidcClient>,
-    asked: Mutex<HashMap<String, Asked>>,
+    /// Of each issuer what it said: whoever asks it anew, others wait for, but only those who want to know the same.
+    asked: Mutex<HashMap<String, Turn>>,
 }
+
+type Turn = Arc<tokio::sync::Mutex<Option<Asked>>>;
 
 impl Keyring {
     pub(crate) fn new(given: &[(String, Arc<IssuerKeys>)], client: Arc<dyn OidcClient>) -> Self {
@@ -174,9 +176,9 @@ impl Keyring {
         if let Some(keys) = self.given.get(issuer) {
             return Some(Arc::clone(keys));
         }
-        // One is asked after the other: whoever sends many tokens makes no more than one connection at once.
-        let mut asked = self.asked.lock().await;
-        if let Some(known) = asked.get(issuer) {
+        let turn = self.turn(issuer);
+        let mut asked = turn.lock().await;
+        if let Some(known) = &*asked {
             let age = now.saturating_sub(known.at);
             let fits = known.keys.as_ref().is_some_and(|keys| keys.find(id, algorithm).is_some());
             if age < ASKED_AGAIN || (fits && age < KEPT) {
@@ -194,14 +196,20 @@ impl Keyring {
                 None
             }
         };
-        if asked.len() >= ISSUERS_MAX
-            && let Some(oldest) =
-                asked.iter().min_by_key(|(_, asked)| asked.at).map(|(issuer, _)| issuer.clone())
-        {
-            asked.remove(&oldest);
-        }
-        asked.insert(issuer.to_owned(), Asked { keys: keys.clone(), at: now });
+        *asked = Some(Asked { keys: keys.clone(), at: now });
         keys
+    }
+
+    fn turn(&self, issuer: &str) -> Turn {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if asked.len() >= ISSUERS_MAX && !asked.contains_key(issuer) {
+            // Any will do whom nobody waits for: it is asked anew when it is needed.
+            let idle = asked.iter().find(|(_, turn)| Arc::strong_count(turn) == 1);
+            if let Some(idle) = idle.map(|(issuer, _)| issuer.clone()) {
+                asked.remove(&idle);
+            }
+        }
+        Arc::clone(asked.entry(issuer.to_owned()).or_default())
     }
 }
 

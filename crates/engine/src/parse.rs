@@ -30,7 +30,7 @@ impl<O: Executes> Parsed<O> {
     fn of(core: &Core, caller: Authenticated, input: O::Input) -> Result<Self, Fault> {
         O::check(&input)?;
         for token in O::names(&input).grant_tokens {
-            // Which grant it names matters to nobody yet, for no grant is asked who may do what.
+            // One that was never given is refused here; what the others are worth, the door asks.
             NamedGrant::of_token(core, token)?;
         }
         let recipient = Recipient::of(core, O::recipient(&input))?;

@@ -39,7 +39,8 @@ impl<'m> Trail<'m> {
     pub(crate) fn new(meta: &'m RequestMeta, caller: &Authenticated, event: Event<'_>) -> Self {
         let principal = caller.principal();
         let identity = principal.identity().clone();
-        let account = identity.account_id.clone();
+        // A web identity is of no account, and its record of the one that it wants into.
+        let account = identity.account_id.clone().or_else(|| Some(caller.account().to_string().into()));
         let (source, additional) = match caller.via() {
             Via::Network => (meta.source_ip.map_or_else(|| "unknown".to_owned(), |ip| ip.to_string()), None),
             Via::AdminSocket { uid } => {

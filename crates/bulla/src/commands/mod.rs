@@ -3,9 +3,11 @@
 pub(crate) mod account;
 pub(crate) mod audit;
 pub(crate) mod encrypt;
+pub(crate) mod explain;
 pub(crate) mod inspect;
 pub(crate) mod key;
 pub(crate) mod open;
+pub(crate) mod policy;
 pub(crate) mod profile;
 pub(crate) mod serve;
 pub(crate) mod store;

@@ -172,10 +172,31 @@ impl Identities {
             "AddClientIDToOpenIDConnectProvider" => provider(json!({"ClientID": "another"})),
             "RemoveClientIDFromOpenIDConnectProvider" => provider(json!({"ClientID": "client"})),
             "ListOpenIDConnectProviders" | "GetAccountSummary" => (json!({}), json!([])),
+            "SimulateCustomPolicy" => both(
+                &json!({"PolicyInputList": [SIMULATED]}),
+                &json!({"PolicyInputList": ["{"]}),
+                json!({"ActionNames": ["kms:Decrypt"]}),
+            ),
+            "SimulatePrincipalPolicy" => both(
+                &json!({"PolicySourceArn": format!("arn:aws:iam::{ACCOUNT}:user/eng/ann")}),
+                &json!({"PolicySourceArn": format!("arn:aws:iam::{ACCOUNT}:user/none")}),
+                json!({"ActionNames": ["kms:Decrypt"]}),
+            ),
+            "GetContextKeysForCustomPolicy" => {
+                (json!({"PolicyInputList": [SIMULATED]}), json!({"PolicyInputList": ["{"]}))
+            }
+            "GetContextKeysForPrincipalPolicy" => (
+                json!({"PolicySourceArn": format!("arn:aws:iam::{ACCOUNT}:user/eng/ann")}),
+                json!({"PolicySourceArn": format!("arn:aws:iam::{ACCOUNT}:user/none")}),
+            ),
             other => unreachable!("{other} has no input here"),
         }
     }
 }
+
+/// A policy to simulate.
+const SIMULATED: &str =
+    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"kms:*","Resource":"*"}]}"#;
 
 fn name_of_group(user: &str) -> &'static str {
     if user == "ann" { "admins" } else { "empties" }

@@ -14,6 +14,7 @@ mod oidc_providers;
 mod policy_entities;
 mod policy_versions;
 mod roles;
+mod simulation;
 mod tags;
 mod users;
 
