@@ -1,0 +1,93 @@
+//! `bulla policy explain` of a store: before a request, and of one that was denied.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use common::{Ended, Home};
+use serde_json::{Value, json};
+
+fn json_of(ended: &Ended) -> Value {
+    serde_json::from_slice(&ended.out).unwrap_or_else(|error| panic!("{error}: {}", ended.text()))
+}
+
+/// A key whose policy lets the account do nothing but change it; its ARN, and the account's root.
+fn guarded(home: &Home) -> (String, String) {
+    let made = json_of(&home.ok(&["key", "create", "--json", "alias/guarded"]));
+    let arn = made["Arn"].as_str().or(made["KeyArn"].as_str()).unwrap().to_owned();
+    let account = arn.split(':').nth(4).unwrap().to_owned();
+    let root = format!("arn:aws:iam::{account}:root");
+    let policy = json!({"Version": "2012-10-17", "Statement": {
+        "Sid": "Keep", "Effect": "Allow", "Principal": {"AWS": root}, "Action": "kms:*KeyPolicy", "Resource": "*",
+    }});
+    home.write("policy.json", policy.to_string());
+    let file = home.file("policy.json");
+    home.ok(&["key", "policy", "put", "alias/guarded", file.to_str().unwrap()]);
+    (arn, root)
+}
+
+#[test]
+fn what_a_store_would_decide_is_told_with_what_would_change_it() {
+    let home = Home::new();
+    let (arn, root) = guarded(&home);
+    let told = json_of(&home.ok(&[
+        "policy",
+        "explain",
+        "--json",
+        "--principal",
+        &root,
+        "--action",
+        "Encrypt",
+        "--key",
+        "alias/guarded",
+        "-c",
+        "app=x",
+    ]));
+    assert_eq!(told["Verdict"], "ImplicitlyDenied");
+    assert_eq!((&told["Resource"], &told["Action"]), (&json!(arn), &json!("kms:Encrypt")));
+    assert_eq!(told["Statements"][0]["sid"], "Keep");
+    let text =
+        home.ok(&["policy", "explain", "--principal", &root, "--action", "kms:PutKeyPolicy", "--key", &arn]);
+    assert!(text.text().contains("Allowed"), "{}", text.text());
+    home.fails(
+        &[
+            "policy",
+            "explain",
+            "--principal",
+            "arn:aws:iam::111122223333:user/nobody",
+            "--action",
+            "kms:Encrypt",
+        ],
+        6,
+        &["nobody"],
+    );
+    home.fails(&["policy", "explain"], 2, &["--principal"]);
+    home.fails(&["policy", "explain", "--principal", &root], 2, &["--action"]);
+}
+
+#[test]
+fn a_denied_request_is_explained_by_its_id() {
+    let home = Home::new();
+    let (arn, root) = guarded(&home);
+    let input = home.write("plain", "text");
+    home.fails(
+        &["encrypt", "-k", "alias/guarded", "-c", "app=x", input.to_str().unwrap()],
+        4,
+        &["kms:GenerateDataKey"],
+    );
+    let log = std::fs::read_to_string(home.data().join("audit.log")).unwrap();
+    let denied: Vec<Value> = log
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .filter(|record: &Value| record["errorCode"] == "AccessDeniedException")
+        .collect();
+    let record = denied.last().unwrap();
+    assert_eq!(record["additionalEventData"]["accessDenied"]["resource"], arn);
+    let id = record["requestID"].as_str().unwrap();
+    let told = json_of(&home.ok(&["policy", "explain", "--json", "--request-id", id]));
+    assert_eq!(told["Principal"], root);
+    assert_eq!(told["Action"], record["additionalEventData"]["accessDenied"]["action"]);
+    assert_eq!((&told["Verdict"], &told["Resource"]), (&json!("ImplicitlyDenied"), &json!(arn)));
+    let none = "00000000-0000-4000-8000-000000000000";
+    home.fails(&["policy", "explain", "--request-id", none], 1, &[none]);
+}
