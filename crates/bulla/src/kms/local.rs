@@ -256,14 +256,13 @@ impl LocalKms {
             (true, Absent::IsMade) => self.make(&directory, new_root).await.map_err(KmsError::Store)?,
         };
         let options = EngineOptions {
-            regions: Vec::new(),
             // The call lock keeps all others out until the store is closed again.
             shared: false,
             cached_records_max: CACHED_MAX,
             cached_materials_max: CACHED_MAX,
             usage_granularity: USAGE_GRANULARITY,
-            attestation_roots: Vec::new(),
             xks: Arc::clone(&self.xks),
+            ..EngineOptions::default()
         };
         let engine = opening::open_engine(&directory, root, options, SyncPolicy::WithinASecond)
             .await
