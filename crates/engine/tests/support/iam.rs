@@ -172,9 +172,11 @@ impl Identities {
             "AddClientIDToOpenIDConnectProvider" => provider(json!({"ClientID": "another"})),
             "RemoveClientIDFromOpenIDConnectProvider" => provider(json!({"ClientID": "client"})),
             "ListOpenIDConnectProviders" | "GetAccountSummary" => (json!({}), json!([])),
-            "SimulateCustomPolicy" => {
-                simulated(json!({"PolicyInputList": [SIMULATED]}), json!({"PolicyInputList": ["{"]}))
-            }
+            "SimulateCustomPolicy" => both(
+                &json!({"PolicyInputList": [SIMULATED]}),
+                &json!({"PolicyInputList": ["{"]}),
+                json!({"ActionNames": ["kms:Decrypt"]}),
+            ),
             "SimulatePrincipalPolicy" => both(
                 &json!({"PolicySourceArn": format!("arn:aws:iam::{ACCOUNT}:user/eng/ann")}),
                 &json!({"PolicySourceArn": format!("arn:aws:iam::{ACCOUNT}:user/none")}),
