@@ -262,8 +262,8 @@ impl LocalKms {
             cached_records_max: CACHED_MAX,
             cached_materials_max: CACHED_MAX,
             usage_granularity: USAGE_GRANULARITY,
-            attestation_roots: Vec::new(),
             xks: Arc::clone(&self.xks),
+            ..EngineOptions::default()
         };
         let engine = opening::open_engine(&directory, root, options, SyncPolicy::WithinASecond)
             .await
