@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 
 pub mod proxy;
+pub mod watched;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -229,7 +230,7 @@ impl World {
     }
 
     /// What CreateKey is asked for a key that is not symmetric, or not of one region, where an operation wants one.
-    fn kind_for(&self, operation: &str) -> Value {
+    pub fn kind_for(&self, operation: &str) -> Value {
         match operation {
             "Sign" | "Verify" | "GetPublicKey" => {
                 json!({"KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY"})
