@@ -7,7 +7,7 @@ use bulla_api::Region;
 use bulla_audit::SyncPolicy;
 use bulla_crypto::attestation;
 use bulla_crypto::{RootKey, SystemRng};
-use bulla_engine::{Engine, EngineOptions};
+use bulla_engine::{Engine, EngineOptions, REGIONS_MAX};
 use bulla_server::{
     DEFAULT_ADMIN_LISTEN, DEFAULT_LISTEN, Server, ServerConfig, ServerError, TlsSource, logging, parse_listen,
 };
@@ -269,6 +269,12 @@ fn regions(text: Option<&str>) -> Result<Vec<Region>, Failure> {
             return Err(Failure::usage(format!("--region names {region} twice")));
         }
         regions.push(region);
+    }
+    if regions.len() > REGIONS_MAX {
+        return Err(Failure::usage(format!(
+            "--region names {} regions; a store has at most {REGIONS_MAX}",
+            regions.len()
+        )));
     }
     Ok(regions)
 }
