@@ -287,18 +287,14 @@ mod tests {
 
     #[tokio::test]
     async fn accounts_take_turns() {
-        let (slow, work) = (Slow::default(), Work::new());
+        let (slow, work) = (Arc::new(Slow::default()), Work::new());
         let mut waiting = Vec::new();
         for of in std::iter::repeat_n(ONE, SLOW_MAX + 5).chain([OTHER, OTHER]) {
-            let mut begun = Box::pin(slow.run(account(of), work.of(of)));
+            let (slow, work) = (Arc::clone(&slow), work.of(of));
+            let mut begun = Box::pin(async move { slow.run(account(of), work).await });
             assert!(!poll_once(&mut begun).await);
-            waiting.push(begun);
+            waiting.push(tokio::spawn(begun));
         }
-        let answering = async {
-            for begun in &mut waiting {
-                begun.await.unwrap();
-            }
-        };
         let turns = tokio::task::spawn_blocking(move || {
             let begun: Vec<u64> = (0..SLOW_MAX).map(|_| work.begins()).collect();
             let next = (0..5 + 2).map(|_| {
@@ -309,8 +305,10 @@ mod tests {
             (0..SLOW_MAX).for_each(|_| work.ends());
             turns
         });
-        let (turns, ()) = tokio::join!(turns, answering);
-        assert_eq!(turns.unwrap(), [ONE, ONE, ONE, OTHER, ONE, OTHER, ONE, ONE, ONE]);
+        assert_eq!(turns.await.unwrap(), [ONE, ONE, ONE, OTHER, ONE, OTHER, ONE, ONE, ONE]);
+        for begun in waiting {
+            begun.await.unwrap().unwrap();
+        }
         assert_eq!(slow.0.lock().free, SLOW_MAX);
     }
 
