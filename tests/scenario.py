@@ -6,8 +6,7 @@ A scenario is a list of steps. A step has:
 - `call`: the operation; `service` (kms), `region` (us-east-1);
 - `with`: its input, and either `gives`, what must be in the answer, or `fails`, an error's code, and perhaps `saying`, its
   text;
-- `as`: a name by which later steps refer to its answer;
-- `needs`: operations whose rows in the operation table bring what this call asks for.
+- `as`: a name by which later steps refer to its answer.
 
 `${name.Member.0.Member}` in a text is taken from the answer of the step of that name, or from the scene: `account`,
 `in_30_days`, `proxy` (see `test_every_operation.py`). A text that is nothing else keeps the value's type. Bytes are written as
@@ -16,8 +15,7 @@ text. `{"$wrapped": TEXT, "$by": KEY}` is the text under a public RSA key (OAEP 
 `gives` names some members of an answer; a list must be given whole, and `null` means: not there. Beside values there are
 `{"$is": "text" | "bytes" | "a time"}`, `{"$length": N}`, `{"$matches": PATTERN}`, `{"$not": VALUE}`.
 
-An operation that has no row in the operation table must be refused as unsupported. What needs it, or refers to its answer, is
-left out until the row is there, and then it is demanded. So is what a client doesn't have.
+What a client doesn't have is left out, and what refers to its answer too.
 """
 
 import datetime
@@ -30,7 +28,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 
 TOP = Path(__file__).resolve().parent.parent
 DIRECTORY = Path(__file__).with_name("operations")
-STEP = {"service", "call", "region", "as", "needs", "with", "gives", "fails", "saying"}
+STEP = {"service", "call", "region", "as", "with", "gives", "fails", "saying"}
 REFERENCE = re.compile(r"\$\{(\w+)((?:\.\w+)*)\}")
 SCENE = {"account", "in_30_days", "proxy"}
 
@@ -77,27 +75,21 @@ def served() -> set[str]:
     return rows
 
 
-def play(steps: list[dict], client, scene: dict, rows: set[str]) -> None:
-    """Makes the calls with `client.call(service, region, operation, members)`, which gives the answer or raises a Refusal.
-    `rows` are the operations that are served."""
+def play(steps: list[dict], client, scene: dict) -> None:
+    """Makes the calls with `client.call(service, region, operation, members)`, which gives the answer or raises a Refusal."""
     known, missing = dict(scene), set()
     for number, step in enumerate(steps):
         service, operation = step.get("service", "kms"), step["call"]
         place = f"step {number}, {operation}"
-        is_served = operation in rows
-        can_be_called = operation in client.operations(service) and not references(step) & missing
-        if not (is_served and can_be_called and set(step.get("needs", [])) <= rows):
+        if operation not in client.operations(service) or references(step) & missing:
             missing.add(step.get("as"))
-            if is_served or not can_be_called:
-                continue
+            continue
         members = resolve(step["with"], known)
         try:
             answer, refusal = client.call(service, step.get("region", "us-east-1"), operation, members), None
         except Refusal as error:
             answer, refusal = None, error
-        if not is_served:
-            assert refusal and refusal.code == "UnsupportedOperationException", f"{place}: {refusal or answer}"
-        elif "fails" in step:
+        if "fails" in step:
             assert refusal, f"{place}: expected {step['fails']}, was answered {answer}"
             assert refusal.code == step["fails"], f"{place}: {refusal}"
             if "saying" in step:

@@ -29,10 +29,9 @@ def proxy(tmp_path_factory):
 def server(bulla, proxy, tmp_path_factory):
     """A server with two regions, that finds the proxy."""
     directory = tmp_path_factory.mktemp("operations")
-    options = ["--region", "us-east-1,eu-west-1"]
-    if "CreateCustomKeyStore" in scenario.served():
-        # Beside a client that keeps two cores busy, a proxy in this process is slow.
-        options += ["--xks-connect", f"{HOST}=127.0.0.1:{proxy.port}", "--ca-file", proxy.ca_file, "--xks-timeout", 5000]
+    # Beside a client that keeps two cores busy, a proxy in this process is slow.
+    xks = ["--xks-connect", f"{HOST}=127.0.0.1:{proxy.port}", "--ca-file", proxy.ca_file, "--xks-timeout", 5000]
+    options = ["--region", "us-east-1,eu-west-1", *xks]
     with Server(Host(bulla, directory / "home"), directory / "data", *options) as server:
         yield server
 
@@ -59,7 +58,7 @@ def test_scenario(client, name, owner, proxy):
         "in_30_days": in_30_days.replace(microsecond=0).isoformat(),
         "proxy": {"endpoint": proxy.endpoint, "path": PATH, "credential": proxy.credential, "key": EXTERNAL_KEY},
     }
-    scenario.play(SCENARIOS[name], client, scene, scenario.served())
+    scenario.play(SCENARIOS[name], client, scene)
 
 
 @pytest.mark.parametrize("client", CLIENTS, indirect=True)

@@ -4,6 +4,9 @@
 
 mod common;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bulla_crypto::key_material::{KeyPair, PairSpec};
 use common::{Ended, Home, Server};
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
@@ -283,6 +286,43 @@ fn private_keys_come_in_as_pem_or_der() {
         1,
         &["IncorrectKeyMaterial", "ECC_NIST_P256 private key"],
     );
+}
+
+#[test]
+fn lattice_keys_come_in_as_their_seed() {
+    let home = Home::new();
+    for (alias, spec, usage, id, seed_bytes) in [
+        ("alias/dsa", PairSpec::MlDsa65, "SIGN_VERIFY", [0x03, 0x12], 32),
+        ("alias/kem", PairSpec::MlKem768, "ENCAPSULATE_DECAPSULATE", [0x04, 0x02], 64),
+    ] {
+        let name = spec.as_str();
+        home.ok(&["key", "create", alias, "--origin", "EXTERNAL", "--spec", name, "--usage", usage]);
+        assert!(home.ok(&["key", "describe", alias]).text().contains("PendingImport"));
+        // SEQUENCE { version 0, SEQUENCE { OID 2.16.840.1.101.3.4 and id }, OCTET STRING { [0] seed } }: RFC 9881, section 6;
+        // RFC 9935, section 6.
+        let head = [0x02, 0x01, 0x00, 0x30, 0x0b, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04];
+        let seed: Vec<u8> = (0..seed_bytes).collect();
+        let rest = [&head[..], &id, &[0x04, seed_bytes + 2, 0x80, seed_bytes], &seed].concat();
+        let pkcs8 = [&[0x30, u8::try_from(rest.len()).unwrap()], &rest[..]].concat();
+        let pem = |label: &str, der: &[u8]| {
+            let text = STANDARD.encode(der);
+            let lines: Vec<&str> =
+                text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+            format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+        };
+        let own = KeyPair::import_pkcs8(spec, &pkcs8).unwrap().public_key_spki_der().unwrap();
+        let content =
+            if spec == PairSpec::MlKem768 { pem("PRIVATE KEY", &pkcs8).into_bytes() } else { pkcs8.clone() };
+        private(&home, "own.key", content);
+        home.ok(&["key", "import", alias, "own.key"]);
+        assert_eq!(home.ok(&["key", "public-key", alias]).text(), pem("PUBLIC KEY", &own), "{name}");
+        // Only the same comes back.
+        let mut other = pkcs8;
+        let first_of_seed = other.len() - usize::from(seed_bytes);
+        other[first_of_seed] ^= 1;
+        private(&home, "other.der", other);
+        home.fails(&["key", "import", alias, "other.der"], 1, &["IncorrectKeyMaterial", name]);
+    }
 }
 
 #[test]

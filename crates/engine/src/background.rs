@@ -21,6 +21,7 @@ pub(crate) async fn run(core: &Arc<Core>, shutdown: impl Future<Output = ()> + S
         biased;
         () = rounds(core, shutdown) => {}
         () = core.keep_stock() => {}
+        () = usage(core) => {}
     }
 }
 
@@ -35,19 +36,35 @@ async fn rounds(core: &Arc<Core>, shutdown: impl Future<Output = ()> + Send) {
             biased;
             () = &mut shutdown => return,
             () = core.outbox_filled.notified() => report("relaying audit records", core.relay().await),
-            _ = minutes.tick() => tick(core).await,
+            _ = minutes.tick() => round(core).await,
             _ = seconds.tick() => flush_refusals(core).await,
         }
     }
 }
 
-/// One round of what is done each minute.
+/// Writes which keys were used, beside all else: with very many it takes longer than changes can wait for the audit log.
+async fn usage(core: &Core) {
+    loop {
+        // Either way it is time.
+        let _ = tokio::time::timeout(MINUTE, core.usage.many()).await;
+        write_usage(core).await;
+        // What can't be written must not be tried without end.
+        tokio::time::sleep(SECOND).await;
+    }
+}
+
+/// All that is done each minute.
 pub(crate) async fn tick(core: &Arc<Core>) {
+    round(core).await;
+    write_usage(core).await;
+}
+
+/// What is done each minute, in order.
+async fn round(core: &Arc<Core>) {
     flush_refusals(core).await;
     core.clock_watch.look(&*core.clock);
     report("remembering the time", core.write_clock_watch().await);
     report("scheduled work", core.do_due_work().await.map(|_| ()));
-    write_usage(core).await;
     purge_if_wanted(core).await;
     report("relaying audit records", core.relay().await);
 }

@@ -7,10 +7,10 @@ use crate::keys::{Alias, Key};
 use crate::record::{
     AliasRecord, Counts, KIND_ACCESS_KEY, KIND_ALIAS, KIND_GRANT, KIND_GROUP, KIND_INLINE_POLICY, KIND_KEY,
     KIND_KEY_POLICY, KIND_KEY_STORE, KIND_MANAGED_POLICY, KIND_MATERIAL, KIND_POLICY_VERSION, KIND_ROLE,
-    KIND_USER, KeyRecord, KeyStoreRecord, Place, Scheduled,
+    KIND_USER, KeyRecord, KeyStoreRecord, Place, Scheduled, backing_key_id,
 };
 use crate::trail::{ServiceEvent, service_record};
-use bulla_api::{AccountId, AliasName, KeyId, Region};
+use bulla_api::{AccountId, AliasName, ErrorCode, KeyId, Region};
 use bulla_audit::Entry;
 use bulla_crypto::LockedKey;
 use bulla_store::{Fields, Generation, Header, Path, StoreError, Transaction, VaultError};
@@ -196,7 +196,7 @@ impl Change {
         self.steps.iter().filter(|step| wanted(step)).filter_map(path).collect()
     }
 
-    async fn apply(self, transaction: &mut Transaction<'_>) -> Result<(), VaultError> {
+    pub(crate) async fn apply(self, transaction: &mut Transaction<'_>) -> Result<(), VaultError> {
         for step in self.steps {
             match step {
                 Step::Absent(path) => {
@@ -223,6 +223,18 @@ impl Change {
             }
         }
         Ok(())
+    }
+}
+
+/// A change that no store takes at once is the caller's to make smaller: many replicas with long descriptions and many tags.
+fn too_large(error: VaultError) -> Fault {
+    match error {
+        VaultError::Store(StoreError::TooLarge { .. }) => Fault::answer(
+            ErrorCode::LimitExceededException,
+            "The change is too large to be made at once, with all that belongs to it. Shorten the descriptions, or remove \
+             tags, of the key and its replicas.",
+        ),
+        other => other.into(),
     }
 }
 
@@ -280,7 +292,7 @@ impl Core {
         change.apply(&mut transaction).await?;
         let next = known.add_to(&mut transaction, records)?;
         *head = None;
-        let committed = transaction.commit().await?;
+        let committed = transaction.commit().await.map_err(too_large)?;
         *head = Some(next);
         drop(head);
         if !committed.purged {
@@ -327,10 +339,14 @@ impl Core {
                 }
             }
             KIND_MATERIAL => {
-                // Of all regions: replicas share materials.
                 let account = text(1).and_then(|text| text.parse::<AccountId>().ok());
-                if let (Some(account), Ok(key)) = (account, id.parse::<KeyId>()) {
-                    self.evict_materials(account, key);
+                let backing = text(5).and_then(backing_key_id);
+                if let (Some(account), Ok(key), Some(backing)) = (account, id.parse::<KeyId>(), backing) {
+                    // What stands in no region is of all of them: replicas share materials.
+                    let regions = place().map_or_else(|| self.regions.clone(), |(_, region)| vec![region]);
+                    for region in regions {
+                        self.materials.evict(&(account, region, key, backing));
+                    }
                 }
             }
             KIND_USER | KIND_ROLE | KIND_GROUP | KIND_MANAGED_POLICY | KIND_INLINE_POLICY

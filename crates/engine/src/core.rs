@@ -83,8 +83,12 @@ const IDENTITIES_MAX: usize = 10_000;
 /// Custom key stores kept in memory.
 const KEY_STORES_MAX: usize = 10_000;
 
+/// Most regions of a store: what is done to a multi-Region key and all its replicas is one commit.
+pub const REGIONS_MAX: usize = 30;
+
 impl Core {
     pub(crate) async fn create(parts: EngineParts, new: NewStore) -> Result<Self, OpenError> {
+        refuse_too_many(new.regions.len())?;
         let account = new.account.unwrap_or_else(|| accounts::random_id(&*parts.rng));
         let params = StoreParams {
             partition: PARTITION.to_owned(),
@@ -107,6 +111,10 @@ impl Core {
         let in_order =
             named.iter().zip(&known).all(|(named, known)| named == known) && named.len() <= known.len();
         if !in_order {
+            let new = named.iter().filter(|region| !known.contains(region)).count();
+            if new > 0 {
+                refuse_too_many(known.len() + new)?;
+            }
             vault.update_header(|header| header.set_regions(&named)).await.map_err(Fault::from)?;
         }
         let regions = vault
@@ -211,4 +219,13 @@ impl Core {
         synced.map_err(|error| failed(error.to_string()))?;
         closed.map_err(|error| failed(error.to_string()))
     }
+}
+
+fn refuse_too_many(regions: usize) -> Result<(), OpenError> {
+    if regions <= REGIONS_MAX {
+        return Ok(());
+    }
+    let message =
+        format!("a store has at most {REGIONS_MAX} regions, and these would be {regions}; name fewer");
+    Err(OpenError::Records(LocalFailure { kind: LocalFailureKind::Failed, message }))
 }

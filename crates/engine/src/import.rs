@@ -6,7 +6,7 @@ use crate::fault::Fault;
 use crate::keys::Key;
 use crate::material::NewMaterial;
 use crate::operations::invalid;
-use bulla_api::{AlgorithmSpec, ErrorCode, KeySpec, SecretBytes, WrappingKeySpec};
+use bulla_api::{AccountId, AlgorithmSpec, ErrorCode, KeySpec, SecretBytes, WrappingKeySpec};
 use bulla_crypto::key_material::{
     KeyPair, MacKey, MaterialSpec, PairSpec, SymmetricRefused, WrappingAlgorithm, WrappingKey,
     import_symmetric,
@@ -48,6 +48,7 @@ impl Core {
     /// barrier keys can use it, nothing is to be kept, bounded or cleaned up, and it opens what a backup of the store opens.
     pub(crate) async fn new_wrapping(
         &self,
+        account: AccountId,
         key: &Key,
         algorithm: AlgorithmSpec,
         spec: WrappingKeySpec,
@@ -64,13 +65,7 @@ impl Core {
                 key.record.spec
             )));
         }
-        let rng = Arc::clone(&self.rng);
-        let wrapping = self.apart(move || {
-            let wrapping = WrappingKey::generate(pair, &*rng).map_err(|_| NOT_MADE)?;
-            let secret = wrapping.to_secret().map_err(|_| NOT_MADE)?;
-            Ok::<_, Fault>((secret, wrapping.public_key_spki_der().map_err(|_| NOT_MADE)?))
-        });
-        let (secret, public_key) = wrapping.await??;
+        let (secret, public_key) = self.fresh_pair(account, pair).await?;
         let valid_to_ms = self.clock.wall_ms().saturating_add(TOKEN_VALID_MS);
         let parts: [&[u8]; 4] = [
             &valid_to_ms.to_be_bytes(),
@@ -93,6 +88,7 @@ impl Core {
     /// The material that was wrapped under the key of this token, of this KMS key.
     pub(crate) async fn unwrap_material(
         &self,
+        account: AccountId,
         key: &Key,
         token: &[u8],
         wrapped: Vec<u8>,
@@ -113,7 +109,7 @@ impl Core {
             return Err(invalid("Invalid encrypted key size."));
         }
         let secret = SecretBytes::copy_of(secret);
-        self.apart(move || {
+        self.apart(account, move || {
             let wrapping = WrappingKey::from_secret(pair, secret.expose()).map_err(|_| NOT_MADE)?;
             // Which part did not open, is not said.
             wrapping
@@ -124,7 +120,12 @@ impl Core {
     }
 
     /// Material from outside, as material of this key.
-    pub(crate) async fn read_material(&self, key: &Key, secret: SecretBytes) -> Result<NewMaterial, Fault> {
+    pub(crate) async fn read_material(
+        &self,
+        account: AccountId,
+        key: &Key,
+        secret: SecretBytes,
+    ) -> Result<NewMaterial, Fault> {
         let incorrect = || Fault::answer(ErrorCode::IncorrectKeyMaterialException, "");
         let Ok(spec) = MaterialSpec::try_from(key.record.spec) else {
             return match import_symmetric(&secret) {
@@ -139,7 +140,7 @@ impl Core {
             };
         };
         let (id, material_key, rng) = (key.id, self.new_material()?, Arc::clone(&self.rng));
-        self.apart(move || match spec {
+        self.apart(account, move || match spec {
             MaterialSpec::Mac(spec) => {
                 let mac = MacKey::import(spec, secret.expose()).map_err(|_| incorrect())?;
                 let sealed = mac.seal(&material_key, &id, &*rng)?;

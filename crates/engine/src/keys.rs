@@ -47,6 +47,12 @@ impl Key {
         Self { place, id, arn, account_text, current_material_id, record, generation, unavailable, lapsed }
     }
 
+    /// One that stands in no store.
+    #[cfg(test)]
+    pub(crate) fn in_test(place: Place, record: KeyRecord) -> Self {
+        Self::new(place, KeyId::from_random([0; 16]), record, Generation::first(0))
+    }
+
     /// The id of the material in use, where answers tell it: of symmetric keys.
     pub(crate) fn told_material_id(&self) -> Option<String> {
         self.current_material_id.clone().filter(|_| self.record.spec == KeySpec::SymmetricDefault)

@@ -19,6 +19,8 @@ mod authenticate;
 mod authorize;
 mod aws_managed;
 mod background;
+#[cfg(feature = "bulk")]
+mod bulk;
 mod cache;
 mod change;
 mod clock;
@@ -80,10 +82,13 @@ mod xks;
 
 pub use accounts::{Account, NewAccount, random_id as random_account_id};
 pub use authenticate::{AuthFailure, Authenticated, Via};
+#[cfg(feature = "bulk")]
+pub use bulk::Bulk;
 pub use bulla_audit::TlsDetails;
 pub use bulla_sigv4::Request as SignedRequest;
 pub use clock::{Clock, SimClock, SystemClock};
 pub use clock_watch::ClockState;
+pub use core::REGIONS_MAX;
 pub use credentials::AccessKey;
 pub use embedded::EmbeddedKms;
 pub use engine::{Engine, EngineOptions, EngineParts, NewStore, OpenError, Status};

@@ -43,13 +43,18 @@ impl NewMaterial {
 }
 
 impl Core {
-    /// Fresh material for a key of this spec.
-    pub(crate) async fn make_material(&self, id: KeyId, spec: KeySpec) -> Result<NewMaterial, Fault> {
+    /// Fresh material for a key of this spec, in this account.
+    pub(crate) async fn make_material(
+        &self,
+        account: AccountId,
+        id: KeyId,
+        spec: KeySpec,
+    ) -> Result<NewMaterial, Fault> {
         let key = self.new_material()?;
         let Ok(spec) = MaterialSpec::try_from(spec) else { return Ok(NewMaterial::symmetric(id, key)) };
         let rng = Arc::clone(&self.rng);
         let not_made = |_| Fault::bug("the cryptographic library made no key");
-        self.apart(move || match spec {
+        self.apart(account, move || match spec {
             MaterialSpec::Pair(spec) => {
                 let pair = KeyPair::generate(spec, &*rng).map_err(not_made)?;
                 Ok(NewMaterial {

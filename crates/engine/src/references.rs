@@ -21,8 +21,9 @@ use crate::record::{
     grant_count_of, key_of_external, owner_of, pointer_of,
 };
 use bulla_api::{AccountId, AliasName, KeyId};
+use bulla_crypto::blob::KeyMaterialId;
 use bulla_store::{GET_PATHS_MAX, Path, Prefix, Stored, Vault, VaultError};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// One thing that doesn't fit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
@@ -47,6 +48,12 @@ pub enum Finding {
         /// How many there are.
         found: u64,
     },
+    /// A replica of a multi-Region key has the history of its primary key, as far as it goes.
+    #[error("the materials of {of} are not those of its primary key")]
+    NotOfPrimary {
+        /// The replica.
+        of: String,
+    },
     /// An authentic record that says nothing this program understands.
     #[error("the record at {0} can't be understood")]
     Unreadable(String),
@@ -54,10 +61,6 @@ pub enum Finding {
 
 /// Records read at a time.
 const PAGE: usize = 100;
-
-/// The kinds of records that grants have.
-const KINDS_OF_GRANTS: [&str; 5] =
-    [KIND_GRANT, KIND_GRANT_COUNT, KIND_GRANT_ID, KIND_GRANT_PROPERTIES, KIND_RETIRABLE_GRANT];
 
 /// How often a store that is changed meanwhile is looked through anew.
 const PASSES_MAX: u32 = 5;
@@ -88,36 +91,26 @@ pub async fn check_references(vault: &Vault) -> Result<Vec<Finding>, VaultError>
     Ok(found.unwrap_or_default().into_iter().collect())
 }
 
-/// What one look through the store saw.
+/// What one look through the store saw. Nothing is remembered for each record, and nothing for each key but while the look
+/// goes through its account and region: there may be millions.
 #[derive(Default)]
 struct Seen {
-    paths: HashSet<Path>,
+    /// Where the look is, and what it counted there.
+    here: Option<(Place, Counted)>,
+    /// What the last records speak of, and was not looked for yet.
     needs: Vec<Need>,
+    /// What was looked for and is not there.
+    missing: Vec<Need>,
     findings: BTreeSet<Finding>,
-    /// In each place: keys, aliases and custom key stores, counted here.
-    found: HashMap<Place, [u64; 3]>,
-    /// The same, as the store counts them.
-    counts: HashMap<Place, [u64; 3]>,
-    /// Keys of each custom key store, counted here.
-    store_keys: HashMap<(Place, String), u64>,
-    /// Keys of each custom key store, as its record counts them.
-    store_counts: HashMap<(Place, String), u64>,
-    /// Aliases of each key, counted here.
-    aliases: HashMap<(Place, KeyId), u64>,
-    /// Aliases of each key, as its record counts them.
-    key_counts: HashMap<(Place, KeyId), u64>,
-    /// Grants of each key, counted here. Of their records nothing else is remembered: there may be millions.
-    grants: HashMap<(Place, KeyId), u64>,
-    /// The same, as the store counts them.
-    grant_counts: HashMap<(Place, KeyId), u64>,
+    /// Those that count only while the key is not going.
+    findings_of_keys: Vec<(KeyId, Finding)>,
     /// Keys that are gone and whose other records are going.
     going: HashSet<KeyId>,
     /// The same, with where they were.
     going_from: HashSet<(Place, KeyId)>,
     /// Where multi-Region keys are marked to be so.
     remains: HashSet<(Place, KeyId)>,
-    /// Primary keys of each multi-Region key, counted here.
-    primaries: HashMap<(AccountId, KeyId), u64>,
+    multi_region: HashMap<(AccountId, KeyId), MultiRegion>,
     /// Users, groups and so on of each account, counted here.
     identities_found: HashMap<AccountId, Numbers>,
     /// The same, as the store counts them.
@@ -126,13 +119,47 @@ struct Seen {
     inline_found: HashMap<String, u64>,
     /// The same, as its record counts them.
     inline_counts: HashMap<String, u64>,
+    /// Whether any account and region has records.
+    has_places: bool,
     accounts: HashSet<AccountId>,
     outbox: Vec<u64>,
     outbox_next: Option<u64>,
 }
 
-/// A record that can't be understood.
-struct Unreadable;
+/// What is counted in one account and region, and what its own counts say.
+#[derive(Default)]
+struct Counted {
+    /// Keys, aliases and custom key stores.
+    found: [u64; 3],
+    recorded: [u64; 3],
+    /// Keys of each custom key store.
+    store_keys: HashMap<String, Both>,
+    /// Aliases of each key.
+    aliases: HashMap<KeyId, Both>,
+    /// Grants of each key.
+    grants: HashMap<KeyId, Both>,
+}
+
+/// How many were found, and how many there should be; none of what has no count.
+#[derive(Default)]
+struct Both {
+    found: u64,
+    recorded: Option<u64>,
+}
+
+/// What the regions of one multi-Region key say of it.
+#[derive(Default)]
+struct MultiRegion {
+    regions: HashMap<Place, OneRegion>,
+}
+
+#[derive(Default)]
+struct OneRegion {
+    /// None while no key was seen.
+    is_replica: Option<bool>,
+    /// Of its materials, where each region has its own.
+    history: BTreeMap<u64, KeyMaterialId>,
+}
 
 /// A record that must be there.
 struct Need {
@@ -149,28 +176,20 @@ impl Seen {
         let mut after = None;
         loop {
             let page = vault.scan(Prefix::everything(), after, PAGE).await?;
-            let mut of_grants = Vec::new();
             for (path, stored) in &page.records {
-                match seen.look_at_grants(path, stored) {
-                    Some(Ok(needs)) => of_grants.extend(needs),
-                    Some(Err(Unreadable)) => {
-                        seen.findings.insert(Finding::Unreadable(path.to_string()));
-                    }
-                    None => {
-                        if seen.look(path, stored).is_none() {
-                            seen.findings.insert(Finding::Unreadable(path.to_string()));
-                        }
-                        seen.paths.insert(path.clone());
-                    }
+                if seen.look(path, stored).is_none() {
+                    seen.findings.insert(Finding::Unreadable(path.to_string()));
                 }
             }
-            seen.look_for(vault, of_grants).await?;
             after = page.records.last().map(|(path, _)| path.clone());
             if !page.more {
                 break;
             }
+            seen.look_for_needs(vault).await?;
         }
+        seen.leave();
         seen.look_at_accounts(&vault.reload_header().await?.accounts());
+        seen.look_for_needs(vault).await?;
         Ok(seen)
     }
 
@@ -190,6 +209,7 @@ impl Seen {
         let place = || Some(Place { account: text(1)?.parse().ok()?, region: text(2)?.parse().ok()? });
         let key_id = || text(4)?.parse::<KeyId>().ok();
         let fields = &stored.fields;
+        self.enter(place());
         match text(3)? {
             KIND_KEY => self.look_at_key(place()?, key_id()?, &KeyRecord::of(fields.clone()).ok()?),
             kind @ (KIND_KEY_POLICY | KIND_MATERIAL | KIND_MATERIAL_ENTRY | KIND_KEY_USAGE) => {
@@ -210,6 +230,10 @@ impl Seen {
                     if let Some(expiry) = place().and_then(|place| entry.expiry(&place, id)) {
                         self.need_of_key(id, expiry.path(), "the scheduled work", of);
                     }
+                    if let Some(place) = place().filter(|_| id.is_multi_region()) {
+                        let number = text(5)?.parse().ok()?;
+                        self.multi_region(place, id).history.insert(number, entry.material_id);
+                    }
                 }
             }
             KIND_ALIAS => {
@@ -217,8 +241,9 @@ impl Seen {
                 let target = AliasRecord::of(fields.clone()).ok()?.target;
                 self.need_of_key(target, place.key(target), "the key", name.as_str());
                 self.need(place.alias_of_key(target, &name), "the index record", name.as_str());
-                self.found.entry(place.clone()).or_default()[1] += 1;
-                *self.aliases.entry((place, target)).or_default() += 1;
+                let counted = self.counted(place);
+                counted.found[1] += 1;
+                counted.aliases.entry(target).or_default().found += 1;
             }
             "alias-of-key" => {
                 let (place, id, name) = (place()?, key_id()?, text(5)?.parse::<AliasName>().ok()?);
@@ -226,7 +251,7 @@ impl Seen {
             }
             "counts" => {
                 let counts = Counts::of(fields.clone());
-                self.counts.insert(place()?, [counts.keys, counts.aliases, counts.key_stores]);
+                self.counted(place()?).recorded = [counts.keys, counts.aliases, counts.key_stores];
             }
             KIND_KEY_STORE => {
                 self.look_at_key_store(place()?, text(4)?, &KeyStoreRecord::of(fields.clone()).ok()?);
@@ -275,71 +300,116 @@ impl Seen {
             }
             "outbox" => self.outbox.push(text(4)?.parse().ok()?),
             "outbox-head" => self.outbox_next = Some(next_of(fields)?),
+            kind @ (KIND_GRANT
+            | KIND_GRANT_COUNT
+            | KIND_GRANT_ID
+            | KIND_GRANT_PROPERTIES
+            | KIND_RETIRABLE_GRANT) => self.look_at_grants(kind, place()?, path, stored)?,
             _ => self.look_at_identities(path, fields)?,
         }
         Some(())
     }
 
-    /// The same for the records of grants, which is a kind of its own: what they speak of is to be looked for at once.
-    /// `None` of all other records.
-    fn look_at_grants(&mut self, path: &Path, stored: &Stored) -> Option<Result<Vec<Need>, Unreadable>> {
+    /// The same for the records of grants.
+    fn look_at_grants(&mut self, kind: &str, place: Place, path: &Path, stored: &Stored) -> Option<()> {
         let components = path.components();
         let text = |index: usize| components.get(index).and_then(|bytes| std::str::from_utf8(bytes).ok());
-        let kind = text(3)?;
-        if !KINDS_OF_GRANTS.contains(&kind) {
-            return None;
-        }
-        let place = || Some(Place { account: text(1)?.parse().ok()?, region: text(2)?.parse().ok()? });
-        let mut read = || {
-            let (place, key) = (place()?, text(4)?.parse::<KeyId>().ok());
-            let need = |key: KeyId, path: Path, what: &'static str, of: String| {
-                vec![Need { path, what, of, key: Some(key) }]
-            };
-            match kind {
-                KIND_GRANT => {
-                    let grant = Grant::of(&place, path, stored.clone()).ok()?;
-                    *self.grants.entry((place, grant.key)).or_default() += 1;
-                    let of = format!("grant {} of {}", grant.id, grant.key_arn());
-                    let led_to = grant.led_to_by().into_iter();
-                    let needs = led_to.flat_map(|path| need(grant.key, path, "an index record", of.clone()));
-                    (grant.path() == *path).then(|| needs.collect())
+        let key = text(4)?.parse::<KeyId>().ok();
+        match kind {
+            KIND_GRANT => {
+                let grant =
+                    Grant::of(&place, path, stored.clone()).ok().filter(|grant| grant.path() == *path)?;
+                let of = format!("grant {} of {}", grant.id, grant.key_arn());
+                for path in grant.led_to_by() {
+                    self.need_of_key(grant.key, path, "an index record", of.clone());
                 }
-                KIND_GRANT_COUNT => {
-                    self.grant_counts.insert((place, key?), grant_count_of(&stored.fields).ok()?);
-                    Some(Vec::new())
-                }
-                KIND_GRANT_ID => {
-                    let (key, id) = (key?, GrantId::parse(text(5)?)?);
-                    let grant = place.grant(key, pointer_of(&stored.fields).ok()?, id);
-                    Some(need(key, grant, "a grant", key_arn(&place, key)))
-                }
-                KIND_GRANT_PROPERTIES => {
-                    let (key, id) = (key?, GrantId::parse(pointer_of(&stored.fields).ok()?)?);
-                    Some(need(key, place.grant_id(key, id), "a grant", key_arn(&place, key)))
-                }
-                // Of a key in whichever account.
-                _ => {
-                    let owner = Place { account: text(5)?.parse().ok()?, region: place.region };
-                    let (key, id) = (text(6)?.parse().ok()?, GrantId::parse(text(7)?)?);
-                    let grant = owner.grant(key, pointer_of(&stored.fields).ok()?, id);
-                    Some(need(key, grant, "a grant", key_arn(&owner, key)))
-                }
+                self.counted(place).grants.entry(grant.key).or_default().found += 1;
             }
-        };
-        Some(read().ok_or(Unreadable))
+            KIND_GRANT_COUNT => {
+                let recorded = grant_count_of(&stored.fields).ok()?;
+                self.counted(place).grants.entry(key?).or_default().recorded = Some(recorded);
+            }
+            KIND_GRANT_ID => {
+                let (key, id) = (key?, GrantId::parse(text(5)?)?);
+                let grant = place.grant(key, pointer_of(&stored.fields).ok()?, id);
+                self.need_of_key(key, grant, "a grant", key_arn(&place, key));
+            }
+            KIND_GRANT_PROPERTIES => {
+                let (key, id) = (key?, GrantId::parse(pointer_of(&stored.fields).ok()?)?);
+                self.need_of_key(key, place.grant_id(key, id), "a grant", key_arn(&place, key));
+            }
+            // Of a key in whichever account.
+            _ => {
+                let owner = Place { account: text(5)?.parse().ok()?, region: place.region };
+                let (key, id) = (text(6)?.parse().ok()?, GrantId::parse(text(7)?)?);
+                let grant = owner.grant(key, pointer_of(&stored.fields).ok()?, id);
+                self.need_of_key(key, grant, "a grant", key_arn(&owner, key));
+            }
+        }
+        Some(())
     }
 
-    /// Looks for records at once, and remembers those that aren't there.
-    async fn look_for(&mut self, vault: &Vault, needs: Vec<Need>) -> Result<(), VaultError> {
-        let mut needs = needs.into_iter().peekable();
-        while needs.peek().is_some() {
-            let some: Vec<Need> = needs.by_ref().take(GET_PATHS_MAX).collect();
-            let paths: Vec<Path> = some.iter().map(|need| need.path.clone()).collect();
-            let found = vault.store().get_many(&paths).await?;
-            let missing = some.into_iter().zip(found).filter(|(_, record)| record.is_none());
-            self.needs.extend(missing.map(|(need, _)| need));
+    /// Looks for what the last records speak of, and remembers what isn't there.
+    async fn look_for_needs(&mut self, vault: &Vault) -> Result<(), VaultError> {
+        // Many speak of the same, such as their account.
+        let mut needs: BTreeMap<Path, Vec<Need>> = BTreeMap::new();
+        for need in std::mem::take(&mut self.needs) {
+            needs.entry(need.path.clone()).or_default().push(need);
+        }
+        let paths: Vec<Path> = needs.keys().cloned().collect();
+        for some in paths.chunks(GET_PATHS_MAX) {
+            let found = vault.store().get_many(some).await?;
+            for (path, _) in some.iter().zip(found).filter(|(_, record)| record.is_none()) {
+                self.missing.extend(needs.remove(path).unwrap_or_default());
+            }
         }
         Ok(())
+    }
+
+    /// What is counted in this place, which the look is in.
+    fn counted(&mut self, place: Place) -> &mut Counted {
+        self.enter(Some(place.clone()));
+        &mut self.here.get_or_insert_with(|| (place, Counted::default())).1
+    }
+
+    /// The look goes on here. The records of an account and region stand together.
+    fn enter(&mut self, place: Option<Place>) {
+        if self.here.as_ref().map(|(place, _)| place) != place.as_ref() {
+            self.leave();
+            self.here = place.map(|place| (place, Counted::default()));
+        }
+    }
+
+    /// The look leaves an account and region: all that is counted there has been seen.
+    fn leave(&mut self) {
+        let Some((place, counted)) = self.here.take() else { return };
+        self.has_places = true;
+        let of = format!("account {} in {}", place.account, place.region);
+        for (what, (recorded, found)) in ["keys", "aliases", "custom key stores"]
+            .into_iter()
+            .zip(counted.recorded.into_iter().zip(counted.found))
+        {
+            self.findings.extend(differs(what, of.clone(), recorded, found));
+        }
+        for (id, Both { found, recorded }) in counted.store_keys {
+            let of = format!("custom key store {id}");
+            self.findings.extend(recorded.and_then(|recorded| differs("keys", of, recorded, found)));
+        }
+        for (id, Both { found, recorded }) in counted.aliases {
+            let arn = key_arn(&place, id);
+            self.findings.extend(recorded.and_then(|recorded| differs("aliases", arn, recorded, found)));
+        }
+        for (id, Both { found, recorded }) in counted.grants {
+            let arn = key_arn(&place, id);
+            let finding = differs("grants", arn.clone(), recorded.unwrap_or_default(), found);
+            self.findings_of_keys.extend(finding.map(|finding| (id, finding)));
+            self.need_of_key(id, place.key(id), "the key", format!("grants of {arn}"));
+        }
+    }
+
+    fn multi_region(&mut self, place: Place, id: KeyId) -> &mut OneRegion {
+        let key = self.multi_region.entry((place.account, id)).or_default();
+        key.regions.entry(place).or_default()
     }
 
     fn look_at_key(&mut self, place: Place, id: KeyId, record: &KeyRecord) {
@@ -355,16 +425,17 @@ impl Seen {
         if let Some(ExternalKey { key_store, xks_key }) = &record.external {
             self.need(place.key_store(key_store), "the custom key store", arn.clone());
             self.need(place.external_key(key_store, xks_key), "the external key", arn.clone());
-            *self.store_keys.entry((place.clone(), key_store.clone())).or_default() += 1;
+            self.counted(place.clone()).store_keys.entry(key_store.clone()).or_default().found += 1;
         }
         if id.is_multi_region() {
-            *self.primaries.entry((place.account, id)).or_default() += u64::from(record.primary.is_none());
+            self.multi_region(place.clone(), id).is_replica = Some(record.primary.is_some());
         }
         if let Some(primary) = &record.primary {
             self.need(place.elsewhere(primary).key(id), "the primary key", arn);
         }
-        self.found.entry(place.clone()).or_default()[0] += 1;
-        self.key_counts.insert((place, id), record.aliases);
+        let counted = self.counted(place);
+        counted.found[0] += 1;
+        counted.aliases.entry(id).or_default().recorded = Some(record.aliases);
     }
 
     fn look_at_key_store(&mut self, place: Place, id: &str, record: &KeyStoreRecord) {
@@ -375,13 +446,14 @@ impl Seen {
             "the record of the address",
             id,
         );
-        self.found.entry(place.clone()).or_default()[2] += 1;
-        self.store_counts.insert((place, id.to_owned()), record.keys);
+        let counted = self.counted(place);
+        counted.found[2] += 1;
+        counted.store_keys.entry(id.to_owned()).or_default().recorded = Some(record.keys);
     }
 
     fn look_at_accounts(&mut self, named: &[String]) {
         // A store whose making was interrupted has but the first one's name; the next opening completes it.
-        let is_begun = self.accounts.is_empty() && self.found.is_empty() && named.len() == 1;
+        let is_begun = self.accounts.is_empty() && !self.has_places && named.len() == 1;
         for text in named.iter().filter(|_| !is_begun) {
             match text.parse() {
                 Ok(account) => self.need(account_path(account), "the record", format!("account {account}")),
@@ -399,41 +471,28 @@ impl Seen {
         }
     }
 
-    fn findings(mut self) -> BTreeSet<Finding> {
-        let with_grants: HashSet<(Place, KeyId)> =
-            self.grants.keys().chain(self.grant_counts.keys()).cloned().collect();
-        for (place, key) in &with_grants {
-            let of = format!("grants of {}", key_arn(place, *key));
-            self.need_of_key(*key, place.key(*key), "the key", of);
-        }
+    fn findings(self) -> BTreeSet<Finding> {
         let mut findings = self.findings;
-        for Need { path, what, of, key } in self.needs {
-            if !self.paths.contains(&path) && !key.is_some_and(|key| self.going.contains(&key)) {
-                findings.insert(Finding::Missing { what, of });
-            }
-        }
+        let is_going = |key: KeyId| self.going.contains(&key);
+        let of_keys = self.findings_of_keys.into_iter().filter(|(key, _)| !is_going(*key));
+        findings.extend(of_keys.map(|(_, finding)| finding));
+        let missing = self.missing.into_iter().filter(|need| !need.key.is_some_and(is_going));
+        findings.extend(missing.map(|Need { what, of, .. }| Finding::Missing { what, of }));
         for (place, id) in self.remains.difference(&self.going_from) {
             findings.insert(Finding::Missing { what: "the deletion", of: key_arn(place, *id) });
         }
-        let mut compare = |what: &'static str, of: String, recorded: u64, found: u64| {
-            if recorded != found {
-                findings.insert(Finding::Count { what, of, recorded, found });
+        for ((account, id), key) in self.multi_region {
+            let roles = key.regions.values().filter_map(|region| region.is_replica);
+            let primaries = roles.clone().filter(|is_replica| !is_replica).count() as u64;
+            if roles.count() > 0 {
+                let of = format!("multi-Region key {id} of account {account}");
+                findings.extend(differs("primary keys", of, 1, primaries));
             }
-        };
-        let places: HashSet<&Place> = self.found.keys().chain(self.counts.keys()).collect();
-        for place in places {
-            let recorded = self.counts.get(place).copied().unwrap_or_default();
-            let found = self.found.get(place).copied().unwrap_or_default();
-            let of = format!("account {} in {}", place.account, place.region);
-            for (what, (recorded, found)) in
-                ["keys", "aliases", "custom key stores"].into_iter().zip(recorded.into_iter().zip(found))
-            {
-                compare(what, of.clone(), recorded, found);
-            }
+            findings.extend(key.strays(id));
         }
         for (of, recorded) in self.inline_counts {
             let found = self.inline_found.get(&of).copied().unwrap_or_default();
-            compare("characters of inline policies", of, recorded, found);
+            findings.extend(differs("characters of inline policies", of, recorded, found));
         }
         let accounts: HashSet<AccountId> =
             self.identities_found.keys().chain(self.identity_counts.keys()).copied().collect();
@@ -441,31 +500,37 @@ impl Seen {
             let recorded = self.identity_counts.get(&account).copied().unwrap_or_default();
             let found = self.identities_found.get(&account).copied().unwrap_or_default();
             for (what, (recorded, found)) in WHAT.into_iter().zip(recorded.into_iter().zip(found)) {
-                compare(what, format!("account {account}"), recorded, found);
+                findings.extend(differs(what, format!("account {account}"), recorded, found));
             }
-        }
-        for ((place, id), recorded) in self.store_counts {
-            let found = self.store_keys.get(&(place, id.clone())).copied().unwrap_or_default();
-            compare("keys", format!("custom key store {id}"), recorded, found);
-        }
-        for ((account, id), found) in self.primaries {
-            compare("primary keys", format!("multi-Region key {id} of account {account}"), 1, found);
-        }
-        for ((place, id), recorded) in self.key_counts {
-            let arn = key_arn(&place, id);
-            let found = self.aliases.get(&(place, id)).copied().unwrap_or_default();
-            compare("aliases", arn, recorded, found);
-        }
-        for of_key in with_grants.into_iter().filter(|(_, key)| !self.going.contains(key)) {
-            let recorded = self.grant_counts.get(&of_key).copied().unwrap_or_default();
-            let found = self.grants.get(&of_key).copied().unwrap_or_default();
-            compare("grants", key_arn(&of_key.0, of_key.1), recorded, found);
         }
         // Records that wait for the audit log are removed from the front only.
         if let Some(first) = self.outbox.iter().min() {
             let recorded = self.outbox_next.unwrap_or_default().saturating_sub(*first);
-            compare("waiting audit records", "its changes".to_owned(), recorded, self.outbox.len() as u64);
+            findings.extend(differs(
+                "waiting audit records",
+                "its changes".to_owned(),
+                recorded,
+                self.outbox.len() as u64,
+            ));
         }
         findings
     }
+}
+
+impl MultiRegion {
+    /// Replicas with materials that are not their primary key's. Where each region imports its own, that is the same
+    /// material.
+    fn strays(self, id: KeyId) -> impl Iterator<Item = Finding> {
+        let of_primary = self.regions.values().find(|region| region.is_replica == Some(false));
+        let of_primary = of_primary.map(|region| region.history.clone()).unwrap_or_default();
+        let strays = self.regions.into_iter().filter(move |(_, region)| {
+            region.is_replica == Some(true)
+                && region.history.iter().any(|(number, id)| of_primary.get(number) != Some(id))
+        });
+        strays.map(move |(place, _)| Finding::NotOfPrimary { of: key_arn(&place, id) })
+    }
+}
+
+fn differs(what: &'static str, of: String, recorded: u64, found: u64) -> Option<Finding> {
+    (recorded != found).then_some(Finding::Count { what, of, recorded, found })
 }

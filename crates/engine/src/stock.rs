@@ -1,4 +1,4 @@
-//! The stock of RSA data key pairs: made before anybody asks, since making one takes up to half a second and more.
+//! The stock of RSA pairs, for data key pairs and for wrapping what is imported: made before anybody asks, since making one takes up to half a second and more.
 //!
 //! Only a server fills it ([`Engine::background`](crate::Engine::background)), a spec at a time after that spec has been asked for, and only
 //! while nobody waits for slow work. A pair belongs to nobody until it is given out, once. In the stock it is sealed under a
@@ -6,7 +6,7 @@
 
 use crate::core::Core;
 use crate::fault::Fault;
-use bulla_api::SecretBytes;
+use bulla_api::{AccountId, SecretBytes};
 use bulla_crypto::SystemRng;
 use bulla_crypto::key_material::{KeyPair, NotMade, PairSpec, RestingPair};
 use std::collections::VecDeque;
@@ -104,13 +104,18 @@ impl Shelves {
 }
 
 impl Core {
-    /// A pair that nobody has: the private key in PKCS#8 and the public key as a DER SubjectPublicKeyInfo.
-    pub(crate) async fn fresh_pair(&self, spec: PairSpec) -> Result<(SecretBytes, Vec<u8>), Fault> {
+    /// A pair that nobody has, for a request of this account: the private key in PKCS#8 and the public key as a DER
+    /// SubjectPublicKeyInfo.
+    pub(crate) async fn fresh_pair(
+        &self,
+        account: AccountId,
+        spec: PairSpec,
+    ) -> Result<(SecretBytes, Vec<u8>), Fault> {
         if let Some(pair) = self.stock.take(spec) {
             return pair.take().map_err(|_| Fault::bug("a pair made ahead does not open"));
         }
         let rng = Arc::clone(&self.rng);
-        let made = self.apart(move || {
+        let made = self.apart(account, move || {
             let pair = KeyPair::generate(spec, &*rng)?;
             Ok::<_, NotMade>((pair.to_pkcs8()?, pair.public_key_spki_der()?))
         });

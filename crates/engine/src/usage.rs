@@ -1,8 +1,9 @@
 //! When each key was last used, for what, and in which request.
 //!
 //! A use is noted in memory, once its audit record is with the kernel: no request waits for the store over it. What was
-//! noted is written each minute and when the engine is closed; a program that dies before loses that minute's. A use that
-//! is hardly later than the written one isn't written ([`crate::EngineOptions::usage_granularity`]).
+//! noted is written each minute, sooner when very many keys are used, and when the engine is closed; a program that dies
+//! before loses that minute's. A use that is hardly later than the written one isn't written
+//! ([`crate::EngineOptions::usage_granularity`]).
 
 use crate::core::Core;
 use crate::fault::Fault;
@@ -14,12 +15,21 @@ use bulla_store::VaultError;
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
 
 const SHARDS: usize = 16;
 
-/// Keys whose use is written in one commit: each is a record, with a precondition of its own and of its key.
-const KEYS_PER_COMMIT: usize = 33;
+/// Keys whose use is written in one commit: each is a record, with a precondition of its own and of its key, and both are
+/// read first.
+const KEYS_PER_COMMIT: usize = 50;
+
+/// So many noted uses are written without waiting for the minute.
+const NOTED_MANY: usize = 20_000;
+
+/// Most uses that are noted, some 200 bytes each. Of further keys, none is while the store doesn't keep up.
+const NOTED_MAX: usize = 100_000;
 
 /// How often keys that were changed meanwhile are read again.
 const ATTEMPTS_MAX: u32 = 5;
@@ -31,6 +41,9 @@ type Shard = HashMap<UsedKey, LastUse, RandomState>;
 pub(crate) struct Usage {
     shards: [Mutex<Shard>; SHARDS],
     hasher: RandomState,
+    noted: AtomicUsize,
+    /// Told when many are noted.
+    many: Notify,
 }
 
 /// The last use of a key.
@@ -45,7 +58,12 @@ pub(crate) struct LastUse {
 
 impl Default for Usage {
     fn default() -> Self {
-        Self { shards: std::array::from_fn(|_| Mutex::default()), hasher: RandomState::default() }
+        Self {
+            shards: std::array::from_fn(|_| Mutex::default()),
+            hasher: RandomState::default(),
+            noted: AtomicUsize::new(0),
+            many: Notify::new(),
+        }
     }
 }
 
@@ -57,8 +75,22 @@ impl Usage {
         match shard.get_mut(&used) {
             Some(noted) if noted.at_ms > last.at_ms => {}
             Some(noted) => *noted = last,
-            None => drop(shard.insert(used, last)),
+            None => {
+                let noted = self.noted.load(Ordering::SeqCst);
+                if noted < NOTED_MAX {
+                    shard.insert(used, last);
+                    self.noted.fetch_add(1, Ordering::SeqCst);
+                }
+                if noted >= NOTED_MANY {
+                    self.many.notify_one();
+                }
+            }
         }
+    }
+
+    /// Until many uses are noted.
+    pub(crate) async fn many(&self) {
+        self.many.notified().await;
     }
 
     fn of(&self, used: &UsedKey) -> Option<LastUse> {
@@ -79,6 +111,7 @@ impl Usage {
         let mut shard = self.shard(used);
         if shard.get(used) == Some(written) {
             shard.remove(used);
+            self.noted.fetch_sub(1, Ordering::SeqCst);
         }
     }
 
@@ -161,5 +194,46 @@ impl Core {
             transaction.commit().await?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::record::{KeyRecord, Kind};
+    use crate::request::IdSource;
+    use bulla_api::{KeySpec, KeyUsageType, OriginType};
+    use bulla_crypto::SeededRng;
+    use std::sync::Arc;
+
+    #[test]
+    fn no_more_uses_are_noted_than_fit() {
+        let usage = Usage::default();
+        let kind = Kind {
+            spec: KeySpec::SymmetricDefault,
+            usage: KeyUsageType::EncryptDecrypt,
+            origin: OriginType::AwsKms,
+        };
+        let place = Place { account: "111122223333".parse().unwrap(), region: "us-east-1".parse().unwrap() };
+        let id = IdSource::new(Arc::new(SeededRng::new(1))).next();
+        let last = LastUse {
+            operation: KeyLastUsageTrackingOperation::Encrypt,
+            at_ms: 0,
+            event_id: id,
+            request_id: id,
+        };
+        let mut key = Key::in_test(place, KeyRecord::new(kind, 0, String::new(), &[]));
+        for number in 0..NOTED_MAX as u128 + 100 {
+            key.id = KeyId::from_random(number.to_be_bytes());
+            usage.note(&key, last);
+        }
+        let noted = usage.all();
+        assert_eq!(noted.len(), NOTED_MAX);
+        for (used, last) in &noted[..100] {
+            usage.forget(used, last);
+        }
+        usage.note(&key, last);
+        assert_eq!(usage.all().len(), NOTED_MAX - 99);
     }
 }

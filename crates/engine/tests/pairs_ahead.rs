@@ -1,4 +1,4 @@
-//! RSA data key pairs that are made before anybody asks, and what goes on while they are made.
+//! RSA pairs that are made before anybody asks, and what goes on while they are made.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod support;
@@ -147,6 +147,20 @@ async fn others_are_answered_while_large_pairs_are_made() {
         maker.await.unwrap();
     }
     background.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_imported_is_wrapped_under_keys_made_ahead() {
+    let world = World::new(6).await;
+    let made = world.call("CreateKey", json!({"Origin": "EXTERNAL"})).await.ok();
+    let key = text(&made["KeyMetadata"]["KeyId"]);
+    let background = Background::of(&world.engine);
+    world.wrapped(&key, &support::MATERIAL).await;
+    wait_for_pairs(&world.engine, 4).await;
+    background.stop().await;
+    world.import(&key, &support::MATERIAL, json!({})).await.ok();
+    assert_eq!(world.engine.status().pairs_in_stock, 3);
+    world.call("Encrypt", json!({"KeyId": key, "Plaintext": HELLO})).await.ok();
 }
 
 #[tokio::test]

@@ -166,3 +166,33 @@ async fn a_single_missing_material_is_named_by_check_and_by_decrypt() {
     assert_eq!(failure.message, format!("the store lacks the material of key {arn}; restore a backup"));
     assert_eq!(failure.kind, bulla_api::LocalFailureKind::Failed);
 }
+
+#[tokio::test]
+async fn a_replica_with_other_materials_than_its_primary_key_is_named() {
+    let world = World::new(32).await;
+    let made = world.call("CreateKey", json!({"MultiRegion": true, "Origin": "EXTERNAL"})).await.ok();
+    let key = text(&made["KeyMetadata"]["KeyId"]);
+    world.import(&key, &[1; 32], json!({})).await.ok();
+    world.call("ReplicateKey", json!({"KeyId": key, "ReplicaRegion": OTHER_REGION})).await.ok();
+    let elsewhere = world.caller_of(ACCOUNT, OTHER_REGION).await;
+    let parameters =
+        json!({"KeyId": key, "WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"});
+    let parameters = world.call_as(&elsewhere, "GetParametersForImport", parameters).await.ok();
+    let wrapped = support::wrap(&parameters, &key, &[1; 32]);
+    world.call_as(&elsewhere, "ImportKeyMaterial", wrapped).await.ok();
+    world.import(&key, &[2; 32], json!({"ImportType": "NEW_KEY_MATERIAL"})).await.ok();
+    assert_eq!(findings(&world).await, []);
+    // The entry of the primary key's second material, as that of the replica's first.
+    let store = Arc::new(world.disk.open());
+    let vault = Vault::open(store, &root_key(), Arc::new(bulla_crypto::SeededRng::new(9))).await.unwrap();
+    let entry = |region: &str, number: &str| {
+        Path::in_region(ACCOUNT, region, "material-entry").join(&key).join(format!("000000000{number}"))
+    };
+    let second = vault.read(&entry(REGION, "1")).await.unwrap().unwrap();
+    let mut transaction = vault.transaction();
+    transaction.put(entry(OTHER_REGION, "0"), &second.fields).unwrap();
+    transaction.commit().await.unwrap();
+    let of = support::key_arn(ACCOUNT, OTHER_REGION, &key);
+    let found = findings(&world).await;
+    assert!(found.contains(&Finding::NotOfPrimary { of }), "{found:?}");
+}

@@ -2,11 +2,12 @@
 
 use crate::path::{Generation, PATH_BYTES_MAX, Path, Prefix};
 use crate::value::SealedValue;
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 
-/// Most preconditions and writes, counted together, of one commit: within etcd's default of 128 operations.
-pub const COMMIT_ITEMS_MAX: usize = 100;
+/// Most preconditions, and most writes, of one commit: etcd's default of operations, which it counts so.
+pub const COMMIT_ITEMS_MAX: usize = 128;
 
 /// Most bytes of paths and values of one commit: within etcd's default of 1.5 MiB.
 pub const COMMIT_BYTES_MAX: usize = 1024 * 1024;
@@ -154,8 +155,10 @@ impl Commit {
     /// # Errors
     /// [`StoreError::TooLarge`] with the limit that is passed; [`StoreError::WrittenTwice`].
     pub fn check(&self) -> Result<(), StoreError> {
-        if self.expect.len() + self.writes.len() > COMMIT_ITEMS_MAX {
-            return Err(StoreError::TooLarge { what: "preconditions and writes", limit: COMMIT_ITEMS_MAX });
+        for (what, count) in [("preconditions", self.expect.len()), ("writes", self.writes.len())] {
+            if count > COMMIT_ITEMS_MAX {
+                return Err(StoreError::TooLarge { what, limit: COMMIT_ITEMS_MAX });
+            }
         }
         let mut bytes = 0;
         let paths = self.expect.iter().map(|(path, _)| path).chain(self.writes.iter().map(Write::path));
@@ -165,11 +168,12 @@ impl Commit {
             }
             bytes += path.as_bytes().len();
         }
-        for (index, write) in self.writes.iter().enumerate() {
+        let mut written = HashSet::with_capacity(self.writes.len());
+        for write in &self.writes {
             if let Write::Put { value, .. } = write {
                 bytes += value.as_bytes().len() + Generation::BYTES;
             }
-            if self.writes.iter().take(index).any(|earlier| earlier.path() == write.path()) {
+            if !written.insert(write.path()) {
                 return Err(StoreError::WrittenTwice(write.path().clone()));
             }
         }

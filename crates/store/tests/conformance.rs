@@ -99,6 +99,10 @@ fn limits_are_refused_before_anything_happens() {
         let many = (0..=COMMIT_ITEMS_MAX).map(|i| put(&i.to_string(), 1)).collect();
         let refused = store.commit(commit(&[], many)).await;
         assert!(matches!(refused, Err(StoreError::TooLarge { .. })), "{refused:?}");
+        let names: Vec<String> = (0..=COMMIT_ITEMS_MAX).map(|i| i.to_string()).collect();
+        let absent: Vec<_> = names.iter().map(|name| (name.as_str(), Expect::Absent)).collect();
+        let refused = store.commit(commit(&absent, vec![put("a", 1)])).await;
+        assert!(matches!(refused, Err(StoreError::TooLarge { .. })), "{refused:?}");
         let large = Write::Put {
             path: path("large"),
             generation: generation(1),
@@ -114,7 +118,7 @@ fn limits_are_refused_before_anything_happens() {
             assert!(matches!(page, Err(StoreError::TooLarge { .. })));
         }
         let at_the_limit = (0..COMMIT_ITEMS_MAX).map(|i| put(&i.to_string(), 1)).collect();
-        store.commit(commit(&[], at_the_limit)).await.unwrap();
+        store.commit(commit(&absent[1..], at_the_limit)).await.unwrap();
     });
 }
 

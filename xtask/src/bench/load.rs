@@ -21,6 +21,8 @@ struct Connection {
     stream: TcpStream,
     sent: Instant,
     answer: Vec<u8>,
+    /// Whether a request is under way on it.
+    waits: bool,
 }
 
 /// Sends `request` again and again over `connections`, for `seconds` after a short warm-up.
@@ -30,6 +32,21 @@ pub(super) fn run(
     connections: usize,
     seconds: f64,
 ) -> Result<Load, Failure> {
+    run_in_turns(address, &[request], connections, seconds, false)
+}
+
+/// The same with several requests, in turns. Sent once each, without a warm-up, it ends with them, if not before.
+pub(super) fn run_in_turns<R: AsRef<[u8]>>(
+    address: SocketAddr,
+    requests: &[R],
+    connections: usize,
+    seconds: f64,
+    once: bool,
+) -> Result<Load, Failure> {
+    let mut turns: Box<dyn Iterator<Item = &R>> = match once {
+        true => Box::new(requests.iter()),
+        false => Box::new(requests.iter().cycle()),
+    };
     let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let mut open = Vec::with_capacity(connections);
     for index in 0..connections {
@@ -37,16 +54,17 @@ pub(super) fn run(
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
         epoll::add(&poll, &stream, epoll::EventData::new_u64(index as u64), epoll::EventFlags::IN)?;
-        let mut connection = Connection { stream, sent: Instant::now(), answer: Vec::with_capacity(8192) };
-        connection.send(request)?;
+        let mut connection =
+            Connection { stream, sent: Instant::now(), answer: Vec::with_capacity(8192), waits: false };
+        connection.send_next(&mut turns)?;
         open.push(connection);
     }
-    let warm = Instant::now() + Duration::from_secs_f64(seconds / 5.0);
+    let warm = Instant::now() + if once { Duration::ZERO } else { Duration::from_secs_f64(seconds / 5.0) };
     let end = warm + Duration::from_secs_f64(seconds);
     let mut latencies_us: Vec<u32> = Vec::with_capacity(1 << 20);
     let mut events = Vec::with_capacity(connections);
     let mut now = Instant::now();
-    while now < end {
+    while now < end && open.iter().any(|connection| connection.waits) {
         epoll::wait(&poll, spare_capacity(&mut events), None)?;
         for event in events.drain(..) {
             let index = usize::try_from(event.data.u64())?;
@@ -58,7 +76,7 @@ pub(super) fn run(
                         u32::try_from(now.duration_since(connection.sent).as_micros()).unwrap_or(u32::MAX),
                     );
                 }
-                connection.send(request)?;
+                connection.send_next(&mut turns)?;
             }
         }
     }
@@ -69,6 +87,13 @@ pub(super) fn run(
 }
 
 impl Connection {
+    /// Sends whichever request comes next, if one does.
+    fn send_next<R: AsRef<[u8]>>(&mut self, turns: &mut dyn Iterator<Item = R>) -> Result<(), Failure> {
+        let next = turns.next();
+        self.waits = next.is_some();
+        next.map_or(Ok(()), |request| self.send(request.as_ref()))
+    }
+
     fn send(&mut self, request: &[u8]) -> Result<(), Failure> {
         self.answer.clear();
         self.sent = Instant::now();

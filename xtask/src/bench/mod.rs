@@ -7,6 +7,7 @@ mod files;
 mod load;
 mod processes;
 mod report;
+mod scale;
 mod service;
 mod start;
 
@@ -20,9 +21,13 @@ struct Plan {
     files: bool,
     service: bool,
     start: bool,
+    scale: bool,
     json: bool,
     quick: bool,
     size_bytes: u64,
+    /// Of the large store, and how to make it.
+    keys: u64,
+    populate: PathBuf,
     /// Holds several times `size_bytes`; removed afterwards.
     dir: PathBuf,
     binary: PathBuf,
@@ -75,13 +80,16 @@ fn measure_into(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
     if plan.service {
         service::measure(plan, report)?;
     }
+    if plan.scale {
+        scale::measure(plan, report)?;
+    }
     Ok(())
 }
 
 fn plan(arguments: &[String]) -> Result<Plan, Failure> {
     let (mut files, mut service, mut start) = (false, false, false);
     let (mut json, mut quick, mut build) = (false, false, true);
-    let mut size_bytes = 2 << 30;
+    let (mut size_bytes, mut keys, mut scale) = (2 << 30, 1_000_000, false);
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| crate::tidy::top().join("target"), PathBuf::from);
     let mut dir = target.join(format!("bench-{}", std::process::id()));
@@ -92,6 +100,9 @@ fn plan(arguments: &[String]) -> Result<Plan, Failure> {
             "files" => files = true,
             "service" => service = true,
             "start" => start = true,
+            // Minutes, and gigabytes: only when it is asked for.
+            "scale" => scale = true,
+            "--keys" => keys = value()?.parse()?,
             "--json" => json = true,
             "--quick" => quick = true,
             "--no-build" => build = false,
@@ -100,16 +111,20 @@ fn plan(arguments: &[String]) -> Result<Plan, Failure> {
             other => return Err(format!("unknown argument {other}").into()),
         }
     }
-    if !(files || service || start) {
+    if !(files || service || start || scale) {
         (files, service, start) = (true, true, true);
     }
     if build {
         processes::build(&["--package", "bulla"])?;
         processes::build(&["--package", "bulla-server", "--example", "bare"])?;
     }
+    if build && scale {
+        processes::build(&["--package", "bulla-engine", "--features", "bulk", "--example", "populate"])?;
+    }
     let binary = target.join("release/bulla");
     let bare = target.join("release/examples/bare");
-    Ok(Plan { files, service, start, json, quick, size_bytes, dir, binary, bare })
+    let populate = target.join("release/examples/populate");
+    Ok(Plan { files, service, start, scale, json, quick, size_bytes, keys, populate, dir, binary, bare })
 }
 
 /// `2G`, `512M`, `4096`.

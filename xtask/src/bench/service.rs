@@ -14,9 +14,11 @@ use super::{Failure, Plan};
 
 const CONNECTIONS: [usize; 3] = [1, 16, 64];
 
+const REGION: &str = "us-east-1";
+
 pub(super) fn measure(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
     let data = plan.dir.join("service");
-    let server = Server::start(plan, &data)?;
+    let server = Server::start(plan, &data, &[])?;
     let key = server.create_key()?;
     let data_key_body = format!("{{\"KeyId\":\"{key}\",\"KeySpec\":\"AES_256\"}}");
     let answer: serde_json::Value = serde_json::from_slice(&server.once("GenerateDataKey", &data_key_body)?)?;
@@ -47,7 +49,7 @@ pub(super) fn measure(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
             let (mut bare_runs, mut bulla_runs) = (Vec::new(), Vec::new());
             for _ in 0..plan.rounds() {
                 // Signed anew for each round: a signature is good for five minutes.
-                let request = server.request(operation, body)?;
+                let request = server.request(operation, REGION, body)?;
                 bare_runs.push(load::run(bare.address, &request, connections, seconds)?);
                 bulla_runs.push(load::run(server.address, &request, connections, seconds)?);
             }
@@ -71,21 +73,23 @@ pub(super) fn measure(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
 }
 
 /// A running `bulla serve` of its own.
-struct Server {
+pub(super) struct Server {
     child: Child,
-    address: SocketAddr,
+    pub(super) address: SocketAddr,
     access_key_id: String,
     secret_access_key: String,
 }
 
 impl Server {
-    fn start(plan: &Plan, data: &Path) -> Result<Self, Failure> {
+    /// Starts it over this data directory, and waits until it listens.
+    pub(super) fn start(plan: &Plan, data: &Path, options: &[&str]) -> Result<Self, Failure> {
         let home = plan.dir.join("service-home");
         std::fs::create_dir_all(&home)?;
         let log = std::fs::File::create(plan.dir.join("service.log"))?;
         let mut child = Command::new(&plan.binary)
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data)
+            .args(options)
             .env("HOME", &home)
             .stdin(Stdio::null())
             .stderr(log)
@@ -99,7 +103,7 @@ impl Server {
                 let log = std::fs::read_to_string(plan.dir.join("service.log")).unwrap_or_default();
                 return Err(format!("bulla serve did not start: {log}").into());
             }
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(1));
         };
         let address = endpoint.trim().strip_prefix("http://").ok_or("no http endpoint")?.parse()?;
         let credentials = std::fs::read_to_string(data.join("credentials"))?;
@@ -114,7 +118,7 @@ impl Server {
     }
 
     /// A signed request, ready to send.
-    fn request(&self, operation: &str, body: &str) -> Result<Vec<u8>, Failure> {
+    pub(super) fn request(&self, operation: &str, region: &str, body: &str) -> Result<Vec<u8>, Failure> {
         let host = self.address.to_string();
         let target = format!("TrentService.{operation}");
         let headers: Vec<(&str, &[u8])> = vec![
@@ -130,8 +134,7 @@ impl Server {
         let unsigned =
             Request { method: "POST", path_and_query: "/", headers: &headers, body: body.as_bytes() };
         let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?;
-        let added =
-            sign(&unsigned, &credentials, "us-east-1", "kms", bulla_sigv4::Instant::from_seconds(now))?;
+        let added = sign(&unsigned, &credentials, region, "kms", bulla_sigv4::Instant::from_seconds(now))?;
         let mut request = b"POST / HTTP/1.1\r\n".to_vec();
         for (name, value) in
             headers.iter().copied().chain(added.iter().map(|(name, value)| (*name, value.as_bytes())))
@@ -143,7 +146,7 @@ impl Server {
     }
 
     fn once(&self, operation: &str, body: &str) -> Result<Vec<u8>, Failure> {
-        load::once(self.address, &self.request(operation, body)?)
+        load::once(self.address, &self.request(operation, REGION, body)?)
     }
 
     fn create_key(&self) -> Result<String, Failure> {
@@ -152,7 +155,15 @@ impl Server {
         Ok(id.ok_or("no KeyId")?.to_owned())
     }
 
-    fn stop(mut self) -> Result<(), Failure> {
+    /// Resident memory.
+    pub(super) fn memory_mib(&self) -> Result<f64, Failure> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+        let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kib / 1024.0)
+    }
+
+    pub(super) fn stop(mut self) -> Result<(), Failure> {
         let id = i32::try_from(self.child.id())
             .ok()
             .and_then(rustix::process::Pid::from_raw)

@@ -7,7 +7,7 @@ use bulla_api::Region;
 use bulla_audit::SyncPolicy;
 use bulla_crypto::attestation;
 use bulla_crypto::{RootKey, SystemRng};
-use bulla_engine::{Engine, EngineOptions, IssuerKeys, KEY_SET_BYTES_MAX};
+use bulla_engine::{Engine, EngineOptions, IssuerKeys, KEY_SET_BYTES_MAX, REGIONS_MAX};
 use bulla_server::{
     DEFAULT_ADMIN_LISTEN, DEFAULT_LISTEN, Listeners, Server, ServerConfig, ServerError, TlsSource, logging,
     parse_listen,
@@ -310,6 +310,12 @@ fn regions(text: Option<&str>) -> Result<Vec<Region>, Failure> {
             return Err(Failure::usage(format!("--region names {region} twice")));
         }
         regions.push(region);
+    }
+    if regions.len() > REGIONS_MAX {
+        return Err(Failure::usage(format!(
+            "--region names {} regions; a store has at most {REGIONS_MAX}",
+            regions.len()
+        )));
     }
     Ok(regions)
 }

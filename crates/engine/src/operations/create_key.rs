@@ -84,7 +84,7 @@ impl Executes for CreateKey {
         if record.origin == OriginType::External {
             record.state = KeyState::PendingImport;
         } else {
-            let material = core.make_material(id, record.spec).await?;
+            let material = core.make_material(place.account, id, record.spec).await?;
             let entry = MaterialEntry::new(material.id, now_ms, None);
             change.add_material(&place, id, &mut record, &entry, material);
         }

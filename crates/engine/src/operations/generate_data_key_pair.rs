@@ -6,7 +6,7 @@ use crate::core::Core;
 use crate::fault::Fault;
 use crate::pipeline::Executed;
 use bulla_api::{
-    DataKeyPairSpec, EncryptionAlgorithmSpec, EncryptionContext, ErrorCode, GenerateDataKeyPair,
+    AccountId, DataKeyPairSpec, EncryptionAlgorithmSpec, EncryptionContext, ErrorCode, GenerateDataKeyPair,
     GenerateDataKeyPairInput, GenerateDataKeyPairOutput, Operation as _, RecipientInfo, Role, SecretBytes,
 };
 use bulla_audit::Parameters;
@@ -53,7 +53,9 @@ impl Executes for GenerateDataKeyPair {
         key.require_enabled()?;
         key.require_data_keys(Self::ROW.name)?;
         stop_dry_run(input.dry_run)?;
-        let made = make(core, key, input.key_pair_spec, &input.encryption_context).await?;
+        let made =
+            make(core, request.caller().account(), key, input.key_pair_spec, &input.encryption_context)
+                .await?;
         let answered = request.recipient().answer(core, made.private_key)?;
         let output = GenerateDataKeyPairOutput {
             private_key_ciphertext_blob: made.sealed,
@@ -77,11 +79,12 @@ pub(super) struct Made {
 
 pub(super) async fn make(
     core: &Core,
+    account: AccountId,
     key: &KeyHandle,
     spec: DataKeyPairSpec,
     context: &EncryptionContext,
 ) -> Result<Made, Fault> {
-    let (private_key, public_key) = core.fresh_pair(pair_spec(spec)?).await?;
+    let (private_key, public_key) = core.fresh_pair(account, pair_spec(spec)?).await?;
     let sealed = key.seal(core, context, private_key.expose()).await?;
     Ok(Made { private_key, public_key, sealed })
 }

@@ -57,7 +57,9 @@ impl Executes for GenerateDataKeyPairWithoutPlaintext {
         key.require_enabled()?;
         key.require_data_keys(Self::ROW.name)?;
         stop_dry_run(input.dry_run)?;
-        let made = make(core, key, input.key_pair_spec, &input.encryption_context).await?;
+        let made =
+            make(core, request.caller().account(), key, input.key_pair_spec, &input.encryption_context)
+                .await?;
         let output = GenerateDataKeyPairWithoutPlaintextOutput {
             private_key_ciphertext_blob: made.sealed,
             public_key: made.public_key,

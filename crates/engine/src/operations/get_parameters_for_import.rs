@@ -37,7 +37,9 @@ impl Executes for GetParametersForImport {
         let (input, key) = (request.input(), request.key(Role::Key)?);
         key.require_origin(OriginType::External)?;
         key.require_not_pending_deletion()?;
-        let wrapping = core.new_wrapping(key, input.wrapping_algorithm, input.wrapping_key_spec).await?;
+        let account = request.caller().account();
+        let wrapping =
+            core.new_wrapping(account, key, input.wrapping_algorithm, input.wrapping_key_spec).await?;
         let output = GetParametersForImportOutput {
             key_id: key.arn.clone(),
             import_token: wrapping.token,

@@ -76,9 +76,9 @@ impl Executes for ImportKeyMaterial {
         }
         let now_ms = core.clock.wall_ms();
         let validity = validity(input, now_ms)?;
-        let wrapped = input.encrypted_key_material.clone();
-        let secret = core.unwrap_material(key, &input.import_token, wrapped).await?;
-        let new = core.read_material(key, secret).await?;
+        let (account, wrapped) = (request.caller().account(), input.encrypted_key_material.clone());
+        let secret = core.unwrap_material(account, key, &input.import_token, wrapped).await?;
+        let new = core.read_material(account, key, secret).await?;
         let material_id = new.id;
         let mut materials = core.imported(key).await?;
         let imported =

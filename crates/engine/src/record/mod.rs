@@ -32,7 +32,7 @@ pub(crate) use key_store::{
     CredentialFields, KeyStoreRecord, external_key_fields, key_of_external, owner_fields, owner_of,
 };
 pub(crate) use material::{Imported, MaterialEntry, MaterialFields, Validity};
-pub(crate) use scheduled::{KIND_SCHEDULED, Scheduled, Work, scheduled_path};
+pub(crate) use scheduled::{KIND_SCHEDULED, Scheduled, Work, backing_key_id, scheduled_path};
 pub(crate) use usage::{KIND_KEY_USAGE, UsageRecord};
 
 use crate::fault::Fault;

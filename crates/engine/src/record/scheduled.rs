@@ -42,12 +42,14 @@ impl Work {
         match text {
             "delete" => Some(Self::Delete),
             "rotate" => Some(Self::Rotate),
-            _ => {
-                let backing = u128::from_str_radix(text.strip_prefix("expire-")?, 16).ok()?;
-                Some(Self::Expire(BackingKeyId(backing.to_be_bytes())))
-            }
+            _ => backing_key_id(text.strip_prefix("expire-")?).map(Self::Expire),
         }
     }
+}
+
+/// A backing key's id, as paths have it.
+pub(crate) fn backing_key_id(text: &str) -> Option<BackingKeyId> {
+    u128::from_str_radix(text, 16).ok().map(|id| BackingKeyId(id.to_be_bytes()))
 }
 
 impl Scheduled {

@@ -4,6 +4,7 @@
 pub mod iam;
 pub mod proxy;
 pub mod sts;
+pub mod watched;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -281,7 +282,7 @@ impl World {
     }
 
     /// What CreateKey is asked for a key that is not symmetric, or not of one region, where an operation wants one.
-    fn kind_for(&self, operation: &str) -> Value {
+    pub fn kind_for(&self, operation: &str) -> Value {
         match operation {
             "Sign" | "Verify" | "GetPublicKey" => {
                 json!({"KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY"})
