@@ -230,7 +230,10 @@ async fn policies_of_a_session_restrict_it() {
     assert!(answer["PackedPolicySize"].as_u64().unwrap() > 0);
     let session = Temporary::of(&answer);
     world.call_with(&session, "ListKeys", json!({})).await.ok();
-    assert_eq!(world.call_with(&session, "ListAliases", json!({})).await.error, Some("AccessDeniedException"));
+    assert_eq!(
+        world.call_with(&session, "ListAliases", json!({})).await.error,
+        Some("AccessDeniedException")
+    );
     // More than the role can do, it can't.
     let session = assumed(&world, &ann, "deployer", json!({"Policy": allow("*")})).await;
     assert_eq!(world.call_with(&session, "ListUsers", json!({})).await.error, Some("AccessDeniedException"));
@@ -276,12 +279,14 @@ async fn tags_and_source_identities_go_from_session_to_session() {
     let second = world.call_with(&first, "AssumeRole", assuming("two", json!({}))).await.ok();
     assert_eq!(second["SourceIdentity"], "ann");
     let second = Temporary::of(&second);
+    let _ = world.records().await;
     world.call_with(&second, "ListKeys", json!({})).await.ok();
     let record = world.records().await.pop().unwrap();
     assert_eq!(record["userIdentity"]["sessionContext"]["sourceIdentity"], "ann");
     let direct = assumed(&world, &ann, "two", json!({})).await;
     assert_eq!(world.call_with(&direct, "ListKeys", json!({})).await.error, Some("AccessDeniedException"));
-    let answer = world.call_with(&first, "AssumeRole", assuming("two", json!({"SourceIdentity": "bob"}))).await;
+    let answer =
+        world.call_with(&first, "AssumeRole", assuming("two", json!({"SourceIdentity": "bob"}))).await;
     assert_eq!(answer.error, Some("AccessDeniedException"));
     let answer = world
         .call_with(&first, "AssumeRole", assuming("two", json!({"Tags": [{"Key": "TEAM", "Value": "blue"}]})))
