@@ -284,7 +284,7 @@ fn a_key_policy_that_lets_only_some_decide_is_told_of() {
     assert_eq!(lets["Needs"]["Principal"]["AWS"], format!("arn:aws:iam::{account}:root"));
     assert_eq!(lets["Needs"]["Action"], serde_json::json!(["kms:Decrypt", "kms:DescribeKey"]));
     let text = home.ok(&["access", "add", "app", "--can", "decrypt", "-k", "alias/k"]);
-    assert!(text.text().contains("doesn't let the account's IAM policies decide"), "{}", text.text());
+    assert!(text.text().contains("the account's IAM policies"), "{}", text.text());
     // With that statement it is so.
     let mut whole: serde_json::Value = serde_json::from_str(&policy(manage)).unwrap();
     whole["Statement"].as_array_mut().unwrap().push(lets["Needs"].clone());
@@ -386,4 +386,89 @@ fn a_policy_of_another_hand_is_left_to_it() {
     home.fails(&["access", "add", "app", "--can", "decrypt", "-k", "alias/k"], 1, &["another hand"]);
     let listed = home.ok(&["access", "list"]);
     assert!(listed.text().contains("policy bulla-access"), "{}", listed.text());
+}
+
+#[test]
+fn a_lockout_ends_on_the_servers_host() {
+    let home = Home::new();
+    let server = Server::start(&home, &[]);
+    let arn = home.key("alias/k");
+    let account = arn.split(':').nth(4).unwrap();
+    home.write("f", "plain");
+    home.ok(&["encrypt", "-q", "-k", "alias/k", "f"]);
+    home.ok(&["access", "add", "clerk", "--can", "decrypt", "-k", "alias/k"]);
+    let lock = |with: &[&str]| {
+        home.write(
+            "p.json",
+            format!(
+                r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Principal":
+                {{"AWS":"arn:aws:iam::{account}:user/clerk"}},"Action":"kms:Decrypt","Resource":"*"}}}}"#
+            ),
+        );
+        home.run(&[&["key", "policy", "put", "alias/k", "p.json"][..], with].concat())
+    };
+    assert_ne!(lock(&[]).code, 0);
+    assert_eq!(lock(&["--bypass-lockout-check"]).code, 0);
+    home.fails(&["key", "policy", "get", "alias/k"], 4, &["not authorized"]);
+    home.fails(&["decrypt", "-o", "g", "f.sealed"], 4, &["kms:Decrypt"]);
+    home.fails(&["key", "policy", "put", "alias/k", "p.json"], 4, &["not authorized"]);
+    // Whom the policy names opens it all the same, and nothing changes that but what follows.
+    assert_eq!(home.ok_as("clerk", &["decrypt", "-o", "-", "f.sealed"]).out, b"plain");
+    home.fails(&["key", "policy", "reset", "alias/none"], 6, &["alias/none"]);
+    home.fails(&["key", "policy", "reset", "alias/k@prod"], 2, &["@"]);
+    home.fails(&["key", "policy", "reset", "alias/k", "--profile", "prod"], 2, &["this host"]);
+    home.ok(&["key", "policy", "reset", "alias/k"]);
+    assert!(home.ok(&["key", "policy", "get", "alias/k"]).text().contains(&format!("iam::{account}:root")));
+    assert_eq!(home.ok(&["decrypt", "-o", "-", "f.sealed"]).out, b"plain");
+    assert_eq!(lock(&["--bypass-lockout-check"]).code, 0);
+    assert_eq!(server.stop(), 0);
+    // Without a server.
+    home.fails(&["decrypt", "-o", "g", "f.sealed"], 4, &["kms:Decrypt"]);
+    home.ok(&["key", "policy", "reset", &arn]);
+    assert_eq!(home.ok(&["decrypt", "-o", "-", "f.sealed"]).out, b"plain");
+    let log = String::from_utf8(home.read(".local/share/bulla/audit.log")).unwrap();
+    let resets = log.lines().filter(|line| line.contains("\"eventName\":\"ResetKeyPolicy\""));
+    assert_eq!(resets.clone().filter(|line| !line.contains("errorCode")).count(), 2);
+    assert!(resets.filter(|line| line.contains(&arn)).count() >= 2);
+    home.ok(&["audit", "verify"]);
+}
+
+#[test]
+fn the_last_denied_request_is_explained_to_the_reader_of_a_terminal() {
+    let home = Home::new();
+    let _server = Server::start(&home, &[]);
+    let arn = home.key("alias/k");
+    home.fails(&["policy", "explain", "--last-denied"], 1, &["no request that policies denied"]);
+    home.ok(&["access", "add", "app", "--can", "encrypt,decrypt", "-k", "alias/k", "-c", "db=main"]);
+    home.write("f", "plain");
+    home.ok(&["encrypt", "-q", "-k", "alias/k", "-c", "db=test", "f"]);
+    home.run_as("app", &["decrypt", "-o", "g", "f.sealed"]).is_failure(4, &["kms:Decrypt"]);
+    let told = home.ok(&["policy", "explain", "--last-denied"]);
+    let text = told.text();
+    for words in [
+        "Decrypt was answered with AccessDeniedException",
+        "DENIED kms:Decrypt",
+        ":user/app",
+        &arn,
+        "db=test",
+        "No identity-based policy allows the kms:Decrypt action.",
+        "key policy (the resource-based policy)",
+        "identity-based policy `bulla-access`",
+        "kms:EncryptionContext:db StringEquals \"main\": the request has \"test\"",
+        "What would allow it",
+    ] {
+        assert!(text.contains(words), "`{words}` is not in: {text}");
+    }
+    for line in text.lines() {
+        let is_long_word = line.split_whitespace().any(|word| word.chars().count() > 60);
+        assert!(line.chars().count() <= 80 || is_long_word, "too long: {line}");
+    }
+    let asked = ["policy", "explain", "--principal", "app", "--action", "kms:Decrypt", "--key", "alias/k"];
+    let allowed = home.ok(&[&asked[..], &["-c", "db=main"]].concat());
+    assert!(allowed.text().starts_with("ALLOWED kms:Decrypt\n"), "{}", allowed.text());
+    assert!(!allowed.text().contains("What would allow it"), "{}", allowed.text());
+    let json = home.ok(&[&asked[..], &["--json"]].concat());
+    let json: serde_json::Value = serde_json::from_str(json.text()).unwrap();
+    assert_eq!(json["Verdict"], "ImplicitlyDenied");
+    home.fails(&["policy", "explain", "--principal", "nobody", "--action", "kms:Decrypt"], 1, &["nobody", "ARN"]);
 }
