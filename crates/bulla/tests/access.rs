@@ -39,7 +39,16 @@ fn a_dry_run_prints_every_statement_and_makes_nothing() {
     let _server = Server::start(&home, &[]);
     let arn = home.key("alias/k");
     let told = home.ok(&[
-        "access", "add", "host", "--can", "decrypt,encrypt", "-k", "alias/k", "-c", "db=main", "--dry-run",
+        "access",
+        "add",
+        "host",
+        "--can",
+        "decrypt,encrypt",
+        "-k",
+        "alias/k",
+        "-c",
+        "db=main",
+        "--dry-run",
     ]);
     let text = told.text();
     for words in [
@@ -77,7 +86,8 @@ fn a_host_that_may_encrypt_seals_and_can_not_open() {
     home.ok_as("host", &["encrypt", "-k", "alias/k", "f"]);
     home.ok_as("host", &["encrypt", "-k", &arn, "-o", "by-arn.sealed", "f"]);
     let why = format!("is not authorized to perform: kms:Decrypt");
-    home.run_as("host", &["decrypt", "-o", "g", "f.sealed"]).is_failure(4, &[&why, "no identity-based policy"]);
+    home.run_as("host", &["decrypt", "-o", "g", "f.sealed"])
+        .is_failure(4, &[&why, "no identity-based policy"]);
     home.run_as("host", &["decrypt", "-k", "alias/k", "-o", "g", "f.sealed"]).is_failure(4, &[&why]);
     home.run_as("host", &["encrypt", "-k", "alias/other", "-o", "g", "f"])
         .is_failure(4, &["kms:GenerateDataKey", &other]);
@@ -174,7 +184,16 @@ fn an_access_key_goes_to_standard_output_only_when_asked() {
     assert!(given.err.contains("\"kms:Decrypt\""), "{}", given.err);
     // For a host that reaches the server by another name.
     let named = home.ok(&[
-        "access", "add", "far", "--can", "decrypt", "-k", "alias/k", "-o", "-", "--server-url",
+        "access",
+        "add",
+        "far",
+        "--can",
+        "decrypt",
+        "-k",
+        "alias/k",
+        "-o",
+        "-",
+        "--server-url",
         "https://kms.example.org/",
     ]);
     assert!(named.text().contains("endpoint_url = https://kms.example.org\n"), "{}", named.text());
@@ -205,7 +224,8 @@ fn an_access_key_is_rotated_in_two_steps() {
     home.ok(&["access", "rotate", "app", "--finish"]);
     home.ok_as("app", &["encrypt", "-k", "alias/k", "-o", "c.sealed", "f"]);
     std::fs::rename(home.file("old.profile"), home.file("app.profile")).unwrap();
-    home.run_as("app", &["encrypt", "-k", "alias/k", "-o", "d.sealed", "f"]).is_failure(4, &["security token"]);
+    home.run_as("app", &["encrypt", "-k", "alias/k", "-o", "d.sealed", "f"])
+        .is_failure(4, &["security token"]);
     assert_eq!(home.users()[0]["AccessKeys"].as_array().unwrap().len(), 1);
 }
 
@@ -219,12 +239,14 @@ fn a_user_is_removed_with_everything_and_its_name_is_free_again() {
     home.ok(&["access", "rotate", "app", "-o", "second.profile"]);
     home.ok_as("app", &["encrypt", "-k", "alias/k", "-o", "a.sealed", "f"]);
     home.ok(&["access", "remove", "app"]);
-    home.run_as("app", &["encrypt", "-k", "alias/k", "-o", "b.sealed", "f"]).is_failure(4, &["security token"]);
+    home.run_as("app", &["encrypt", "-k", "alias/k", "-o", "b.sealed", "f"])
+        .is_failure(4, &["security token"]);
     assert!(home.users().is_empty());
     home.fails(&["access", "remove", "app"], 1, &["no user `app`"]);
     home.ok(&["access", "add", "app", "--can", "decrypt", "-k", "alias/k", "--force"]);
     assert_eq!(home.ok_as("app", &["decrypt", "-o", "-", "a.sealed"]).out, b"plain");
-    home.run_as("app", &["encrypt", "-k", "alias/k", "-o", "c.sealed", "f"]).is_failure(4, &["GenerateDataKey"]);
+    home.run_as("app", &["encrypt", "-k", "alias/k", "-o", "c.sealed", "f"])
+        .is_failure(4, &["GenerateDataKey"]);
 }
 
 #[test]
@@ -327,7 +349,8 @@ fn the_access_key_of_the_root_is_replaced_and_taken_out_of_use() {
     home.ok(&["key", "list", "--profile", "root"]);
     assert_eq!(server.stop(), 0);
     let log = String::from_utf8(home.read(".local/share/bulla/audit.log")).unwrap();
-    let count = |name: &str| log.lines().filter(|line| line.contains(&format!("\"eventName\":\"{name}\""))).count();
+    let count =
+        |name: &str| log.lines().filter(|line| line.contains(&format!("\"eventName\":\"{name}\""))).count();
     assert_eq!((count("ResetRootAccessKey"), count("DisableRootAccessKey")), (2, 1));
     home.ok(&["audit", "verify"]);
     home.ok(&["store", "check"]);
@@ -381,7 +404,8 @@ fn a_policy_of_another_hand_is_left_to_it() {
     home.ok(&["access", "add", "app", "--can", "encrypt", "-k", "alias/k"]);
     let mut client = common::client::Client::of(&home, &server.url()).unwrap();
     let document = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}"#;
-    let input = serde_json::json!({ "UserName": "app", "PolicyName": "bulla-access", "PolicyDocument": document });
+    let input =
+        serde_json::json!({ "UserName": "app", "PolicyName": "bulla-access", "PolicyDocument": document });
     client.call_iam("PutUserPolicy", &input).unwrap();
     home.fails(&["access", "add", "app", "--can", "decrypt", "-k", "alias/k"], 1, &["another hand"]);
     let listed = home.ok(&["access", "list"]);
@@ -470,5 +494,9 @@ fn the_last_denied_request_is_explained_to_the_reader_of_a_terminal() {
     let json = home.ok(&[&asked[..], &["--json"]].concat());
     let json: serde_json::Value = serde_json::from_str(json.text()).unwrap();
     assert_eq!(json["Verdict"], "ImplicitlyDenied");
-    home.fails(&["policy", "explain", "--principal", "nobody", "--action", "kms:Decrypt"], 1, &["nobody", "ARN"]);
+    home.fails(
+        &["policy", "explain", "--principal", "nobody", "--action", "kms:Decrypt"],
+        1,
+        &["nobody", "ARN"],
+    );
 }

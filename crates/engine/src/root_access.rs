@@ -90,12 +90,9 @@ impl Core {
     }
 
     fn root_event(&self, name: &'static str, account: AccountId, access_key_id: &str) -> ServiceEvent {
-        let data = Parameters::new().text("accountId", account.to_string()).text("accessKeyId", access_key_id);
-        ServiceEvent {
-            account: Some(account.to_string()),
-            data: Some(data),
-            ..self.operator_event(name)
-        }
+        let data =
+            Parameters::new().text("accountId", account.to_string()).text("accessKeyId", access_key_id);
+        ServiceEvent { account: Some(account.to_string()), data: Some(data), ..self.operator_event(name) }
     }
 }
 

@@ -7,8 +7,8 @@ use serde_json::json;
 use super::handout::{Prepared, user_name};
 use super::key_policy::{self, Lets};
 use super::permissions::{Document, POLICY_NAME, Permission};
-use super::users::{self, OwnPolicy};
 use super::service;
+use super::users::{self, OwnPolicy};
 use crate::app::{App, FoundKms};
 use crate::cli::{AddAccess, Can};
 use crate::exit::{Exit, Failure};
@@ -117,11 +117,7 @@ async fn arns(found: &FoundKms, keys: &[String]) -> Result<Vec<String>, Failure>
 }
 
 impl Plan {
-    async fn of(
-        caller: &Caller<'_>,
-        user: &str,
-        permissions: Vec<Permission>,
-    ) -> Result<Self, Failure> {
+    async fn of(caller: &Caller<'_>, user: &str, permissions: Vec<Permission>) -> Result<Self, Failure> {
         let account =
             caller.call::<api::GetCallerIdentity>(&api::GetCallerIdentityInput::default()).await?.account;
         let known = users::find(caller, user).await?;
