@@ -155,7 +155,7 @@ fn mark(page: &Page, applies: bool, effect: &str) -> String {
 fn statement(page: &Page, out: &mut String, told: &Statement, action: &str) {
     let name = match &told.sid {
         Some(sid) => format!("{}. {sid}", told.number),
-        None => format!("{}. (without Sid)", told.number),
+        None => format!("{}. statement", told.number),
     };
     let first = mark(page, told.applies, &told.effect);
     if told.applies {
