@@ -18,8 +18,9 @@ def user(server, account):
     iam = server.client("iam")
 
     def arn(name: str) -> str:
+        path, _, own = f"/{name}".rpartition("/")
         try:
-            iam.create_user(UserName=name)
+            iam.create_user(UserName=own, Path=f"{path}/")
         except iam.exceptions.EntityAlreadyExistsException:
             pass
         return f"arn:aws:iam::{account}:user/{name}"

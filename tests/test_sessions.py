@@ -148,7 +148,7 @@ def test_errors_of_the_query_protocol_are_those_of_sts(server, account, ann, rol
 
 def test_the_aws_command_assumes_a_role(server, account, ann, role):
     env = dict(zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), ann))
-    env |= {"AWS_ENDPOINT_URL": server.endpoint, "AWS_REGION": "us-east-1"}
+    env |= {"AWS_ENDPOINT_URL": server.endpoint, "AWS_DEFAULT_REGION": "us-east-1"}
     arguments = ("--role-arn", role, "--role-session-name", "cli", "--tags", "Key=team,Value=red")
     done = server.host.aws("sts", "assume-role", *arguments, env=env)
     credentials = json.loads(done.stdout)["Credentials"]
@@ -201,7 +201,7 @@ def test_boto3_assumes_a_role_with_a_web_identity(server, provider, web_role):
     sts = boto3.session.Session().client("sts", endpoint_url=server.endpoint, region_name="us-east-1", config=config)
 
     def assume(token):
-        return sts.assume_role_with_web_identity(RoleArn=web_role, RoleSessionName="w", WebIdentityToken=token)
+        return sts.assume_role_with_web_identity(RoleArn=web_role, RoleSessionName="web-1", WebIdentityToken=token)
 
     answer = assume(provider.token())
     assert (answer["SubjectFromWebIdentityToken"], answer["Audience"]) == ("job:1", "client")
@@ -224,7 +224,7 @@ def test_a_profile_with_a_token_file_works_with_the_aws_command(server, provider
     token, config = tmp_path / "token", tmp_path / "config"
     token.write_text(provider.token())
     config.write_text(
-        f"[profile web]\nrole_arn = {web_role}\nweb_identity_token_file = {token}\nrole_session_name = w\nregion = us-east-1\n"
+        f"[profile web]\nrole_arn = {web_role}\nweb_identity_token_file = {token}\nrole_session_name = web-1\nregion = us-east-1\n"
     )
     env = {"AWS_CONFIG_FILE": str(config), "AWS_ENDPOINT_URL": server.endpoint}
     done = server.host.aws("--profile", "web", "kms", "list-keys", env=env)

@@ -86,9 +86,9 @@ fn a_host_that_may_encrypt_seals_and_can_not_open() {
     home.write("f", "plain");
     home.ok_as("host", &["encrypt", "-k", "alias/k", "f"]);
     home.ok_as("host", &["encrypt", "-k", &arn, "-o", "by-arn.sealed", "f"]);
-    let why = format!("is not authorized to perform: kms:Decrypt");
+    let why = "is not authorized to perform: kms:Decrypt";
     home.run_as("host", &["decrypt", "-o", "g", "f.sealed"])
-        .is_failure(4, &[&why, "no identity-based policy"]);
+        .is_failure(4, &[why, "no identity-based policy"]);
     home.run_as("host", &["decrypt", "-k", "alias/k", "-o", "g", "f.sealed"]).is_failure(4, &[why]);
     home.run_as("host", &["encrypt", "-k", "alias/other", "-o", "g", "f"])
         .is_failure(4, &["kms:GenerateDataKey", &other]);

@@ -150,7 +150,9 @@ impl Core {
             };
             return Err(Fault::answer(code, "The security token included in the request is expired"));
         }
-        if let Some(service) = authenticated.service {
+        if let Some(service) = authenticated.service
+            && credential.is_used_anew(self.clock.wall_ms())
+        {
             self.note_identity_use(&authenticated.principal, &authenticated.region, service);
         }
         Ok(authenticated)

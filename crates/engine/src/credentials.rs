@@ -8,6 +8,7 @@ use bulla_api::{AccountId, SecretBytes};
 use bulla_crypto::Rng;
 use bulla_sigv4::{Scope, SigningKey};
 use bulla_store::{Fields, Generation};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// An access key with its secret, as it is given to its owner once. No `Debug`.
@@ -26,6 +27,8 @@ pub(crate) struct Credential {
     /// Signing keys of the last few days, regions and services. They go with this value, which goes when the access key's
     /// record changes: so they are keyed by access key and its version too.
     signing_keys: RwLock<Vec<KnownSigningKey>>,
+    /// When a use of it was last noted.
+    used_ms: AtomicI64,
 }
 
 /// A signing key, and what it signs for.
@@ -63,12 +66,23 @@ impl Credential {
             principal: Arc::new(principal),
             active: true,
             signing_keys: RwLock::default(),
+            used_ms: AtomicI64::new(0),
         }
     }
 
     /// Whether they are of a session that is over.
     pub(crate) fn has_expired(&self, now_ms: i64) -> bool {
         self.principal.session().is_some_and(|session| session.expires_ms <= now_ms)
+    }
+
+    /// Whether it is used anew: within a second of a use that was noted, none is, for that would be a lock in each request.
+    pub(crate) fn is_used_anew(&self, now_ms: i64) -> bool {
+        let noted_ms = self.used_ms.load(Ordering::Relaxed);
+        if (0..1000).contains(&now_ms.saturating_sub(noted_ms)) {
+            return false;
+        }
+        self.used_ms.store(now_ms, Ordering::Relaxed);
+        true
     }
 
     pub(crate) fn is_active(&self) -> bool {
@@ -199,6 +213,7 @@ impl Core {
             principal: Arc::new(principal),
             active: stored.fields.get_bool(field::ACTIVE).unwrap_or(false),
             signing_keys: RwLock::default(),
+            used_ms: AtomicI64::new(0),
         });
         self.credentials.keep(&self.epoch, epoch, cache_key, Arc::clone(&credential));
         Ok(Some(credential))

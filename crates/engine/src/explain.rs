@@ -125,7 +125,7 @@ impl Core {
         let context = input.encryption_context.iter().map(|(name, value)| (name.clone(), value.clone()));
         let supposed = Supposed { input, context: context.collect() };
         let names = Names::default();
-        let known = input.connection.as_ref().map(|known| meta(known));
+        let known = input.connection.as_ref().map(meta);
         let connection = match &known {
             Some((meta, via)) => Connection::Known { meta, via: *via },
             None => Connection::Supposed,

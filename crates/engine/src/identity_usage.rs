@@ -71,12 +71,7 @@ impl Core {
             };
         let at_ms = self.clock.wall_ms();
         let mut noted = self.identity_usage.noted();
-        if let Some(known) = noted.get_mut(&used) {
-            // The first of a minute says enough, and most requests cost no more than this.
-            if at_ms.saturating_sub(known.at_ms) < 1000 {
-                return;
-            }
-        } else if noted.len() >= NOTED_MAX {
+        if noted.len() >= NOTED_MAX && !noted.contains_key(&used) {
             return;
         }
         let record = IdentityUsageRecord {

@@ -384,11 +384,12 @@ impl Everything {
 }
 
 fn sts_input(operation: &str, asker: &Asker) -> Value {
-    let role = json!({"RoleArn": format!("arn:aws:iam::{ACCOUNT}:role/deployer"), "RoleSessionName": "s"});
+    let role =
+        json!({"RoleArn": format!("arn:aws:iam::{ACCOUNT}:role/deployer"), "RoleSessionName": "session"});
     match operation {
         "AssumeRole" => role,
         "AssumeRoleWithWebIdentity" => {
-            json!({"RoleArn": role["RoleArn"], "RoleSessionName": "s", "WebIdentityToken": "e30.e30.AAAA"})
+            json!({"RoleArn": role["RoleArn"], "RoleSessionName": "session", "WebIdentityToken": "e30.e30.AAAA"})
         }
         "GetCallerIdentity" | "GetSessionToken" => json!({}),
         "GetAccessKeyInfo" => json!({"AccessKeyId": asker.id}),

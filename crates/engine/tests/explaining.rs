@@ -131,7 +131,7 @@ async fn simulations_decide_as_requests_are_decided() {
     with_context["ContextEntries"] = context.clone();
     let (decisions, results) = simulate("SimulatePrincipalPolicy", with_context).await;
     assert_eq!(decisions, ["allowed", "allowed", "implicitDeny"]);
-    assert_eq!(results[1]["MissingContextValues"], json!([]));
+    assert_eq!(results[1]["MissingContextValues"], Value::Null);
     let custom = json!({"PolicyInputList": [policy], "ContextEntries": context});
     let (decisions, _) = simulate("SimulateCustomPolicy", custom).await;
     assert_eq!(decisions, ["allowed", "allowed", "implicitDeny"]);

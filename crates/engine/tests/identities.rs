@@ -158,10 +158,14 @@ async fn nobody_reaches_another_accounts_identities() {
         let is_made = row.name.starts_with("Create") && row.demands.len() > 1 || row.name == "CreateGroup";
         let answer = world.call_as(&stranger, row.name, right.clone()).await;
         let shows = format!("{}", answer.body);
-        assert!(!shows.contains("arn:aws:iam::111122223333"), "{}: {shows}", row.name);
+        // But what the request itself names.
+        let theirs = "arn:aws:iam::111122223333";
+        assert!(!shows.contains(theirs) || right.to_string().contains(theirs), "{}: {shows}", row.name);
         if is_made
             || row.demands.iter().all(|demand| demand.action.contains(":List")) && answer.error.is_none()
         {
+            answer.ok();
+        } else if matches!(row.name, "SimulateCustomPolicy" | "GetContextKeysForCustomPolicy") {
             answer.ok();
         } else if row.name == "GetAccountSummary" {
             assert_eq!(answer.ok()["SummaryMap"]["Users"], 0);

@@ -219,7 +219,7 @@ async fn a_role_session_is_its_role_within_its_own_policy_until_the_role_is_gone
     let role = format!("arn:aws:iam::{ACCOUNT}:role/r");
     put_user_policy(&world, "ann", json!([allow(json!("sts:AssumeRole"), &role)])).await;
     let session = async |more: Value| {
-        let mut input = json!({"RoleArn": role, "RoleSessionName": "s"});
+        let mut input = json!({"RoleArn": role, "RoleSessionName": "session"});
         input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let caller = signed_for_sts(&world, &ann).await;
         let made = world.call_as(&caller, "AssumeRole", input).await.ok();
@@ -237,7 +237,7 @@ async fn a_role_session_is_its_role_within_its_own_policy_until_the_role_is_gone
     answer.fails(
         "AccessDeniedException",
         &format!(
-            "User: arn:aws:sts::{ACCOUNT}:assumed-role/r/s is not authorized to perform: kms:Encrypt on resource: {arn} \
+            "User: arn:aws:sts::{ACCOUNT}:assumed-role/r/session is not authorized to perform: kms:Encrypt on resource: {arn} \
              because no session policy allows the kms:Encrypt action"
         ),
     );
@@ -247,7 +247,7 @@ async fn a_role_session_is_its_role_within_its_own_policy_until_the_role_is_gone
     put_key_policy(&world, &key, json!([account_may(), names(&role, "kms:Encrypt")])).await;
     assert_eq!(encrypt(&world, &caller, &key).await, None);
     assert_eq!(encrypt(&world, &limited, &key).await, DENIED);
-    let session_arn = format!("arn:aws:sts::{ACCOUNT}:assumed-role/r/s");
+    let session_arn = format!("arn:aws:sts::{ACCOUNT}:assumed-role/r/session");
     put_key_policy(&world, &key, json!([account_may(), names(&session_arn, "kms:Encrypt")])).await;
     assert_eq!(encrypt(&world, &limited, &key).await, None);
     // A grant to the role is for its sessions.

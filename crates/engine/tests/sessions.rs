@@ -276,6 +276,7 @@ async fn tags_and_source_identities_go_from_session_to_session() {
     let second = world.call_in(&first, "AssumeRole", assuming("two", json!({}))).await.ok();
     assert_eq!(second["SourceIdentity"], "ann");
     let second = Temporary::of(&second);
+    let _ = world.records().await;
     world.call_in(&second, "ListKeys", json!({})).await.ok();
     let record = world.records().await.pop().unwrap();
     assert_eq!(record["userIdentity"]["sessionContext"]["sourceIdentity"], "ann");

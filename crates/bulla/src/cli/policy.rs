@@ -42,7 +42,7 @@ what is no case is answered with its error.\n\nExample:\n  bulla policy evaluate
 #[command(
     group = clap::ArgGroup::new("what").required(true).args(["case", "principal", "request_id", "last_denied"]),
     after_help = format!("Of a store, the policies and grants that are there now are asked; what they deny because of conditions \
-is told with what the request has. {CASES}\n\nExamples:\n  \
+is told with what the request has. Policies that a session was started with are not kept, and are not among them. {CASES}\n\nExamples:\n  \
 bulla policy explain --principal ann --action kms:Decrypt --key alias/backup -c app=payroll\n  \
 bulla policy explain --last-denied\n  \
 bulla policy explain --request-id 0f3c1a52-6e0c-4a6e-9d3b-2b8f1f2c7a11\n  \

@@ -12,7 +12,7 @@ use bulla_api::{
 };
 use bulla_audit::SyncPolicy;
 use bulla_crypto::RootKey;
-use bulla_engine::{EmbeddedKms, Engine, EngineOptions, Via, XksClient};
+use bulla_engine::{EmbeddedKms, Engine, EngineOptions, NoOidcClient, Via, XksClient};
 use bulla_store::{CallLock, DataDir, DataDirError, Reach, RootKeySource, SharedServeLock};
 
 use super::caller::Caller;
@@ -262,8 +262,10 @@ impl LocalKms {
             cached_records_max: CACHED_MAX,
             cached_materials_max: CACHED_MAX,
             usage_granularity: USAGE_GRANULARITY,
+            attestation_roots: Vec::new(),
+            oidc_keys: Vec::new(),
+            oidc: Arc::new(NoOidcClient),
             xks: Arc::clone(&self.xks),
-            ..EngineOptions::default()
         };
         let engine = opening::open_engine(&directory, root, options, SyncPolicy::WithinASecond)
             .await
