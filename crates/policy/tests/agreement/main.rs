@@ -183,3 +183,26 @@ fn an_explanation_comes_to_the_same_verdict() {
         assert_eq!(explanation.statements.iter().any(denies), decision.verdict == Verdict::ExplicitlyDenied);
     }
 }
+
+#[test]
+fn a_damaged_case_is_decided_or_refused() {
+    let signs: Vec<char> = "\"{}[],:*?$'\\0aA\u{e9} ".chars().collect();
+    let mut read = 0;
+    for seed in 0..PAIRS {
+        let dice = &mut Dice::new(seed);
+        let mut text: Vec<char> = generate::case(seed).to_string().chars().collect();
+        for _ in 0..1 + dice.below(3) {
+            let at = dice.below(text.len());
+            match dice.below(3) {
+                0 => text[at] = dice.one(&signs),
+                1 => text.insert(at, dice.one(&signs)),
+                _ => drop(text.drain(at..(at + dice.below(40)).min(text.len()))),
+            }
+        }
+        if let Ok(case) = Case::read(&text.into_iter().collect::<String>()) {
+            read += 1;
+            assert_eq!(case.explain().verdict, case.decide().verdict);
+        }
+    }
+    assert!(read > PAIRS / 100, "{read} were still cases");
+}
