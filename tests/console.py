@@ -20,6 +20,8 @@ def commands(page: str) -> list[tuple[str, str]]:
             length = 1
             while lines[length - 1].endswith("\\"):
                 length += 1
+            if "<<END" in lines[length - 1]:
+                length = lines.index("END") + 1
             found.append(("\n".join(lines[:length]), "\n".join(lines[length:]).rstrip("\n")))
     return found
 

@@ -146,10 +146,15 @@ fn where_a_change_shows(operation: &str) -> Option<&'static str> {
         }
         "CreateAccount" => "`bulla account list`",
         "ResetRootAccessKey" | "DisableRootAccessKey" => return None,
-        "CreateUser" | "PutUserPolicy" | "CreateAccessKey" | "DeleteAccessKey" | "DeleteUser"
-        | "DeleteUserPolicy" | "DetachUserPolicy" | "RemoveUserFromGroup" | "DeleteUserPermissionsBoundary" => {
-            "`bulla access list`"
-        }
+        "CreateUser"
+        | "PutUserPolicy"
+        | "CreateAccessKey"
+        | "DeleteAccessKey"
+        | "DeleteUser"
+        | "DeleteUserPolicy"
+        | "DetachUserPolicy"
+        | "RemoveUserFromGroup"
+        | "DeleteUserPermissionsBoundary" => "`bulla access list`",
         _ => "`bulla key describe`",
     })
 }

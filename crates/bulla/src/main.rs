@@ -11,6 +11,7 @@ mod keys;
 mod kms;
 mod opening;
 mod output;
+mod page;
 mod place;
 mod progress;
 mod say;

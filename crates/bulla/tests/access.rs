@@ -39,9 +39,19 @@ fn a_dry_run_prints_every_statement_and_makes_nothing() {
     let _server = Server::start(&home, &[]);
     let arn = home.key("alias/k");
     let told = home.ok(&[
-        "access", "add", "host", "--can", "decrypt,encrypt", "-k", "alias/k", "-c", "db=main", "--dry-run",
+        "access",
+        "add",
+        "host",
+        "--can",
+        "decrypt,encrypt",
+        "-k",
+        "alias/k",
+        "-c",
+        "db=main",
+        "--dry-run",
     ]);
-    let text = told.text();
+    // Wherever its lines end.
+    let text = told.text().split_whitespace().collect::<Vec<_>>().join(" ");
     for words in [
         "new user host of account",
         &format!("encrypt under {arn} with db=main"),
@@ -76,9 +86,10 @@ fn a_host_that_may_encrypt_seals_and_can_not_open() {
     home.write("f", "plain");
     home.ok_as("host", &["encrypt", "-k", "alias/k", "f"]);
     home.ok_as("host", &["encrypt", "-k", &arn, "-o", "by-arn.sealed", "f"]);
-    let why = format!("is not authorized to perform: kms:Decrypt");
-    home.run_as("host", &["decrypt", "-o", "g", "f.sealed"]).is_failure(4, &[&why, "no identity-based policy"]);
-    home.run_as("host", &["decrypt", "-k", "alias/k", "-o", "g", "f.sealed"]).is_failure(4, &[&why]);
+    let why = "is not authorized to perform: kms:Decrypt";
+    home.run_as("host", &["decrypt", "-o", "g", "f.sealed"])
+        .is_failure(4, &[why, "no identity-based policy"]);
+    home.run_as("host", &["decrypt", "-k", "alias/k", "-o", "g", "f.sealed"]).is_failure(4, &[why]);
     home.run_as("host", &["encrypt", "-k", "alias/other", "-o", "g", "f"])
         .is_failure(4, &["kms:GenerateDataKey", &other]);
     home.run_as("host", &["key", "list"]).is_failure(4, &["kms:List"]);
@@ -174,7 +185,16 @@ fn an_access_key_goes_to_standard_output_only_when_asked() {
     assert!(given.err.contains("\"kms:Decrypt\""), "{}", given.err);
     // For a host that reaches the server by another name.
     let named = home.ok(&[
-        "access", "add", "far", "--can", "decrypt", "-k", "alias/k", "-o", "-", "--server-url",
+        "access",
+        "add",
+        "far",
+        "--can",
+        "decrypt",
+        "-k",
+        "alias/k",
+        "-o",
+        "-",
+        "--server-url",
         "https://kms.example.org/",
     ]);
     assert!(named.text().contains("endpoint_url = https://kms.example.org\n"), "{}", named.text());
@@ -205,7 +225,8 @@ fn an_access_key_is_rotated_in_two_steps() {
     home.ok(&["access", "rotate", "app", "--finish"]);
     home.ok_as("app", &["encrypt", "-k", "alias/k", "-o", "c.sealed", "f"]);
     std::fs::rename(home.file("old.profile"), home.file("app.profile")).unwrap();
-    home.run_as("app", &["encrypt", "-k", "alias/k", "-o", "d.sealed", "f"]).is_failure(4, &["security token"]);
+    home.run_as("app", &["encrypt", "-k", "alias/k", "-o", "d.sealed", "f"])
+        .is_failure(4, &["security token"]);
     assert_eq!(home.users()[0]["AccessKeys"].as_array().unwrap().len(), 1);
 }
 
@@ -219,12 +240,14 @@ fn a_user_is_removed_with_everything_and_its_name_is_free_again() {
     home.ok(&["access", "rotate", "app", "-o", "second.profile"]);
     home.ok_as("app", &["encrypt", "-k", "alias/k", "-o", "a.sealed", "f"]);
     home.ok(&["access", "remove", "app"]);
-    home.run_as("app", &["encrypt", "-k", "alias/k", "-o", "b.sealed", "f"]).is_failure(4, &["security token"]);
+    home.run_as("app", &["encrypt", "-k", "alias/k", "-o", "b.sealed", "f"])
+        .is_failure(4, &["security token"]);
     assert!(home.users().is_empty());
     home.fails(&["access", "remove", "app"], 1, &["no user `app`"]);
     home.ok(&["access", "add", "app", "--can", "decrypt", "-k", "alias/k", "--force"]);
     assert_eq!(home.ok_as("app", &["decrypt", "-o", "-", "a.sealed"]).out, b"plain");
-    home.run_as("app", &["encrypt", "-k", "alias/k", "-o", "c.sealed", "f"]).is_failure(4, &["GenerateDataKey"]);
+    home.run_as("app", &["encrypt", "-k", "alias/k", "-o", "c.sealed", "f"])
+        .is_failure(4, &["GenerateDataKey"]);
 }
 
 #[test]
@@ -284,7 +307,7 @@ fn a_key_policy_that_lets_only_some_decide_is_told_of() {
     assert_eq!(lets["Needs"]["Principal"]["AWS"], format!("arn:aws:iam::{account}:root"));
     assert_eq!(lets["Needs"]["Action"], serde_json::json!(["kms:Decrypt", "kms:DescribeKey"]));
     let text = home.ok(&["access", "add", "app", "--can", "decrypt", "-k", "alias/k"]);
-    assert!(text.text().contains("doesn't let the account's IAM policies decide"), "{}", text.text());
+    assert!(text.text().contains("the account's IAM policies"), "{}", text.text());
     // With that statement it is so.
     let mut whole: serde_json::Value = serde_json::from_str(&policy(manage)).unwrap();
     whole["Statement"].as_array_mut().unwrap().push(lets["Needs"].clone());
@@ -327,7 +350,8 @@ fn the_access_key_of_the_root_is_replaced_and_taken_out_of_use() {
     home.ok(&["key", "list", "--profile", "root"]);
     assert_eq!(server.stop(), 0);
     let log = String::from_utf8(home.read(".local/share/bulla/audit.log")).unwrap();
-    let count = |name: &str| log.lines().filter(|line| line.contains(&format!("\"eventName\":\"{name}\""))).count();
+    let count =
+        |name: &str| log.lines().filter(|line| line.contains(&format!("\"eventName\":\"{name}\""))).count();
     assert_eq!((count("ResetRootAccessKey"), count("DisableRootAccessKey")), (2, 1));
     home.ok(&["audit", "verify"]);
     home.ok(&["store", "check"]);
@@ -381,9 +405,99 @@ fn a_policy_of_another_hand_is_left_to_it() {
     home.ok(&["access", "add", "app", "--can", "encrypt", "-k", "alias/k"]);
     let mut client = common::client::Client::of(&home, &server.url()).unwrap();
     let document = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}"#;
-    let input = serde_json::json!({ "UserName": "app", "PolicyName": "bulla-access", "PolicyDocument": document });
+    let input =
+        serde_json::json!({ "UserName": "app", "PolicyName": "bulla-access", "PolicyDocument": document });
     client.call_iam("PutUserPolicy", &input).unwrap();
     home.fails(&["access", "add", "app", "--can", "decrypt", "-k", "alias/k"], 1, &["another hand"]);
     let listed = home.ok(&["access", "list"]);
     assert!(listed.text().contains("policy bulla-access"), "{}", listed.text());
+}
+
+#[test]
+fn a_lockout_ends_on_the_servers_host() {
+    let home = Home::new();
+    let server = Server::start(&home, &[]);
+    let arn = home.key("alias/k");
+    let account = arn.split(':').nth(4).unwrap();
+    home.write("f", "plain");
+    home.ok(&["encrypt", "-q", "-k", "alias/k", "f"]);
+    home.ok(&["access", "add", "clerk", "--can", "decrypt", "-k", "alias/k"]);
+    let lock = |with: &[&str]| {
+        home.write(
+            "p.json",
+            format!(
+                r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Principal":
+                {{"AWS":"arn:aws:iam::{account}:user/clerk"}},"Action":"kms:Decrypt","Resource":"*"}}}}"#
+            ),
+        );
+        home.run(&[&["key", "policy", "put", "alias/k", "p.json"][..], with].concat())
+    };
+    assert_ne!(lock(&[]).code, 0);
+    assert_eq!(lock(&["--bypass-lockout-check"]).code, 0);
+    home.fails(&["key", "policy", "get", "alias/k"], 4, &["not authorized"]);
+    home.fails(&["decrypt", "-o", "g", "f.sealed"], 4, &["kms:Decrypt"]);
+    home.fails(&["key", "policy", "put", "alias/k", "p.json"], 4, &["not authorized"]);
+    // Whom the policy names opens it all the same, and nothing changes that but what follows.
+    assert_eq!(home.ok_as("clerk", &["decrypt", "-o", "-", "f.sealed"]).out, b"plain");
+    home.fails(&["key", "policy", "reset", "alias/none"], 6, &["alias/none"]);
+    home.fails(&["key", "policy", "reset", "alias/k@prod"], 2, &["@"]);
+    home.fails(&["key", "policy", "reset", "alias/k", "--profile", "prod"], 2, &["this host"]);
+    home.ok(&["key", "policy", "reset", "alias/k"]);
+    assert!(home.ok(&["key", "policy", "get", "alias/k"]).text().contains(&format!("iam::{account}:root")));
+    assert_eq!(home.ok(&["decrypt", "-o", "-", "f.sealed"]).out, b"plain");
+    assert_eq!(lock(&["--bypass-lockout-check"]).code, 0);
+    assert_eq!(server.stop(), 0);
+    // Without a server.
+    home.fails(&["decrypt", "-o", "g", "f.sealed"], 4, &["kms:Decrypt"]);
+    home.ok(&["key", "policy", "reset", &arn]);
+    assert_eq!(home.ok(&["decrypt", "-o", "-", "f.sealed"]).out, b"plain");
+    let log = String::from_utf8(home.read(".local/share/bulla/audit.log")).unwrap();
+    let resets = log.lines().filter(|line| line.contains("\"eventName\":\"ResetKeyPolicy\""));
+    assert_eq!(resets.clone().filter(|line| !line.contains("errorCode")).count(), 2);
+    assert!(resets.filter(|line| line.contains(&arn)).count() >= 2);
+    home.ok(&["audit", "verify"]);
+}
+
+#[test]
+fn the_last_denied_request_is_explained_to_the_reader_of_a_terminal() {
+    let home = Home::new();
+    let _server = Server::start(&home, &[]);
+    let arn = home.key("alias/k");
+    home.fails(&["policy", "explain", "--last-denied"], 1, &["no request that policies denied"]);
+    home.ok(&["access", "add", "app", "--can", "encrypt,decrypt", "-k", "alias/k", "-c", "db=main"]);
+    home.write("f", "plain");
+    home.ok(&["encrypt", "-q", "-k", "alias/k", "-c", "db=test", "f"]);
+    home.run_as("app", &["decrypt", "-o", "g", "f.sealed"]).is_failure(4, &["kms:Decrypt"]);
+    let told = home.ok(&["policy", "explain", "--last-denied"]);
+    let text = told.text();
+    for words in [
+        "Decrypt was answered with AccessDeniedException",
+        "DENIED kms:Decrypt",
+        ":user/app",
+        &arn,
+        "db=test",
+        "No identity-based policy allows the kms:Decrypt action.",
+        "key policy (the resource-based policy)",
+        "identity-based policy `bulla-access`",
+        "kms:EncryptionContext:db StringEquals \"main\": the request has \"test\"",
+        "What would allow it",
+    ] {
+        assert!(text.contains(words), "`{words}` is not in: {text}");
+    }
+    for line in text.lines() {
+        let is_long_word = line.split_whitespace().any(|word| word.chars().count() > 60);
+        assert!(line.chars().count() <= 80 || is_long_word, "too long: {line}");
+    }
+    let asked = ["policy", "explain", "--principal", "app", "--action", "kms:Decrypt", "--key", "alias/k"];
+    let allowed = home.ok(&[&asked[..], &["-c", "db=main"]].concat());
+    assert!(allowed.text().starts_with("ALLOWED kms:Decrypt\n"), "{}", allowed.text());
+    assert!(!allowed.text().contains("What would allow it"), "{}", allowed.text());
+    let json = home.ok(&[&asked[..], &["--json"]].concat());
+    let json: serde_json::Value = serde_json::from_str(json.text()).unwrap();
+    assert_eq!(json["Verdict"], "ImplicitlyDenied");
+    home.fails(
+        &["policy", "explain", "--principal", "nobody", "--action", "kms:Decrypt"],
+        1,
+        &["nobody", "ARN"],
+    );
 }

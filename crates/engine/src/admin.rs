@@ -30,7 +30,12 @@ use std::sync::Arc;
 pub(crate) fn changes(name: &str) -> bool {
     matches!(
         name,
-        "CreateAccount" | "ResetRootAccessKey" | "DisableRootAccessKey" | "ResetKeyPolicy" | "RecoveryKeyExported" | "AcceptClock"
+        "CreateAccount"
+            | "ResetRootAccessKey"
+            | "DisableRootAccessKey"
+            | "ResetKeyPolicy"
+            | "RecoveryKeyExported"
+            | "AcceptClock"
     )
 }
 
@@ -185,7 +190,11 @@ impl Core {
         }
     }
 
-    async fn admin_disable_root(self: &Arc<Self>, mut trail: Trail<'_>, body: &[u8]) -> Recorded<WipedBuffer> {
+    async fn admin_disable_root(
+        self: &Arc<Self>,
+        mut trail: Trail<'_>,
+        body: &[u8],
+    ) -> Recorded<WipedBuffer> {
         let account = match self.account_of(body).await {
             Ok(account) => account,
             Err(fault) => return trail.record(self, Err(fault)).await,
@@ -234,7 +243,9 @@ impl Core {
     async fn account_of(&self, body: &[u8]) -> Result<AccountId, Fault> {
         match read::<AccountInput>(body)?.account_id {
             Some(text) => account_id(&text),
-            None => self.account_ids().await?.first().copied().ok_or(Fault::Incomplete("the store's accounts")),
+            None => {
+                self.account_ids().await?.first().copied().ok_or(Fault::Incomplete("the store's accounts"))
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use crate::change::{Change, ChangeRecord, Committed};
 use crate::core::Core;
 use crate::credentials::AccessKey;
 use crate::fault::Fault;
-use crate::record::{access_key_path, account_path};
+use crate::record::{access_key_path, access_key_usage_path, account_path};
 use crate::trail::{ServiceEvent, service_record};
 use bulla_api::{AccountId, ErrorCode};
 use bulla_audit::Parameters;
@@ -41,7 +41,7 @@ impl Core {
             let path = access_key_path(&key.access_key_id);
             change.expect_absent(path.clone()).put(path, key.to_fields(id, now_ms));
             // The old one is of no use to anybody from here on.
-            change.delete_material(access_key_path(&before));
+            change.delete_material(access_key_path(&before)).delete(access_key_usage_path(&before));
             match self.commit(change, record(&key)).await {
                 Err(Fault::Vault(error)) if error.is_conflict() => {}
                 Err(fault) => return Err(fault),
@@ -90,12 +90,9 @@ impl Core {
     }
 
     fn root_event(&self, name: &'static str, account: AccountId, access_key_id: &str) -> ServiceEvent {
-        let data = Parameters::new().text("accountId", account.to_string()).text("accessKeyId", access_key_id);
-        ServiceEvent {
-            account: Some(account.to_string()),
-            data: Some(data),
-            ..self.operator_event(name)
-        }
+        let data =
+            Parameters::new().text("accountId", account.to_string()).text("accessKeyId", access_key_id);
+        ServiceEvent { account: Some(account.to_string()), data: Some(data), ..self.operator_event(name) }
     }
 }
 

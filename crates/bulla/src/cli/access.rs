@@ -6,11 +6,13 @@ use clap::{Args, Subcommand, ValueEnum};
 
 /// `bulla access`.
 #[derive(Debug, Subcommand)]
-#[command(after_help = "Users are of one account of a store or server, and so is what they may do; bulla policy explain tells why \
+#[command(
+    after_help = "Users are of one account of a store or server, and so is what they may do; bulla policy explain tells why \
 somebody may or may not do something.\n\n\
 Examples:\n  bulla access add backup-host --can encrypt -k alias/backup\n  \
 bulla access add restore --can decrypt -k alias/backup -c db=main --dry-run\n  bulla access list\n  \
-bulla access rotate backup-host -o new.profile\n  bulla access disable-root")]
+bulla access rotate backup-host -o new.profile\n  bulla access disable-root"
+)]
 pub(crate) enum Access {
     /// Let a user do something with a key; makes the user, with an access key, when there is none of the name
     Add(AddAccess),
@@ -25,24 +27,30 @@ pub(crate) enum Access {
     /// Give a user a second access key; and with --finish take the first one away
     Rotate(RotateAccess),
     /// Replace the access key of the account's root, which was lost or is out of use; on the server's host only
-    #[command(after_help = "Writes the new access key to DIR/credentials, where `bulla profile` finds it; for another account than the \
-store's first, to standard output.\n\nExample:\n  bulla access reset-root --data-dir /var/lib/bulla")]
+    #[command(
+        after_help = "Writes the new access key to DIR/credentials, where `bulla profile` finds it; for another account than the \
+store's first, to standard output.\n\nExample:\n  bulla access reset-root --data-dir /var/lib/bulla"
+    )]
     ResetRoot,
     /// Take the access key of the account's root out of use, once there are users; on the server's host only
-    #[command(after_help = "The root of the account is then nobody's who isn't on the server's host as its own user or root: commands with \
+    #[command(
+        after_help = "The root of the account is then nobody's who isn't on the server's host as its own user or root: commands with \
 --data-dir act as it without a key. `bulla access reset-root` makes a new key.\n\n\
-Example:\n  bulla access disable-root --data-dir /var/lib/bulla")]
+Example:\n  bulla access disable-root --data-dir /var/lib/bulla"
+    )]
     DisableRoot,
 }
 
 /// `bulla access add`.
 #[derive(Debug, Args)]
-#[command(after_help = "KEY is a key id or key ARN, or an alias (alias/NAME), optionally with @PROFILE or @embedded.\n\n\
+#[command(
+    after_help = "KEY is a key id or key ARN, or an alias (alias/NAME), optionally with @PROFILE or @embedded.\n\n\
 The profile file holds an access key, and says where the server is:\n  \
 AWS_CONFIG_FILE=backup-host.profile bulla encrypt --profile backup-host -k alias/backup FILE\n\n\
 Examples:\n  bulla access add backup-host --can encrypt -k alias/backup\n  \
 bulla access add app --can encrypt,decrypt -k alias/app -c service=orders -o /etc/app/kms.profile\n  \
-bulla access add alice --can admin -k alias/backup -k alias/app --dry-run")]
+bulla access add alice --can admin -k alias/backup -k alias/app --dry-run"
+)]
 pub(crate) struct AddAccess {
     /// The user
     #[arg(value_name = "NAME")]
@@ -87,8 +95,10 @@ pub(crate) enum Can {
 
 /// `bulla access rotate`.
 #[derive(Debug, Args)]
-#[command(after_help = "A user has at most two access keys. Both work until the first one is taken away.\n\n\
-Examples:\n  bulla access rotate backup-host -o new.profile\n  bulla access rotate backup-host --finish")]
+#[command(
+    after_help = "A user has at most two access keys. Both work until the first one is taken away.\n\n\
+Examples:\n  bulla access rotate backup-host -o new.profile\n  bulla access rotate backup-host --finish"
+)]
 pub(crate) struct RotateAccess {
     /// The user
     #[arg(value_name = "NAME")]

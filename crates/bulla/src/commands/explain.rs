@@ -116,8 +116,7 @@ async fn arn_of(app: &App, principal: &str) -> Result<String, Failure> {
         return Ok(principal.to_owned());
     }
     let input = GetUserInput { user_name: Some(principal.to_owned()) };
-    let found =
-        app.local()?.as_caller(async |caller| caller.call::<bulla_api::GetUser>(&input).await).await;
+    let found = app.local()?.as_caller(async |caller| caller.call::<bulla_api::GetUser>(&input).await).await;
     let found = found.map_err(|error: bulla_api::KmsError| {
         Failure::from(error).although("--principal takes an ARN, or the name of a user")
     })?;

@@ -77,7 +77,8 @@ pub(crate) fn run(app: &App, command: &Profile) -> Result<(), Failure> {
     write(&credentials_path, &new_credentials, MODE_PRIVATE)?;
     write(&config_path, &new_config, mode_of(&config_path))?;
     let event = serde_json::json!({ "event": "profile_written", "profile": name, "endpoint_url": server.reached.endpoint_url });
-    let summary = format!("wrote profile {name} for {} to `{}`", server.reached.endpoint_url, config_path.display());
+    let summary =
+        format!("wrote profile {name} for {} to `{}`", server.reached.endpoint_url, config_path.display());
     app.say.done(&summary, &event, false)
 }
 

@@ -93,8 +93,7 @@ impl Client {
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
         let day = &now[..8];
-        let headers =
-            format!("host:{}\nx-amz-date:{now}\nx-amz-target:{target}\n", self.host);
+        let headers = format!("host:{}\nx-amz-date:{now}\nx-amz-target:{target}\n", self.host);
         let names = "host;x-amz-date;x-amz-target";
         let canonical = format!("POST\n/\n\n{headers}\n{names}\n{}", hex(&sha256(&[body.as_bytes()])));
         let scope = format!("{day}/us-east-1/{service}/aws4_request");

@@ -7,13 +7,14 @@ use serde_json::json;
 use super::handout::{Prepared, user_name};
 use super::key_policy::{self, Lets};
 use super::permissions::{Document, POLICY_NAME, Permission};
-use super::users::{self, OwnPolicy};
 use super::service;
+use super::users::{self, OwnPolicy};
 use crate::app::{App, FoundKms};
 use crate::cli::{AddAccess, Can};
 use crate::exit::{Exit, Failure};
 use crate::kms::caller::Caller;
 use crate::kms::choice::split_at;
+use crate::page::Page;
 
 /// What is going to be.
 struct Plan {
@@ -116,11 +117,7 @@ async fn arns(found: &FoundKms, keys: &[String]) -> Result<Vec<String>, Failure>
 }
 
 impl Plan {
-    async fn of(
-        caller: &Caller<'_>,
-        user: &str,
-        permissions: Vec<Permission>,
-    ) -> Result<Self, Failure> {
+    async fn of(caller: &Caller<'_>, user: &str, permissions: Vec<Permission>) -> Result<Self, Failure> {
         let account =
             caller.call::<api::GetCallerIdentity>(&api::GetCallerIdentityInput::default()).await?.account;
         let known = users::find(caller, user).await?;
@@ -211,19 +208,22 @@ impl Plan {
 /// Says what the user will be able to do, and every statement that says so.
 fn tell(app: &App, plan: &Plan, beside_key: bool) -> Result<(), Failure> {
     let kind = if plan.is_new_user { "new user" } else { "user" };
+    let page = Page::new();
     let mut text = format!("{kind} {} of account {} may\n", plan.user, plan.account);
     for permission in &plan.permissions {
-        text.push_str(&format!("  {}\n", permission.told()));
+        page.hanging(&mut text, "  ", &permission.told());
     }
     text.push_str(&format!("\nby its policy {POLICY_NAME}\n{}\n", plan.document.shown()));
     for (arn, lets) in &plan.lets {
-        if let Some(told) = lets.told(arn) {
-            text.push_str(&format!("\n{told}\n"));
-        }
+        lets.tell(&page, &mut text, arn);
     }
     if plan.permissions.iter().any(|permission| permission.can == Can::Admin) {
-        text.push_str(
-            "\nWhoever manages a key can change its policy and make grants, and so give itself and others more.\n",
+        text.push('\n');
+        let text = &mut text;
+        page.hanging(
+            text,
+            "",
+            "whoever manages a key can change its policy and make grants, and so give itself and others more",
         );
     }
     let json = json!({

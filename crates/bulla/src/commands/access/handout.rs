@@ -42,7 +42,9 @@ impl Prepared {
                         ca_bundle: None,
                     },
                     (Err(failure), None) => {
-                        return Err(failure.although("or say with --server-url where one will be; nothing was done"));
+                        return Err(
+                            failure.although("or say with --server-url where one will be; nothing was done")
+                        );
                     }
                 };
                 if let Some(region) = &local.place().region {
@@ -76,9 +78,8 @@ impl Prepared {
         let Err(failure) = written else { return Ok(()) };
         let id = key.access_key_id.clone();
         let input = DeleteAccessKeyInput { user_name: Some(profile), access_key_id: id.clone() };
-        let deleted = found
-            .as_caller(async |caller| Ok(caller.call::<api::DeleteAccessKey>(&input).await?))
-            .await;
+        let deleted =
+            found.as_caller(async |caller| Ok(caller.call::<api::DeleteAccessKey>(&input).await?)).await;
         Err(failure.although(&match deleted {
             Ok(_) => "its access key was deleted again".to_owned(),
             Err(_) => format!("access key {id} was made, can't be shown again, and could not be deleted"),
@@ -107,14 +108,17 @@ impl Prepared {
     /// What the user's host needs beside the file.
     pub(super) fn needs(&self) -> Option<String> {
         let path = self.reached.ca_bundle.as_ref()?;
-        Some(format!("the user's host needs `{path}` too, there under the name that ca_bundle has in the file"))
+        Some(format!(
+            "the user's host needs `{path}` too, there under the name that ca_bundle has in the file"
+        ))
     }
 
     /// A configuration file of aws, which may hold the credentials too.
     ///
     /// Source: AWS SDKs and Tools Reference Guide, "Shared config and credentials files".
     fn text(&self, key: &AccessKey) -> Zeroizing<String> {
-        let (profile, services) = self.reached.sections(&profile_title(&self.profile), &format!("{}-bulla", self.profile));
+        let (profile, services) =
+            self.reached.sections(&profile_title(&self.profile), &format!("{}-bulla", self.profile));
         let mut text = Zeroizing::new(String::with_capacity(1024));
         text.push_str(&profile);
         // Writing to a string doesn't fail.

@@ -15,6 +15,7 @@ use serde_json::json;
 use super::permissions::{Document, Permission};
 use crate::app::FoundKms;
 use crate::exit::Failure;
+use crate::page::Page;
 
 /// What is asked of the keys' policies.
 pub(super) struct Question<'q> {
@@ -40,29 +41,41 @@ pub(super) enum Lets {
 
 impl Lets {
     /// In words; nothing where there is nothing to do.
-    pub(super) fn told(&self, arn: &str) -> Option<String> {
-        match self {
-            Self::Yes => None,
-            Self::Denies { action } => Some(format!(
-                "the key policy of {arn} denies {action} to this user, whatever its own policies say: see bulla key policy get"
-            )),
-            Self::Needs { statement, is_foreign } => {
-                let statement = serde_json::to_string_pretty(statement).unwrap_or_default();
-                Some(match is_foreign {
-                    true => format!(
-                        "{arn} is another account's. Until its key policy has this statement too, the user may do nothing with \
-                         it:\n{statement}"
-                    ),
-                    false => format!(
-                        "the key policy of {arn} doesn't let the account's IAM policies decide. Until it has this statement too \
-                         (bulla key policy get, put), the user may do nothing with it:\n{statement}"
-                    ),
-                })
-            }
-            Self::Unknown => Some(format!(
-                "the key policy of {arn} could not be read; if it doesn't let the account's IAM policies decide, as the default \
-                 one does, it has to name the user"
-            )),
+    pub(super) fn tell(&self, page: &Page, out: &mut String, arn: &str) {
+        let (text, statement) = match self {
+            Self::Yes => return,
+            Self::Denies { action } => (
+                format!(
+                    "the key policy of {arn} denies {action} to this user, whatever its own policies say: see bulla key policy get"
+                ),
+                None,
+            ),
+            Self::Needs { statement, is_foreign: true } => (
+                format!(
+                    "{arn} is another account's. Until its key policy has this statement too, the user may do nothing with it:"
+                ),
+                Some(statement),
+            ),
+            Self::Needs { statement, is_foreign: false } => (
+                format!(
+                    "the key policy of {arn} doesn't let the account's IAM policies decide. Until it has this statement too \
+                     (bulla key policy get, put), the user may do nothing with it:"
+                ),
+                Some(statement),
+            ),
+            Self::Unknown => (
+                format!(
+                    "the key policy of {arn} could not be read; if it doesn't let the account's IAM policies decide, as the \
+                     default one does, it has to name the user"
+                ),
+                None,
+            ),
+        };
+        out.push('\n');
+        page.hanging(out, "", &text);
+        if let Some(statement) = statement {
+            out.push_str(&serde_json::to_string_pretty(statement).unwrap_or_default());
+            out.push('\n');
         }
     }
 

@@ -6,8 +6,8 @@ use bulla_api::Timestamp;
 use serde_json::json;
 
 use super::permissions::Permission;
-use super::users::{self, Key, OwnPolicy, Whole};
 use super::service;
+use super::users::{self, Key, OwnPolicy, Whole};
 use crate::app::App;
 use crate::exit::{Failure, one_line};
 
@@ -40,7 +40,13 @@ fn told(user: &Whole) -> String {
     let mut out = one_line(&user.user.user_name);
     // Writing to a string doesn't fail.
     for key in &user.keys {
-        let _ = write!(out, "\n  access key {}  {}  {}", key.metadata.access_key_id, key.metadata.status, used(key));
+        let _ = write!(
+            out,
+            "\n  access key {}  {}  {}",
+            key.metadata.access_key_id,
+            key.metadata.status,
+            used(key)
+        );
     }
     if user.keys.is_empty() {
         out.push_str("\n  no access key");
@@ -56,7 +62,11 @@ fn told(user: &Whole) -> String {
             let _ = write!(out, "\n  {kind} {}", one_line(name));
         }
     }
-    if permissions.is_empty() && user.policies.is_empty() && user.attached.is_empty() && user.groups.is_empty() {
+    if permissions.is_empty()
+        && user.policies.is_empty()
+        && user.attached.is_empty()
+        && user.groups.is_empty()
+    {
         out.push_str("\n  no policy allows it anything");
     }
     out

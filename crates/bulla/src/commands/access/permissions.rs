@@ -188,13 +188,7 @@ impl Document {
         is_new
     }
 
-    fn add(
-        &mut self,
-        sid: &str,
-        actions: &[&str],
-        resource: &str,
-        condition: Option<Condition>,
-    ) -> bool {
+    fn add(&mut self, sid: &str, actions: &[&str], resource: &str, condition: Option<Condition>) -> bool {
         let like = self.statement.iter_mut().find(|one| one.action == actions && one.condition == condition);
         if let Some(statement) = like {
             let is_new = !statement.resource.iter().any(|known| known == resource);

@@ -64,7 +64,8 @@ fn give(app: &App, directory: &DataDir, given: &Given) -> Result<(), Failure> {
             "AccessKeyId": access_key_id,
             "SecretAccessKey": secret.as_str(),
         });
-        app.say.note(&format!("bulla: the new access key of the root of account {account} is shown this once"));
+        app.say
+            .note(&format!("bulla: the new access key of the root of account {account} is shown this once"));
         return app.say.result(text.trim_end(), &json);
     }
     let text = bulla_server::aws_profile::render_credentials("bulla", access_key_id, secret);
@@ -96,7 +97,8 @@ pub(super) async fn disable(app: &App) -> Result<(), Failure> {
         .await?;
     // It is of no use to anybody.
     if is_first {
-        let directory = DataDir::open_to_reach(&local.place().directory).map_err(|error| directory_failure(&error))?;
+        let directory =
+            DataDir::open_to_reach(&local.place().directory).map_err(|error| directory_failure(&error))?;
         directory.remove_file(names::CREDENTIALS).map_err(|error| directory_failure(&error))?;
     }
     let event = json!({ "event": "root_access_key_disabled", "AccountId": account.to_string(), "AccessKeyId": access_key_id });
@@ -109,7 +111,9 @@ async fn account(local: &LocalKms) -> Result<(AccountId, bool), Failure> {
     let accounts = local
         .administer(
             AdminRequest::bare("ListAccounts", Effect::Reads),
-            async |engine| Ok(engine.accounts().await?.into_iter().map(|account| account.id).collect::<Vec<_>>()),
+            async |engine| {
+                Ok(engine.accounts().await?.into_iter().map(|account| account.id).collect::<Vec<_>>())
+            },
             |answer| {
                 let id = |account: &serde_json::Value| account.get("AccountId")?.as_str()?.parse().ok();
                 answer.get("Accounts")?.as_array()?.iter().map(id).collect()

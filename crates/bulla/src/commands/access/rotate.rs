@@ -63,7 +63,9 @@ async fn finish(app: &mut App, user: &str, keys: &[Key]) -> Result<(), Failure> 
     let [older, newer] = keys else {
         return Err(Failure::new(
             Exit::Failed,
-            format!("user `{user}` has no older access key to take away; make a new one first, with bulla access rotate {user}"),
+            format!(
+                "user `{user}` has no older access key to take away; make a new one first, with bulla access rotate {user}"
+            ),
         ));
     };
     if newer.used.is_none() && !app.common.force {
@@ -77,8 +79,10 @@ async fn finish(app: &mut App, user: &str, keys: &[Key]) -> Result<(), Failure> 
         ));
     }
     let access_key_id = older.metadata.access_key_id.clone();
-    let last = older.used.as_ref().map_or("never used".to_owned(), |(at, _)| format!("last used {}", date(*at)));
-    let input = DeleteAccessKeyInput { user_name: Some(user.to_owned()), access_key_id: access_key_id.clone() };
+    let last =
+        older.used.as_ref().map_or("never used".to_owned(), |(at, _)| format!("last used {}", date(*at)));
+    let input =
+        DeleteAccessKeyInput { user_name: Some(user.to_owned()), access_key_id: access_key_id.clone() };
     let found = service(app, None).await?;
     found.as_caller(async |caller| Ok(caller.call::<api::DeleteAccessKey>(&input).await?)).await?;
     let event = json!({ "event": "access_key_deleted", "User": user, "AccessKeyId": access_key_id });
