@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use bulla_api::{AccountId, Effect, ErrorCode, KmsError, Operation, Region, Service, wire};
+use bulla_api::{AccountId, Effect, KmsError, Operation, Region, wire};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
 use http::{Method, Request};
