@@ -35,7 +35,7 @@ def test_the_default_policy_gives_the_account(kms, key, account):
 
 
 def test_a_policy_is_read_back_as_it_was_put(kms, key, account):
-    policy = allowing({"AWS": [f"arn:aws:iam::{account}:root", "444455556666"]}, ["kms:Describe*", "kms:PutKeyPolicy"])
+    policy = allowing({"AWS": [f"arn:aws:iam::{account}:root", "444455556666"]}, ["kms:GetKeyPolicy", "kms:PutKeyPolicy"])
     kms.put_key_policy(KeyId=key["Arn"], PolicyName="default", Policy=policy)
     assert kms.get_key_policy(KeyId=key["KeyId"], PolicyName="default")["Policy"] == policy
     made = kms.create_key(Policy=policy)["KeyMetadata"]
@@ -50,7 +50,8 @@ def test_nobody_locks_themselves_out_by_accident(server, kms, key, account):
     refused(kms.create_key, "MalformedPolicyDocumentException", LOCKOUT, Policy=locking)
     assert kms.get_key_policy(KeyId=key["KeyId"])["Policy"] == before
     kms.put_key_policy(KeyId=key["KeyId"], Policy=locking, BypassPolicyLockoutSafetyCheck=True)
-    assert kms.get_key_policy(KeyId=key["KeyId"])["Policy"] == locking
+    # From here on it decides, also who may read it.
+    refused(kms.get_key_policy, "AccessDeniedException", KeyId=key["KeyId"])
 
 
 @pytest.mark.parametrize("policy", ["{", "[]", '{"Version":"2012-10-17","Statement":[]}', '{"Statement":{"Effect":"Allow"}}'])

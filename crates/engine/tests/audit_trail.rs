@@ -225,6 +225,9 @@ async fn each_success_and_each_failure_of_each_operation_leaves_one_record() {
         }
         assert!(!text.contains(CANARY) && !text.contains(HELLO) && !text.contains(&blob), "{}", row.name);
 
+        if wrong.is_null() {
+            continue;
+        }
         let failed = world.call(row.name, wrong).await;
         assert_ne!(failed.status, 200, "{}", row.name);
         let records = world.records().await;

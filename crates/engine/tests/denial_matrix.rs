@@ -403,6 +403,9 @@ fn demands_nothing(row: &Row) -> bool {
     row.demands.is_empty() || row.name == "AssumeRoleWithWebIdentity"
 }
 
+/// Changes the headers of a request that was signed.
+type Tampering<'t> = &'t dyn Fn(&mut Vec<(String, String)>);
+
 #[tokio::test]
 async fn no_row_answers_whom_it_does_not_know() {
     let Everything { world, asker, .. } = everything(11).await;
@@ -410,7 +413,7 @@ async fn no_row_answers_whom_it_does_not_know() {
     for row in TABLE.iter().filter(|row| row.name != "AssumeRoleWithWebIdentity") {
         let signer = asker.signer(row);
         let target = format!("{}{}", row.service.target_prefix(), row.name);
-        let tampered: [(&str, &dyn Fn(&mut Vec<(String, String)>)); 3] = [
+        let tampered: [(&str, Tampering<'_>); 3] = [
             ("MissingAuthenticationTokenException", &|headers| {
                 headers.retain(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
             }),

@@ -83,8 +83,6 @@ async fn what_is_no_policy_is_refused_and_nothing_changes() {
 #[tokio::test]
 async fn nobody_locks_themselves_out_unless_they_say_so() {
     let world = World::with_two_accounts(4).await;
-    let key = world.new_key().await;
-    let before = policy(&world, &key).await;
     world.call("CreateUser", json!({"UserName": "ann"})).await.ok();
     for locking in [
         allowing(OTHER_ACCOUNT, "kms:*"),
@@ -92,6 +90,8 @@ async fn nobody_locks_themselves_out_unless_they_say_so() {
         allowing(&format!("arn:aws:iam::{ACCOUNT}:user/ann"), "kms:*"),
         OPEN_POLICY.replace("Allow", "Deny"),
     ] {
+        let key = world.new_key().await;
+        let before = policy(&world, &key).await;
         let mut input = json!({"KeyId": key, "Policy": locking});
         world.call("PutKeyPolicy", input.clone()).await.fails(MALFORMED, LOCKOUT);
         input["BypassPolicyLockoutSafetyCheck"] = json!(false);
@@ -100,12 +100,19 @@ async fn nobody_locks_themselves_out_unless_they_say_so() {
         assert_eq!(policy(&world, &key).await, before);
 
         input["BypassPolicyLockoutSafetyCheck"] = json!(true);
-        world.call("PutKeyPolicy", input).await.ok();
-        assert_eq!(policy(&world, &key).await, locking);
+        world.call("PutKeyPolicy", input.clone()).await.ok();
+        // From here on it decides, also who may read it.
+        let shown = world.call("GetKeyPolicy", json!({"KeyId": key})).await;
+        if locking.contains("kms:Get*") {
+            assert_eq!(shown.ok()["Policy"], locking);
+        } else {
+            assert_eq!(shown.error, Some("AccessDeniedException"));
+        }
+        assert_eq!(world.call("PutKeyPolicy", input).await.error, Some("AccessDeniedException"));
         let input = json!({"Policy": locking, "BypassPolicyLockoutSafetyCheck": true});
         world.call("CreateKey", input).await.ok();
-        world.call("PutKeyPolicy", json!({"KeyId": key, "Policy": before})).await.ok();
     }
+    let key = world.new_key().await;
     for fine in [
         allowing(ACCOUNT, "kms:PutKeyPolicy"),
         allowing(&format!("arn:aws:iam::{ACCOUNT}:root"), "*"),

@@ -81,15 +81,15 @@ async fn a_session_is_the_role_and_can_do_what_the_role_can() {
     assert_eq!(answer["PackedPolicySize"], Value::Null);
     let session = Temporary::of(&answer);
     assert!(session.id.starts_with("ASIA") && session.id.len() == 20, "{}", session.id);
-    let identity = world.call_in(&session, "GetCallerIdentity", json!({})).await.ok();
+    let identity = world.call_with(&session, "GetCallerIdentity", json!({})).await.ok();
     assert_eq!(identity, json!({"UserId": format!("{id}:s1"), "Account": ACCOUNT, "Arn": arn}));
     let _ = world.records().await;
-    world.call_in(&session, "ListKeys", json!({})).await.ok();
+    world.call_with(&session, "ListKeys", json!({})).await.ok();
     let record = world.records().await.pop().unwrap();
     assert_eq!(record["userIdentity"]["type"], "AssumedRole");
     assert_eq!(record["userIdentity"]["sessionContext"]["sessionIssuer"]["userName"], "deployer");
     assert_eq!(record["userIdentity"]["accessKeyId"], session.id.as_str());
-    let refused = world.call_in(&session, "ListAliases", json!({})).await;
+    let refused = world.call_with(&session, "ListAliases", json!({})).await;
     assert_eq!(refused.error, Some("AccessDeniedException"));
     // Whose it is can be asked, of the lasting key too.
     for id in [&session.id, &ann.access_key_id] {
@@ -149,18 +149,18 @@ async fn a_session_ends_and_lasts_no_longer_than_its_role_lets_it() {
     );
     let session = assumed(&world, &ann, "deployer", json!({"DurationSeconds": 7200})).await;
     let chained =
-        world.call_in(&session, "AssumeRole", assuming("deployer", json!({"DurationSeconds": 3601}))).await;
+        world.call_with(&session, "AssumeRole", assuming("deployer", json!({"DurationSeconds": 3601}))).await;
     chained.fails(
         "ValidationException",
         "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.",
     );
-    Temporary::of(&world.call_in(&session, "AssumeRole", assuming("deployer", json!({}))).await.ok());
+    Temporary::of(&world.call_with(&session, "AssumeRole", assuming("deployer", json!({}))).await.ok());
     world.clock.advance(Duration::from_secs(7199));
     world.known(&session, "kms").await.unwrap();
     world.clock.advance(Duration::from_secs(1));
     assert_eq!(world.known(&session, "kms").await.unwrap_err(), "ExpiredTokenException");
     assert_eq!(world.known(&session, "sts").await.unwrap_err(), "ExpiredToken");
-    let expired = world.call_in(&session, "ListKeys", json!({})).await;
+    let expired = world.call_with(&session, "ListKeys", json!({})).await;
     expired.fails("ExpiredTokenException", "The security token included in the request is expired");
 }
 
@@ -208,10 +208,10 @@ async fn a_session_ends_with_its_role() {
     let ann = user(&world, "ann", "sts:*").await;
     role(&world, "deployer", account_trust(), "kms:*", json!({})).await;
     let session = assumed(&world, &ann, "deployer", json!({})).await;
-    world.call_in(&session, "ListKeys", json!({})).await.ok();
+    world.call_with(&session, "ListKeys", json!({})).await.ok();
     // What the role may no longer do, its sessions may not.
     world.call("DeleteRolePolicy", json!({"RoleName": "deployer", "PolicyName": "p"})).await.ok();
-    assert_eq!(world.call_in(&session, "ListKeys", json!({})).await.error, Some("AccessDeniedException"));
+    assert_eq!(world.call_with(&session, "ListKeys", json!({})).await.error, Some("AccessDeniedException"));
     world.call("DeleteRole", json!({"RoleName": "deployer"})).await.ok();
     assert_eq!(world.known(&session, "kms").await.unwrap_err(), UNKNOWN);
     role(&world, "deployer", account_trust(), "kms:*", json!({})).await;
@@ -229,19 +229,22 @@ async fn policies_of_a_session_restrict_it() {
         .ok();
     assert!(answer["PackedPolicySize"].as_u64().unwrap() > 0);
     let session = Temporary::of(&answer);
-    world.call_in(&session, "ListKeys", json!({})).await.ok();
-    assert_eq!(world.call_in(&session, "ListAliases", json!({})).await.error, Some("AccessDeniedException"));
+    world.call_with(&session, "ListKeys", json!({})).await.ok();
+    assert_eq!(
+        world.call_with(&session, "ListAliases", json!({})).await.error,
+        Some("AccessDeniedException")
+    );
     // More than the role can do, it can't.
     let session = assumed(&world, &ann, "deployer", json!({"Policy": allow("*")})).await;
-    assert_eq!(world.call_in(&session, "ListUsers", json!({})).await.error, Some("AccessDeniedException"));
+    assert_eq!(world.call_with(&session, "ListUsers", json!({})).await.error, Some("AccessDeniedException"));
     world
         .call("CreatePolicy", json!({"PolicyName": "m", "PolicyDocument": allow("kms:ListAliases")}))
         .await
         .ok();
     let arn = format!("arn:aws:iam::{ACCOUNT}:policy/m");
     let session = assumed(&world, &ann, "deployer", json!({"PolicyArns": [{"arn": arn}]})).await;
-    world.call_in(&session, "ListAliases", json!({})).await.ok();
-    assert_eq!(world.call_in(&session, "ListKeys", json!({})).await.error, Some("AccessDeniedException"));
+    world.call_with(&session, "ListAliases", json!({})).await.ok();
+    assert_eq!(world.call_with(&session, "ListKeys", json!({})).await.error, Some("AccessDeniedException"));
     let none = format!("arn:aws:iam::{ACCOUNT}:policy/none");
     for wrong in [json!({"PolicyArns": [{"arn": none}]}), json!({"Policy": "{}"}), json!({"Policy": "x"})] {
         let answer = world.call_by(&ann, "AssumeRole", assuming("deployer", wrong)).await;
@@ -273,19 +276,20 @@ async fn tags_and_source_identities_go_from_session_to_session() {
         "SourceIdentity": "ann",
     });
     let first = assumed(&world, &ann, "one", tags).await;
-    let second = world.call_in(&first, "AssumeRole", assuming("two", json!({}))).await.ok();
+    let second = world.call_with(&first, "AssumeRole", assuming("two", json!({}))).await.ok();
     assert_eq!(second["SourceIdentity"], "ann");
     let second = Temporary::of(&second);
     let _ = world.records().await;
-    world.call_in(&second, "ListKeys", json!({})).await.ok();
+    world.call_with(&second, "ListKeys", json!({})).await.ok();
     let record = world.records().await.pop().unwrap();
     assert_eq!(record["userIdentity"]["sessionContext"]["sourceIdentity"], "ann");
     let direct = assumed(&world, &ann, "two", json!({})).await;
-    assert_eq!(world.call_in(&direct, "ListKeys", json!({})).await.error, Some("AccessDeniedException"));
-    let answer = world.call_in(&first, "AssumeRole", assuming("two", json!({"SourceIdentity": "bob"}))).await;
+    assert_eq!(world.call_with(&direct, "ListKeys", json!({})).await.error, Some("AccessDeniedException"));
+    let answer =
+        world.call_with(&first, "AssumeRole", assuming("two", json!({"SourceIdentity": "bob"}))).await;
     assert_eq!(answer.error, Some("AccessDeniedException"));
     let answer = world
-        .call_in(&first, "AssumeRole", assuming("two", json!({"Tags": [{"Key": "TEAM", "Value": "blue"}]})))
+        .call_with(&first, "AssumeRole", assuming("two", json!({"Tags": [{"Key": "TEAM", "Value": "blue"}]})))
         .await;
     assert_eq!(answer.error, Some("ValidationException"));
     // A role that doesn't let its sessions be tagged, or say who is behind them.
@@ -297,7 +301,7 @@ async fn tags_and_source_identities_go_from_session_to_session() {
     let answer = world.call_by(&ann, "AssumeRole", assuming("plain", tagged)).await;
     // The caller's own policy allows it, and the role's own account trusts the caller's: but not in this.
     answer.fails("AccessDeniedException", &denied(&user_arn, "sts:TagSession", "plain"));
-    let answer = world.call_in(&first, "AssumeRole", assuming("plain", json!({}))).await;
+    let answer = world.call_with(&first, "AssumeRole", assuming("plain", json!({}))).await;
     let session = format!("arn:aws:sts::{ACCOUNT}:assumed-role/one/s1");
     answer.fails("AccessDeniedException", &denied(&session, "sts:SetSourceIdentity", "plain"));
     for wrong in [
@@ -320,12 +324,12 @@ async fn credentials_of_get_session_token_are_the_caller_and_can_do_less() {
     assert_eq!(answer["Credentials"]["Expiration"], 1_795_435_200.0 + 43_200.0);
     let session = Temporary::of(&answer);
     let arn = format!("arn:aws:iam::{ACCOUNT}:user/ann");
-    assert_eq!(world.call_in(&session, "GetCallerIdentity", json!({})).await.ok()["Arn"], arn.as_str());
-    world.call_in(&session, "ListKeys", json!({})).await.ok();
-    world.call_in(&session, "AssumeRole", assuming("deployer", json!({}))).await.ok();
-    let refused = world.call_in(&session, "ListUsers", json!({})).await;
+    assert_eq!(world.call_with(&session, "GetCallerIdentity", json!({})).await.ok()["Arn"], arn.as_str());
+    world.call_with(&session, "ListKeys", json!({})).await.ok();
+    world.call_with(&session, "AssumeRole", assuming("deployer", json!({}))).await.ok();
+    let refused = world.call_with(&session, "ListUsers", json!({})).await;
     refused.fails(UNKNOWN, "The security token included in the request is invalid.");
-    let again = world.call_in(&session, "GetSessionToken", json!({})).await;
+    let again = world.call_with(&session, "GetSessionToken", json!({})).await;
     again.fails("AccessDeniedException", "Cannot call GetSessionToken with session credentials");
     let mfa = json!({"SerialNumber": format!("arn:aws:iam::{ACCOUNT}:mfa/ann"), "TokenCode": "123456"});
     let refused = world.call_by(&ann, "GetSessionToken", mfa).await;
@@ -374,8 +378,8 @@ async fn a_web_identity_is_enough_for_a_role_that_trusts_its_provider() {
     assert!(!record.to_string().contains(token.rsplit('.').next().unwrap()), "{record}");
     let session = answer.credentials();
     let arn = format!("arn:aws:sts::{ACCOUNT}:assumed-role/web/s1");
-    assert_eq!(world.call_in(&session, "GetCallerIdentity", json!({})).await.ok()["Arn"], arn.as_str());
-    world.call_in(&session, "ListKeys", json!({})).await.ok();
+    assert_eq!(world.call_with(&session, "GetCallerIdentity", json!({})).await.ok()["Arn"], arn.as_str());
+    world.call_with(&session, "ListKeys", json!({})).await.ok();
     // Another subject, and another role.
     let other = provider.token(json!({"sub": "other:x"}));
     let message = world.call_unsigned(WEB, &with_token("web", &other)).await.fails(403, "AccessDenied");

@@ -171,7 +171,7 @@ impl World {
     }
 
     /// Calls with temporary credentials, over the network.
-    pub async fn call_in(&self, temporary: &Temporary, operation: &str, input: Value) -> Read {
+    pub async fn call_with(&self, temporary: &Temporary, operation: &str, input: Value) -> Read {
         let row = bulla_api::TABLE.iter().find(|row| row.name == operation).unwrap();
         let target = format!("{}{operation}", row.service.target_prefix());
         let body = input.to_string().into_bytes();

@@ -122,7 +122,7 @@ async fn refuse_taken(core: &Core, account: AccountId, kind: EntityKind, name: &
 /// A managed policy that an ARN names.
 enum Managed {
     Aws(&'static AwsManaged),
-    Own(Entity),
+    Own(Box<Entity>),
 }
 
 impl Managed {
@@ -161,7 +161,9 @@ async fn managed(core: &Core, account: AccountId, arn: &str) -> Result<Option<Ma
         return Ok(Some(Managed::Aws(policy)));
     }
     let own = core.entity_by_arn(arn).await?;
-    Ok(own.filter(|entity| entity.account == account && entity.kind == EntityKind::Policy).map(Managed::Own))
+    Ok(own
+        .filter(|entity| entity.account == account && entity.kind == EntityKind::Policy)
+        .map(|own| Managed::Own(Box::new(own))))
 }
 
 /// The same by its id.
@@ -169,7 +171,11 @@ async fn managed_by_id(core: &Core, account: AccountId, id: &str) -> Result<Mana
     match aws_managed::by_id(id) {
         Some(policy) => Ok(Managed::Aws(policy)),
         // What is attached can't be deleted.
-        None => core.entity(account, EntityKind::Policy, id).await?.map(Managed::Own).ok_or(Fault::Changed),
+        None => core
+            .entity(account, EntityKind::Policy, id)
+            .await?
+            .map(|own| Managed::Own(Box::new(own)))
+            .ok_or(Fault::Changed),
     }
 }
 
@@ -190,7 +196,7 @@ fn of_aws(arn: &str) -> Fault {
 /// The account's own managed policy that an ARN names, to be changed.
 async fn own_policy(core: &Core, account: AccountId, arn: &str) -> Result<Entity, Fault> {
     match managed(core, account, arn).await? {
-        Some(Managed::Own(entity)) => Ok(entity),
+        Some(Managed::Own(entity)) => Ok(*entity),
         Some(Managed::Aws(_)) => Err(of_aws(arn)),
         None => Err(no_such_policy(arn)),
     }

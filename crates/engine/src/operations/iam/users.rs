@@ -91,10 +91,7 @@ impl Executes for CreateUser {
         change.add_entity(account, EntityKind::User, &id, &record);
         let user = Entity::made(account, EntityKind::User, id, record);
         let output = User { permissions_boundary: None, tags: tags_of(&user), ..listed(&user) };
-        let boundary = match &input.permissions_boundary {
-            Some(arn) => Some(boundaries::shape(arn)),
-            None => None,
-        };
+        let boundary = input.permissions_boundary.as_deref().map(boundaries::shape);
         let told = Parameters::new()
             .text("path", user.record.path.as_str())
             .text("userName", user.record.name.as_str())

@@ -31,6 +31,6 @@ impl Executes for GetAccessKeyInfo {
             }
         };
         let account = account.ok_or_else(|| invalid(format!("The access key ID {id} is not known.")))?;
-        Ok(request.done(GetAccessKeyInfoOutput { account: account.to_string(), ..Default::default() }))
+        Ok(request.done(GetAccessKeyInfoOutput { account: account.to_string() }))
     }
 }
