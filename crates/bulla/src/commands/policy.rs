@@ -187,8 +187,11 @@ fn unread(error: String) -> Unreadable {
     Unreadable { id: Value::Null, error }
 }
 
+/// A case, or a line that is none, with its number in the file.
+type Numbered = (usize, Result<Case, Unreadable>);
+
 /// The cases of a file with the numbers of their lines: one a line, or the whole file is one.
-fn read_cases(file: &Path) -> Result<Vec<(usize, Result<Case, Unreadable>)>, Failure> {
+fn read_cases(file: &Path) -> Result<Vec<Numbered>, Failure> {
     let source = Source::open(file)?;
     let mut text = String::new();
     let read = source.file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text);
