@@ -187,7 +187,7 @@ fn unread(error: String) -> Unreadable {
     Unreadable { id: Value::Null, error }
 }
 
-/// A case, or what is none, and the number of its line.
+/// A case, or a line that is none, with its number in the file.
 type Numbered = (usize, Result<Case, Unreadable>);
 
 /// The cases of a file with the numbers of their lines: one a line, or the whole file is one.
