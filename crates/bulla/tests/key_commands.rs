@@ -177,7 +177,7 @@ fn a_policy_that_was_shown_can_be_put_back() {
     home.write("bad.json", "{");
     home.fails(&["key", "policy", "put", "alias/k", "bad.json"], 2, &["MalformedPolicyDocument"]);
     // Lets nobody change it again.
-    let closed = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"kms:DescribeKey","Resource":"*"}]}"#;
+    let closed = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":["kms:DescribeKey","kms:CreateAlias"],"Resource":"*"}]}"#;
     home.write("closed.json", closed);
     home.fails(&["key", "policy", "put", "alias/k", "closed.json"], 2, &["MalformedPolicyDocument"]);
     home.fails(

@@ -330,6 +330,7 @@ mod tests {
     use bulla_audit::MemorySink;
     use bulla_crypto::key_material::{PairSpec, PublicKey};
     use bulla_crypto::{RootKey, SeededRng};
+    use bulla_policy::default_key_policy;
     use bulla_store::{SimDisk, Vault};
     use serde_json::{Value, json};
 
@@ -379,7 +380,9 @@ mod tests {
         record.primary = Some(PRIMARY.parse().unwrap());
         let core = &scene.engine.0;
         let mut change = Change::new();
-        change.put(place.key(id), record.to_fields()).put(place.key_policy(id), policy_fields("{}"));
+        change
+            .put(place.key(id), record.to_fields())
+            .put(place.key_policy(id), policy_fields(&default_key_policy(account)));
         change.put(place.counts(), Counts { keys: 1, ..Counts::default() }.to_fields());
         core.commit(change, service_record(core, core.operator_event("Replicate"))).await.unwrap();
         scene

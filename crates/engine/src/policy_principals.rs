@@ -177,7 +177,8 @@ impl<'t, F: FnMut(&str) -> Option<String>> Walk<'t, F> {
             b'"' => self.text(place == Place::Aws).map(drop),
             _ => {
                 let end = self.rest.find([',', '}', ']', ' ', '\t', '\r', '\n']).unwrap_or(self.rest.len());
-                self.take(end).map(drop)
+                let scalar = self.take(end)?;
+                serde_json::from_str::<serde::de::IgnoredAny>(scalar).ok().map(drop)
             }
         }
     }

@@ -141,7 +141,8 @@ async fn a_signature_for_one_service_is_not_one_for_another() {
     let answer = Read::of(world.call_signed(&sts, LIST_KEYS, b"{}").await);
     answer.fails("InvalidSignatureException", "Credential should be scoped to correct service: 'kms'.");
     let kms = world.signer(ACCOUNT).await;
-    let (_, text) = xml(world.call_signed(&kms, "", b"Action=GetCallerIdentity").await);
+    let form = b"Action=GetCallerIdentity&Version=2011-06-15";
+    let (_, text) = xml(world.call_signed(&kms, "", form).await);
     assert!(text.contains("SignatureDoesNotMatch"), "{text}");
 }
 

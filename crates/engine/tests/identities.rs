@@ -70,7 +70,8 @@ async fn a_users_access_key_is_the_user() {
     let identity = call_as_user(&world, &key, "GetCallerIdentity", json!({})).await.ok();
     let arn = format!("arn:aws:iam::{ACCOUNT}:user/ann");
     assert_eq!(identity, json!({"UserId": id, "Account": ACCOUNT, "Arn": arn}));
-    let record = world.records().await.pop().unwrap();
+    let records = world.records().await;
+    let record = records.iter().find(|record| record["eventName"] == "GetCallerIdentity").unwrap();
     assert_eq!(
         record["userIdentity"],
         json!({
@@ -185,7 +186,8 @@ async fn every_operation_does_what_it_should_and_fails_where_it_should() {
         let scene = Identities::make(&world).await;
         let (right, wrong) = scene.inputs(row.name);
         let failed = world.call(row.name, wrong).await;
-        assert_ne!(failed.status, 200, "{}", row.name);
+        // It has no input that could be wrong.
+        assert!(failed.status != 200 || row.name == "GetAccountSummary", "{}", row.name);
         if row.effect == Effect::Changes {
             world.restart().await;
         }
@@ -292,7 +294,7 @@ async fn a_named_grant_for_who_was_made_anew_is_another_grant() {
     let key = world.new_key().await;
     let grant = json!({
         "KeyId": key, "GranteePrincipal": format!("arn:aws:iam::{ACCOUNT}:user/ann"), "Operations": ["Decrypt"],
-        "Name": "the same",
+        "Name": "the-same",
     });
     let make = async || text(&world.call("CreateGrant", grant.clone()).await.ok()["GrantId"]);
     world.call("CreateUser", json!({"UserName": "ann"})).await.ok();

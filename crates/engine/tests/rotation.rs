@@ -178,8 +178,8 @@ async fn a_thousand_rotations_change_neither_what_opens_nor_what_a_request_costs
         }
         calls.push(of_key);
     }
-    // Key and material; the material in use, if it is another one; nothing; nothing.
-    assert_eq!(calls, [[2, 0, 0, 0], [2, 1, 0, 0], [2, 1, 0, 0], [2, 0, 0, 0]]);
+    // Key, its policy and material; the material in use, if it is another one; nothing; nothing.
+    assert_eq!(calls, [[3, 0, 0, 0], [3, 1, 0, 0], [3, 1, 0, 0], [3, 0, 0, 0]]);
 }
 
 #[tokio::test]
