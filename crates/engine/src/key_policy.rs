@@ -29,9 +29,7 @@ pub(crate) fn parse_policy(text: &str) -> Result<Policy, Fault> {
             format!("The key policy is longer than {POLICY_BYTES_MAX} bytes."),
         ));
     }
-    let policy = Policy::parse(text, Kind::Key).map_err(|error| malformed(error.to_string()))?;
-    policy.check_for_storing().map_err(|error| malformed(error.to_string()))?;
-    Ok(policy)
+    Policy::parse_for_storing(text, Kind::Key).map_err(|error| malformed(error.told()))
 }
 
 /// What is said of a policy by a name that the key has none under.
@@ -124,7 +122,7 @@ impl Core {
             return Ok(());
         }
         let policy = Policy::parse(&for_decisions(bound)?, Kind::Key);
-        let policy = policy.map_err(|error| malformed(error.to_string()))?;
+        let policy = policy.map_err(|error| malformed(error.told()))?;
         let names = Names::default();
         let asking = self.asking(request.caller(), request.connection(), &PutAgain, &names, false).await?;
         let target = Target {

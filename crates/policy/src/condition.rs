@@ -8,6 +8,7 @@ use crate::request::{Context, Values};
 use crate::values::{Moment, Network, Number};
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
 /// One operator with one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,8 +151,14 @@ impl Condition {
             (Some(quantifier), None) => quantifier == Quantifier::All,
             // An empty text is an empty set.
             (Some(quantifier), Some(Values::One(value))) if value.is_empty() => quantifier == Quantifier::All,
-            (Some(Quantifier::All), Some(values)) => values.all().iter().all(passes),
-            (Some(Quantifier::Any), Some(values)) => values.all().iter().any(passes),
+            (Some(quantifier), Some(values)) => {
+                let matches = self.test.for_many(context);
+                let passes = |value: &Cow<'_, str>| matches(value) != negated;
+                match quantifier {
+                    Quantifier::All => values.all().iter().all(passes),
+                    Quantifier::Any => values.all().iter().any(passes),
+                }
+            }
         }
     }
 
@@ -215,6 +222,27 @@ impl Operator {
 }
 
 impl Test {
+    /// As [`Test::matches`], for many values: variables get theirs once.
+    fn for_many<'a>(&'a self, context: &'a dyn Context) -> Box<dyn Fn(&str) -> bool + 'a> {
+        match self {
+            Self::Texts(patterns) => {
+                let bound: Vec<_> = patterns.iter().filter_map(|pattern| pattern.bound(context)).collect();
+                Box::new(move |value| bound.iter().any(|pattern| pattern.matches(value, context)))
+            }
+            Self::Arns(patterns) => {
+                let bound: Vec<_> = patterns.iter().filter_map(|pattern| pattern.bound(context)).collect();
+                Box::new(move |value| bound.iter().any(|pattern| pattern.matches(value, context)))
+            }
+            Self::IgnoringCase(patterns) => {
+                let literals = patterns.iter().filter_map(|pattern| pattern.literal(context));
+                let literals: HashSet<String> =
+                    literals.map(|literal| in_lower_case(&literal).collect()).collect();
+                Box::new(move |value| literals.contains(&in_lower_case(value).collect::<String>()))
+            }
+            _ => Box::new(move |value| self.matches(value, context)),
+        }
+    }
+
     /// Whether a request's value matches one of the policy's.
     fn matches(&self, value: &str, context: &dyn Context) -> bool {
         match self {

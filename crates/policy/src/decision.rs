@@ -4,7 +4,7 @@
 //! IAM entities"; AWS KMS developer guide, "Key policies", "Grants", "Troubleshooting key access".
 
 use crate::policy::{Asked, Kind, Policy, Says};
-use crate::request::{PrincipalKind, Request};
+use crate::request::{PrincipalKind, Remembering, Request};
 use std::fmt;
 use std::sync::Arc;
 
@@ -133,7 +133,9 @@ impl fmt::Display for PolicyType {
 /// Decides. No policy, no answer but no: nothing is allowed that isn't said.
 #[must_use]
 pub fn decide(request: &Request<'_>, policies: &Policies<'_>) -> Decision {
-    let asked = Asked::of(request, policies.boundary.is_some());
+    let remembering = Remembering::new(request.context);
+    let remembered = Request { context: &remembering, ..*request };
+    let asked = Asked::of(&remembered, policies.boundary.is_some());
     let opinions = Opinions::of(&asked, policies);
     let reason = match opinions.denial(policies).map_or_else(|| opinions.lack(request, policies), Some) {
         Some(reason) => reason,

@@ -7,7 +7,7 @@
 //!
 //! Source: IAM user guide, "IAM policy elements: Variables and tags", "Policy variables with no value".
 
-use crate::request::{Context, Values};
+use crate::request::Context;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -99,9 +99,17 @@ impl Pattern {
             Shape::Pieces(pieces) => {
                 self.letters.match_parts(|index| pieces.get(index).and_then(Piece::part), text)
             }
-            Shape::Variable(pieces) => Resolved::of(pieces, context)
-                .is_some_and(|resolved| self.letters.match_parts(|index| resolved.part(index), text)),
+            Shape::Variable(_) => self.bound(context).is_some_and(|bound| bound.matches(text, context)),
         }
+    }
+
+    /// The pattern with its variables' values, for several texts; `None` when one has no value.
+    pub(crate) fn bound<'a>(&'a self, context: &'a dyn Context) -> Option<Bound<'a, Self>> {
+        let values = match &self.shape {
+            Shape::Variable(pieces) => Some(Resolved::of(pieces, context)?),
+            _ => None,
+        };
+        Some(Bound { pattern: self, values })
     }
 
     /// The one text that a pattern without wildcards means; `None` when a variable has no value.
@@ -130,6 +138,34 @@ impl Pattern {
             _ => &[],
         };
         keys(pieces)
+    }
+}
+
+/// A pattern whose variables, if it has any, have got their values.
+pub(crate) struct Bound<'a, P> {
+    pattern: &'a P,
+    values: Option<Resolved<'a>>,
+}
+
+impl Bound<'_, Pattern> {
+    pub(crate) fn matches(&self, text: &str, context: &dyn Context) -> bool {
+        match &self.values {
+            Some(values) => self.pattern.letters.match_parts(|index| values.part(index), text),
+            None => self.pattern.matches(text, context),
+        }
+    }
+}
+
+impl Bound<'_, ArnPattern> {
+    pub(crate) fn matches(&self, text: &str, context: &dyn Context) -> bool {
+        let Some(values) = &self.values else { return self.pattern.matches(text, context) };
+        let Some(arn) = six(text).filter(|[first, ..]| *first == "arn") else { return false };
+        values.in_six().is_some_and(|parts| {
+            let part = |parts: &Vec<Part<'_>>, text| {
+                Letters::Exact.match_parts(|index| parts.get(index).copied(), text)
+            };
+            parts.iter().zip(arn).all(|(parts, text)| part(parts, text))
+        })
     }
 }
 
@@ -168,22 +204,22 @@ impl ArnPattern {
 
     /// Whether a text is an ARN that the pattern means.
     pub(crate) fn matches(&self, text: &str, context: &dyn Context) -> bool {
-        let Some(arn) = six(text).filter(|[first, ..]| *first == "arn") else { return false };
         match self {
-            Self::Parts(patterns) => {
+            Self::Parts(patterns) => six(text).filter(|[first, ..]| *first == "arn").is_some_and(|arn| {
                 patterns.iter().zip(arn).all(|(pattern, part)| pattern.matches(part, context))
-            }
-            Self::Variable(pieces) => {
-                let Some(resolved) = Resolved::of(pieces, context) else { return false };
-                resolved.in_six().is_some_and(|parts| {
-                    let part = |parts: &Vec<Part<'_>>, text| {
-                        Letters::Exact.match_parts(|index| parts.get(index).copied(), text)
-                    };
-                    parts.iter().zip(arn).all(|(parts, text)| part(parts, text))
-                })
-            }
+            }),
+            Self::Variable(_) => self.bound(context).is_some_and(|bound| bound.matches(text, context)),
             Self::NoArn => false,
         }
+    }
+
+    /// The pattern with its variables' values, for several texts; `None` when one has no value.
+    pub(crate) fn bound<'a>(&'a self, context: &'a dyn Context) -> Option<Bound<'a, Self>> {
+        let values = match self {
+            Self::Variable(pieces) => Some(Resolved::of(pieces, context)?),
+            Self::Parts(_) | Self::NoArn => None,
+        };
+        Some(Bound { pattern: self, values })
     }
 
     pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
@@ -262,10 +298,7 @@ impl Variable {
 
     /// A key with several values can't stand in a text (IAM user guide, "Single-valued vs. multivalued context keys").
     fn value<'a>(&'a self, context: &'a dyn Context) -> Option<Cow<'a, str>> {
-        match context.get(&self.key) {
-            Some(Values::One(value)) => Some(value),
-            _ => self.default.as_deref().map(Cow::Borrowed),
-        }
+        context.get_one(&self.key).or_else(|| self.default.as_deref().map(Cow::Borrowed))
     }
 }
 
@@ -303,8 +336,8 @@ impl<'a> Resolved<'a> {
     fn part(&self, index: usize) -> Option<Part<'_>> {
         match self.pieces.get(index)? {
             Piece::Variable(_) => {
-                let (_, value) = self.values.iter().find(|(at, _)| *at == index)?;
-                Some(Part::Text(value))
+                let found = self.values.binary_search_by_key(&index, |(at, _)| *at).ok()?;
+                self.values.get(found).map(|(_, value)| Part::Text(value))
             }
             piece => piece.part(),
         }
@@ -489,7 +522,8 @@ const STEPS_MAX: usize = 1 << 14;
 
 fn pattern_bytes<'p>(part: impl Fn(usize) -> Option<Part<'p>>) -> usize {
     let lengths = (0..).map_while(part).map(|part| match part {
-        Part::Text(text) => text.len(),
+        // Empty ones take their time too.
+        Part::Text(text) => text.len().max(1),
         Part::One | Part::Many => 1,
     });
     lengths.sum()
@@ -510,7 +544,7 @@ fn without_first(text: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::NoContext;
+    use crate::request::{NoContext, Values};
 
     const ALL: Syntax = Syntax { wildcards: true, variables: true };
 

@@ -173,6 +173,16 @@ impl Policy {
         self.statements.iter().filter_map(|statement| statement.principals.as_ref()).flat_map(OneOf::items)
     }
 
+    /// [`Policy::parse`] and [`Policy::check_for_storing`].
+    ///
+    /// # Errors
+    /// What AWS says is wrong, and where.
+    pub fn parse_for_storing(text: &str, kind: Kind) -> Result<Self, Malformed> {
+        let policy = Self::parse(text, kind)?;
+        policy.check_for_storing()?;
+        Ok(policy)
+    }
+
     /// Whether AWS would store it: statements, and in each actions of a service, resources by ARN, and where it is no key policy
     /// plain `Sid`s that differ. Nothing of it matters to a decision.
     ///
@@ -282,6 +292,17 @@ impl Policy {
     }
 }
 
+/// Whether a denial to all but these spares the caller. Those who mean one user or session name its role and account beside
+/// it, as AWS demands; the others of that role and account are not spared by it.
+fn is_spared(named: &[Named], caller: &Principal<'_>) -> bool {
+    named.iter().any(|one| match one.reach(caller) {
+        None => false,
+        Some(Reach::Caller) => true,
+        Some(Reach::Identity) => !named.iter().any(|other| other.is_session_of_role_of(caller)),
+        Some(Reach::Account) => !named.iter().any(|other| other.is_of_account_of(caller)),
+    })
+}
+
 impl Statement {
     /// How it reaches the caller, if it applies.
     fn applies(&self, asked: &Asked<'_>, kind: Kind) -> Option<Reach> {
@@ -305,12 +326,14 @@ impl Statement {
         match &self.principals {
             None => Some(Reach::Caller),
             Some(OneOf::These(named)) => named.iter().filter_map(|named| named.reach(asked.principal)).max(),
-            // Whoever is named in any way is left out. But a denial to all but some is one to whoever has a boundary, named or
-            // not: IAM user guide, "AWS JSON policy elements: NotPrincipal".
+            // A denial to all but some is one to whoever has a boundary, named or not: IAM user guide, "AWS JSON policy
+            // elements: NotPrincipal".
             Some(OneOf::AllBut(named)) => {
-                let left_out = named.iter().any(|named| named.reach(asked.principal).is_some());
-                let denied_all_the_same = self.effect == Effect::Deny && asked.has_boundary;
-                (!left_out || denied_all_the_same).then_some(Reach::Caller)
+                let left_out = match self.effect {
+                    Effect::Allow => named.iter().any(|named| named.reach(asked.principal).is_some()),
+                    Effect::Deny => !asked.has_boundary && is_spared(named, asked.principal),
+                };
+                (!left_out).then_some(Reach::Caller)
             }
         }
     }
@@ -391,6 +414,10 @@ impl Statement {
 
     fn check(&self, kind: Kind) -> Result<(), Malformed> {
         let is_key = kind == Kind::Key;
+        // IAM user guide, "AWS JSON policy elements: NotPrincipal".
+        if self.effect == Effect::Allow && matches!(self.principals, Some(OneOf::AllBut(_))) {
+            return Err(Malformed::new("NotPrincipal is not supported with Effect Allow."));
+        }
         if self.actions.is_none() && !is_key {
             return Err(Malformed::new("Policy statement must contain actions."));
         }

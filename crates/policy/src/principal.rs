@@ -79,6 +79,28 @@ impl Named {
     }
 }
 
+impl Named {
+    /// Whether it is a session of the role that the caller has.
+    pub(crate) fn is_session_of_role_of(&self, caller: &Principal<'_>) -> bool {
+        let (Self::Arn(arn), PrincipalKind::AssumedRole { role_arn }) = (self, caller.kind) else {
+            return false;
+        };
+        let session = arn.strip_prefix("arn:aws:sts::").and_then(|arn| arn.split_once(":assumed-role/"));
+        let role = role_arn.strip_prefix("arn:aws:iam::").and_then(|arn| arn.split_once(":role/"));
+        let (Some((account, session)), Some((of_role, role))) = (session, role) else { return false };
+        account == of_role && session.split('/').next() == role.rsplit('/').next()
+    }
+
+    /// Whether it is a user, role or session of the caller's account. What is known by its id alone may be one.
+    pub(crate) fn is_of_account_of(&self, caller: &Principal<'_>) -> bool {
+        match self {
+            Self::Arn(arn) => PrincipalArn::parse(arn).map(|arn| arn.account) == caller.account,
+            Self::Id(_) => true,
+            _ => false,
+        }
+    }
+}
+
 /// Whether a text is the unique id of a user or a role (IAM user guide, "Unique identifiers").
 fn is_unique_id(text: &str) -> bool {
     (text.starts_with("AIDA") || text.starts_with("AROA"))

@@ -4,6 +4,8 @@ use crate::decision::Reach;
 use crate::principal::Named;
 use bulla_api::AccountId;
 use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::HashMap;
 
 /// A question to policies: may this principal do this?
 #[derive(Clone, Copy)]
@@ -75,6 +77,42 @@ pub trait Context {
     /// The values under a condition key; `None` when the request has no such key. Names of keys don't tell case apart, and
     /// `key` is always in lower case. Where a request has two keys that differ only in case, both keys' values are given.
     fn get(&self, key: &str) -> Option<Values<'_>>;
+
+    /// The value under a condition key that has a single one, as variables take it.
+    fn get_one(&self, key: &str) -> Option<Cow<'_, str>> {
+        match self.get(key) {
+            Some(Values::One(value)) => Some(value),
+            _ => None,
+        }
+    }
+}
+
+/// A context that remembers what it was asked for variables: a policy can have thousands of them, and a request thousands of
+/// keys to look through.
+pub(crate) struct Remembering<'a> {
+    context: &'a dyn Context,
+    known: RefCell<HashMap<Box<str>, Option<Cow<'a, str>>>>,
+}
+
+impl<'a> Remembering<'a> {
+    pub(crate) fn new(context: &'a dyn Context) -> Self {
+        Self { context, known: RefCell::default() }
+    }
+}
+
+impl Context for Remembering<'_> {
+    fn get(&self, key: &str) -> Option<Values<'_>> {
+        self.context.get(key)
+    }
+
+    fn get_one(&self, key: &str) -> Option<Cow<'_, str>> {
+        if let Some(known) = self.known.borrow().get(key) {
+            return known.clone();
+        }
+        let value = self.context.get_one(key);
+        self.known.borrow_mut().insert(key.into(), value.clone());
+        value
+    }
 }
 
 /// The values under a condition key.

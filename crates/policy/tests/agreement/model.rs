@@ -93,6 +93,10 @@ fn statements(policy: &Value) -> Vec<Statement> {
         .collect()
 }
 
+fn is_id(name: &str) -> bool {
+    name.starts_with("AIDA") || name.starts_with("AROA")
+}
+
 /// One, or a list, or none.
 fn list(value: &Value) -> Vec<Value> {
     match value {
@@ -176,9 +180,30 @@ impl Question<'_> {
         match (statement.members.get("Principal"), statement.members.get("NotPrincipal")) {
             (Some(principals), _) => all(principals),
             (_, Some(principals)) => {
+                let named = all(principals);
+                if statement.allows() {
+                    return if named.is_empty() { vec![Named::Itself] } else { Vec::new() };
+                }
+                let arns: Vec<String> = match principals {
+                    Value::Object(kinds) => kinds.values().flat_map(texts).collect(),
+                    anybody => texts(anybody),
+                };
+                let account = self.principal("account");
+                let of_account = |arn: &String| {
+                    arn.split(':').nth(4) == Some(account) && !arn.ends_with(":root") || is_id(arn)
+                };
+                let role = self.case["request"]["principal"]["role_arn"].as_str().unwrap_or_default();
+                let sessions = format!(":{account}:assumed-role/{}/", role.rsplit('/').next().unwrap());
+                let of_role = |arn: &String| role.contains(account) && arn.contains(&sessions);
+                // Itself; by its role or account only where nobody more of these is named.
+                let spared = named.iter().any(|how| match how {
+                    Named::Itself => true,
+                    Named::ItsRole => !arns.iter().any(of_role),
+                    Named::ItsAccount => !arns.iter().any(of_account),
+                });
                 // A denial to all but some is one to everybody who has a boundary.
-                let caught = statement.denies() && !self.case["permission_boundary"].is_null();
-                if all(principals).is_empty() || caught { vec![Named::Itself] } else { Vec::new() }
+                let caught = !self.case["permission_boundary"].is_null();
+                if spared && !caught { Vec::new() } else { vec![Named::Itself] }
             }
             _ => Vec::new(),
         }

@@ -222,7 +222,7 @@ fn path_or_root(path: Option<&String>) -> &str {
 
 /// Fails when a document is no policy of a user, group or role, or has more characters than it may.
 fn check_document(document: &str, limit: u64, over: impl FnOnce() -> Fault) -> Result<u64, Fault> {
-    Policy::parse(document, Kind::Identity).map_err(|error| malformed(&error.to_string()))?;
+    Policy::parse_for_storing(document, Kind::Identity).map_err(|error| malformed(&error.told()))?;
     let characters = characters(document);
     if characters > limit { Err(over()) } else { Ok(characters) }
 }

@@ -65,7 +65,7 @@ async fn shape(core: &Core, role: &Entity) -> Result<Role, Fault> {
 
 /// The trust policy that a request gives, with whom it names bound to their ids.
 async fn trust(core: &Core, document: &str) -> Result<String, Fault> {
-    Policy::parse(document, Kind::Trust).map_err(|error| malformed(&error.to_string()))?;
+    Policy::parse_for_storing(document, Kind::Trust).map_err(|error| malformed(&error.told()))?;
     if characters(document) > quota::TRUST_POLICY_CHARACTERS {
         return Err(over_quota("ACLSizePerRole", quota::TRUST_POLICY_CHARACTERS));
     }

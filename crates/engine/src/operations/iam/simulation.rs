@@ -330,7 +330,7 @@ fn given_policies(documents: &[String]) -> Result<Vec<Arc<Policy>>, Fault> {
 }
 
 fn read(text: &str, kind: Kind, name: &str) -> Result<Policy, Fault> {
-    let policy = Policy::parse(text, kind).map_err(|error| invalid_input(error.to_string()))?;
+    let policy = Policy::parse_for_storing(text, kind).map_err(|error| invalid_input(error.told()))?;
     Ok(policy.named(name))
 }
 

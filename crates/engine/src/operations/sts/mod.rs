@@ -67,7 +67,7 @@ fn check_policies(policy: Option<&String>, arns: &[PolicyDescriptorType]) -> Res
             &format!("Member must have length less than or equal to {POLICY_CHARACTERS_MAX}"),
         ));
     }
-    Policy::parse(policy, Kind::Identity).map(drop).map_err(|error| malformed(error.to_string()))
+    Policy::parse_for_storing(policy, Kind::Identity).map(drop).map_err(|error| malformed(error.told()))
 }
 
 fn malformed(text: impl Into<String>) -> Fault {
