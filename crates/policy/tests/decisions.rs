@@ -279,6 +279,15 @@ fn not_principal_leaves_out_whoever_is_named() {
     denied(&but(json!(bob)), denial);
     allowed(&but(json!([alice, "arn:aws:iam::111122223333:root"])));
     allowed(&but(json!(alice)));
+    // The account stands there for whom it is named beside, not for everybody of it.
+    denied(&but(json!([bob, "arn:aws:iam::111122223333:root"])), denial);
+    allowed(&but(json!("111122223333")));
+    let by_role =
+        |names: Value| asked(session(OWN), &[allow(json!("*")), statement("Deny", json!({"AWS": names}))]);
+    let (role, other) =
+        ("arn:aws:iam::111122223333:role/p/app", "arn:aws:sts::111122223333:assumed-role/app/other");
+    allowed(&by_role(json!([role, "111122223333"])));
+    denied(&by_role(json!([other, role, "111122223333"])), denial);
     // A boundary makes such a denial one to everybody: IAM user guide, "NotPrincipal".
     denied(&with_boundary(but(json!(alice)), "kms:*"), denial);
     allowed(&asked(user(OWN), &[statement("Allow", json!({"AWS": bob}))]));

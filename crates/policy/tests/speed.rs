@@ -148,3 +148,41 @@ fn the_worst_pattern_on_the_longest_text_is_bounded() {
     let took = each("the worst key policy", &request, &policies, Verdict::ImplicitlyDenied, 1);
     assert!(took < Duration::from_secs(2), "{took:?}");
 }
+
+#[test]
+fn variables_cost_no_more_than_what_they_stand_for() {
+    /// An encryption context of many names, and none of those that are asked for; looking through it is counted.
+    struct Wide(Vec<String>, std::cell::Cell<usize>);
+    impl Context for Wide {
+        fn get(&self, key: &str) -> Option<Values<'_>> {
+            self.1.set(self.1.get() + 1);
+            match key {
+                "kms:encryptioncontext:c" => Some(Values::One("y".repeat(8100).into())),
+                "kms:encryptioncontextkeys" => {
+                    Some(Values::Many(self.0.iter().map(|name| name.as_str().into()).collect()))
+                }
+                _ => None,
+            }
+        }
+    }
+    let context = Wide((0..2600).map(|number| format!("n{number}")).collect(), std::cell::Cell::default());
+    let with = |condition: String| {
+        format!(
+            r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*","Condition":{condition}}}}}"#
+        )
+    };
+    let nothing = format!(r#"{{"StringLike":{{"kms:EncryptionContext:c":"*{}x"}}}}"#, "${a,''}".repeat(4600));
+    let many = vec![r#""${kms:EncryptionContext:e,'!'}""#; 880].join(",");
+    let many = format!(r#"{{"ForAnyValue:StringEquals":{{"kms:EncryptionContextKeys":[{many}]}}}}"#);
+    for (what, text) in [("4600 empty variables", with(nothing)), ("880 variables, 2600 values", with(many))]
+    {
+        let key = Policy::parse(&text, Kind::Key).unwrap();
+        let request = Request { context: &context, ..request(user()) };
+        let resource = ResourcePolicy::Decides(Some(&key));
+        let policies = Policies { identity: &[], boundary: None, session: &[], resource, grant: None };
+        context.1.set(0);
+        let took = each(what, &request, &policies, Verdict::ImplicitlyDenied, 1);
+        assert!(took < Duration::from_secs(2), "{what}: {took:?}");
+        assert!(context.1.get() < 100, "{what}: looked through it {} times", context.1.get());
+    }
+}
