@@ -5,7 +5,7 @@ use crate::decision::{
     Decision, Opinions, Policies, PolicyType, Reach, Reason, ResourcePolicy, Verdict, decide,
 };
 use crate::policy::{Asked, Effect, Kind, Policy, Statement};
-use crate::request::{PrincipalKind, Request};
+use crate::request::{PrincipalKind, Remembering, Request};
 use serde::Serialize;
 use std::fmt;
 
@@ -66,7 +66,9 @@ pub struct ConditionTold {
 /// Decides as [`decide`] does, and tells why.
 #[must_use]
 pub fn explain(request: &Request<'_>, policies: &Policies<'_>) -> Explanation {
-    let asked = Asked::of(request, policies.boundary.is_some());
+    let remembering = Remembering::new(request.context);
+    let remembered = Request { context: &remembering, ..*request };
+    let asked = Asked::of(&remembered, policies.boundary.is_some());
     let Decision { verdict, reason } = decide(request, policies);
     let mut statements = Vec::new();
     for (policy, policy_type) in all(policies) {
