@@ -301,7 +301,8 @@ async fn tags_and_source_identities_go_from_session_to_session() {
     let answer = world.call_by(&ann, "AssumeRole", assuming("plain", tagged)).await;
     // The caller's own policy allows it, and the role's own account trusts the caller's: but not in this.
     answer.fails("AccessDeniedException", &denied(&user_arn, "sts:TagSession", "plain"));
-    let answer = world.call_with(&first, "AssumeRole", assuming("plain", json!({}))).await;
+    let sourced = assumed(&world, &ann, "one", json!({"SourceIdentity": "ann"})).await;
+    let answer = world.call_with(&sourced, "AssumeRole", assuming("plain", json!({}))).await;
     let session = format!("arn:aws:sts::{ACCOUNT}:assumed-role/one/s1");
     answer.fails("AccessDeniedException", &denied(&session, "sts:SetSourceIdentity", "plain"));
     for wrong in [
@@ -313,6 +314,25 @@ async fn tags_and_source_identities_go_from_session_to_session() {
         let answer = world.call_by(&ann, "AssumeRole", assuming("one", wrong)).await;
         assert_eq!(answer.error, Some("ValidationException"), "{}", answer.body);
     }
+}
+
+#[tokio::test]
+async fn tags_that_go_on_are_let_in_by_the_next_role_or_not_at_all() {
+    let world = World::new(13).await;
+    let ann = user(&world, "ann", "sts:*").await;
+    role(&world, "one", account_trust(), "sts:*", json!({})).await;
+    let plain = trusting(json!({"AWS": ACCOUNT}), json!("sts:AssumeRole"), Value::Null);
+    role(&world, "plain", plain, "kms:*", json!({})).await;
+    role(&world, "tagged", account_trust(), "kms:*", json!({})).await;
+    let tags = json!([{"Key": "team", "Value": "red"}]);
+    let session = format!("arn:aws:sts::{ACCOUNT}:assumed-role/one/s1");
+    let first = assumed(&world, &ann, "one", json!({"Tags": tags, "TransitiveTagKeys": ["Team"]})).await;
+    let answer = world.call_with(&first, "AssumeRole", assuming("plain", json!({}))).await;
+    answer.fails("AccessDeniedException", &denied(&session, "sts:TagSession", "plain"));
+    world.call_with(&first, "AssumeRole", assuming("tagged", json!({}))).await.ok();
+    // Those that stay behind are nothing to the next role.
+    let first = assumed(&world, &ann, "one", json!({"Tags": tags})).await;
+    world.call_with(&first, "AssumeRole", assuming("plain", json!({}))).await.ok();
 }
 
 #[tokio::test]
