@@ -462,6 +462,48 @@ async fn a_token_that_does_not_hold_is_refused() {
 }
 
 #[tokio::test]
+async fn claims_are_told_once_and_none_is_lost() {
+    let (world, provider) = Provider::with_world(15).await;
+    let key = |claim: &str| format!("issuer.example/path:{claim}");
+    let condition = json!({
+        "StringEquals": {key("sub"): "repo:x", key("aud"): "client"},
+        "ForAllValues:StringEquals": {key("groups"): ["a", "7", "true"]},
+        "NumericEquals": {key("level"): "3"},
+        "Null": {key("groups"): "false"},
+    });
+    web(&world, condition).await;
+    let header = json!({"alg": "ES256", "kid": "k1"});
+    let now_s = support::START_MS / 1000;
+    let token = |more: &str| {
+        let text = format!(
+            r#"{{"iss":"{ISSUER}","sub":"repo:x","aud":"client","exp":{},"level":3{more}}}"#,
+            now_s + 60
+        );
+        provider.signed_text(&header, &text)
+    };
+    let call = async |more: &str| world.call_unsigned(WEB, &with_token("web", &token(more))).await;
+    call(r#","groups":["a",7,true]"#).await.ok();
+    call(r#","groups":["a",8]"#).await.fails(403, "AccessDenied");
+    call("").await.fails(403, "AccessDenied");
+    for more in [
+        r#","SUB":"other""#,
+        r#","sub":"repo:x""#,
+        r#","Aud":["client"]"#,
+        r#","Groups":["b"],"groups":["a"]"#,
+        r#","groups":["a",{}]"#,
+        r#","groups":["a",null]"#,
+        r#","groups":["a"],"nbf":"1""#,
+        r#","groups":["a"],"iat":"9999999999""#,
+    ] {
+        call(more).await.fails(400, "InvalidIdentityToken");
+    }
+    for wrong in [json!({"sub": 1}), json!({"aud": ["client", 1]})] {
+        let refused = world.call_unsigned(WEB, &with_token("web", &provider.token(wrong))).await;
+        refused.fails(400, "InvalidIdentityToken");
+    }
+}
+
+#[tokio::test]
 async fn each_success_and_each_failure_leaves_one_record_that_tells_no_secret() {
     for operation in ["AssumeRole", WEB, "GetSessionToken", "GetAccessKeyInfo"] {
         let (world, provider) = Provider::with_world(11).await;
