@@ -81,6 +81,8 @@ pub struct Session {
     pub chained: bool,
     /// The provider of the web identity that it is of.
     pub web_identity_provider: Option<String>,
+    /// The access key by which a root got it: it ends with that.
+    pub root_access_key_id: Option<String>,
 }
 
 impl Session {

@@ -365,6 +365,29 @@ async fn credentials_of_get_session_token_are_the_caller_and_can_do_less() {
     assert_eq!(answer["Credentials"]["Expiration"], 1_795_435_200.0 + 3600.0);
 }
 
+#[tokio::test]
+async fn a_session_of_a_root_ends_with_its_access_key() {
+    let world = World::new(14).await;
+    let account = ACCOUNT.parse().unwrap();
+    let session = async || {
+        let root = world.signer(ACCOUNT).await;
+        let session = Temporary::of(&world.call_by(&root, "GetSessionToken", json!({})).await.ok());
+        world.call_with(&session, "ListKeys", json!({})).await.ok();
+        session
+    };
+    let first = session().await;
+    world.engine.reset_root_access_key(account).await.unwrap();
+    assert_eq!(world.known(&first, "kms").await.unwrap_err(), UNKNOWN);
+    let second = session().await;
+    world.engine.disable_root_access_key(account).await.unwrap();
+    for ended in [&first, &second] {
+        assert_eq!(world.known(ended, "kms").await.unwrap_err(), UNKNOWN);
+    }
+    // Nor are there new ones, for callers of this host.
+    let answer = world.call("GetSessionToken", json!({})).await;
+    assert_eq!(answer.error, Some("AccessDeniedException"));
+}
+
 /// A role for whom the provider vouches, and the provider.
 async fn web(world: &World, condition: Value) {
     let provider = json!({"Url": ISSUER, "ClientIDList": ["client"]});
