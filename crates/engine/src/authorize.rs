@@ -173,7 +173,9 @@ impl Core {
         for demand in O::ROW.demands {
             let applies = match demand.when {
                 When::Always => true,
-                When::Tagged => names.tagged,
+                When::Tagged => {
+                    names.tagged || (demand.role == Role::RoleToAssume && hands_tags_on(caller.principal()))
+                }
                 When::Sourced => names.sourced || has_source_identity(caller.principal()),
             };
             if !applies {
@@ -191,6 +193,11 @@ impl Core {
 /// Once a session has one, it stays through all that are made of it.
 fn has_source_identity(principal: &Principal) -> bool {
     principal.session().is_some_and(|session| session.source_identity.is_some())
+}
+
+/// The tags that go on tag the next session as those of the request do.
+fn hands_tags_on(principal: &Principal) -> bool {
+    principal.session().is_some_and(|session| session.transitive_tags().next().is_some())
 }
 
 impl<'p, O: Executes> Authorized<'p, O> {

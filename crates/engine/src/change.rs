@@ -310,7 +310,10 @@ impl Core {
         let (Some(kind), Some(id)) = (text(3), text(4)) else { return };
         let place = || Some((text(1)?.parse::<AccountId>().ok()?, text(2)?.parse::<Region>().ok()?));
         match kind {
-            KIND_ACCESS_KEY => self.credentials.evict(&id.to_owned()),
+            KIND_ACCESS_KEY => {
+                self.credentials.evict(&id.to_owned());
+                self.credentials.evict_values(|credential| credential.ends_with_key(id));
+            }
             KIND_KEY => {
                 if let (Some((account, region)), Ok(key)) = (place(), id.parse::<KeyId>()) {
                     self.keys.evict(&(account, region, key));

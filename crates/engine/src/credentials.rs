@@ -75,6 +75,12 @@ impl Credential {
         self.principal.session().is_some_and(|session| session.expires_ms <= now_ms)
     }
 
+    /// Whether they are of a session of a root that got it by this access key.
+    pub(crate) fn ends_with_key(&self, access_key_id: &str) -> bool {
+        let session = self.principal.session();
+        session.is_some_and(|session| session.root_access_key_id.as_deref() == Some(access_key_id))
+    }
+
     /// Whether it is used anew: within a second of a use that was noted, none is, for that would be a lock in each request.
     pub(crate) fn is_used_anew(&self, now_ms: i64) -> bool {
         let noted_ms = self.used_ms.load(Ordering::Relaxed);

@@ -423,6 +423,13 @@ impl Core {
             _ => destination,
         };
         let place = Place { account: asking.principal.account(), region: target.region.clone() };
+        // The source was allowed before the destination is asked about. Of the destination nothing was yet: whether an alias of
+        // another account is there is none of the caller's business.
+        let is_unseen = target.role != Role::DestinationKey
+            && matches!(other.text.parse(), Ok(KeyRef::AliasArn(arn)) if arn.account != place.account);
+        if is_unseen {
+            return Ok(Some(false));
+        }
         let other = self.find(&place, other).await?;
         Ok(other.id.map(|id| other.owner == key.place && id == key.id))
     }

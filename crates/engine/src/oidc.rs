@@ -143,10 +143,24 @@ pub(crate) fn is_known(algorithm: &str) -> bool {
     [JwsAlgorithm::Rs256, JwsAlgorithm::Es256].iter().any(|known| known.name() == algorithm)
 }
 
-/// What was asked of an issuer, and when.
+/// The keys that an issuer gave last, and when it was asked.
 struct Asked {
-    keys: Option<Arc<IssuerKeys>>,
+    known: Option<Known>,
     at: Duration,
+}
+
+struct Known {
+    keys: Arc<IssuerKeys>,
+    /// When they were given: asking in vain makes them no younger.
+    at: Duration,
+}
+
+impl Asked {
+    /// The keys, as long as they are believed.
+    fn believed(&self, now: Duration) -> Option<&Arc<IssuerKeys>> {
+        let known = self.known.as_ref().filter(|known| now.saturating_sub(known.at) < KEPT)?;
+        Some(&known.keys)
+    }
 }
 
 /// Where an issuer's keys are found.
@@ -178,26 +192,40 @@ impl Keyring {
         }
         let turn = self.turn(issuer);
         let mut asked = turn.lock().await;
-        if let Some(known) = &*asked {
-            let age = now.saturating_sub(known.at);
-            let fits = known.keys.as_ref().is_some_and(|keys| keys.find(id, algorithm).is_some());
-            if age < ASKED_AGAIN || (fits && age < KEPT) {
-                return known.keys.clone();
+        if let Some(before) = &*asked {
+            let believed = before.believed(now);
+            let fits = believed.is_some_and(|keys| keys.find(id, algorithm).is_some());
+            if fits || now.saturating_sub(before.at) < ASKED_AGAIN {
+                return believed.cloned();
             }
         }
-        let keys = match self.client.key_set(issuer).await {
-            Ok(json) => IssuerKeys::parse(&json).map_err(|error| error.to_string()),
-            Err(cause) => Err(cause),
-        };
-        let keys = match keys {
-            Ok(keys) => Some(Arc::new(keys)),
+        let given = match self.client.key_set(issuer).await {
+            Ok(json) => IssuerKeys::parse(&json),
             Err(cause) => {
                 tracing::warn!(issuer, cause, "an issuer of web identities gave no keys");
+                return Self::without_answer(&mut asked, now);
+            }
+        };
+        let known = match given {
+            Ok(keys) => Some(Known { keys: Arc::new(keys), at: now }),
+            Err(refused) => {
+                tracing::warn!(issuer, cause = %refused, "an issuer of web identities gave no keys");
+                // That it has none any more is an answer, too.
+                if refused != KeySetRefused::NoKey {
+                    return Self::without_answer(&mut asked, now);
+                }
                 None
             }
         };
-        *asked = Some(Asked { keys: keys.clone(), at: now });
+        let keys = known.as_ref().map(|known| Arc::clone(&known.keys));
+        *asked = Some(Asked { known, at: now });
         keys
+    }
+
+    /// Notes that an issuer was asked in vain. What it gave before is believed for as long as it would have been.
+    fn without_answer(asked: &mut Option<Asked>, now: Duration) -> Option<Arc<IssuerKeys>> {
+        let known = asked.take().and_then(|before| before.known);
+        asked.insert(Asked { known, at: now }).believed(now).cloned()
     }
 
     fn turn(&self, issuer: &str) -> Turn {
@@ -263,11 +291,16 @@ mod tests {
     struct Issuer {
         asked: AtomicUsize,
         rotated: AtomicUsize,
+        /// What it says instead, if it is anything.
+        instead: Mutex<Option<Result<Vec<u8>, String>>>,
     }
 
     impl OidcClient for Issuer {
         fn key_set<'a>(&'a self, _: &'a str) -> OidcFuture<'a> {
             self.asked.fetch_add(1, Ordering::SeqCst);
+            if let Some(instead) = self.instead.lock().unwrap().clone() {
+                return Box::pin(std::future::ready(instead));
+            }
             let id = format!(r#","kid":"k{}""#, self.rotated.load(Ordering::SeqCst));
             Box::pin(std::future::ready(Ok(set(&[key(&id)]))))
         }
@@ -292,6 +325,43 @@ mod tests {
         assert_eq!(issuer.asked.load(Ordering::SeqCst), 2);
         assert!(found("k1", 4000).await);
         assert_eq!(issuer.asked.load(Ordering::SeqCst), 3, "old keys are not believed for ever");
+    }
+
+    #[tokio::test]
+    async fn whoever_asks_in_vain_takes_nothing_from_others() {
+        for instead in [Err("gone".to_owned()), Ok(b"<html>".to_vec())] {
+            let issuer = Arc::new(Issuer::default());
+            let keyring = Keyring::new(&[], Arc::clone(&issuer) as _);
+            let found = async |id: &'static str, second: u64| {
+                let keys = keyring.keys("https://i", Some(id), "ES256", Duration::from_secs(second)).await;
+                keys.map(|keys| keys.find(Some(id), "ES256").is_some())
+            };
+            assert_eq!(found("k0", 0).await, Some(true));
+            *issuer.instead.lock().unwrap() = Some(instead);
+            assert_eq!(found("unknown", 40).await, Some(false));
+            assert_eq!(issuer.asked.load(Ordering::SeqCst), 2);
+            assert_eq!(found("k0", 41).await, Some(true));
+            assert_eq!(found("unknown", 42).await, Some(false), "asked a moment ago");
+            assert_eq!(found("unknown", 3590).await, Some(false));
+            assert_eq!(found("k0", 3599).await, Some(true));
+            assert_eq!(issuer.asked.load(Ordering::SeqCst), 3);
+            assert_eq!(found("k0", 3600).await, None, "asking in vain makes keys no younger");
+            assert_eq!(found("k0", 3640).await, None);
+            assert_eq!(issuer.asked.load(Ordering::SeqCst), 4);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_issuer_that_has_no_keys_any_more_is_believed() {
+        let issuer = Arc::new(Issuer::default());
+        let keyring = Keyring::new(&[], Arc::clone(&issuer) as _);
+        let keys = async |id: &'static str, second: u64| {
+            keyring.keys("https://i", Some(id), "ES256", Duration::from_secs(second)).await
+        };
+        assert!(keys("k0", 0).await.is_some());
+        *issuer.instead.lock().unwrap() = Some(Ok(set(&[])));
+        assert!(keys("unknown", 40).await.is_none());
+        assert!(keys("k0", 41).await.is_none());
     }
 
     #[tokio::test]

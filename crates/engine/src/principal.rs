@@ -81,6 +81,16 @@ pub struct Session {
     pub chained: bool,
     /// The provider of the web identity that it is of.
     pub web_identity_provider: Option<String>,
+    /// The access key by which a root got it: it ends with that.
+    pub root_access_key_id: Option<String>,
+}
+
+impl Session {
+    /// The tags that go on to the next role. Keys are compared without case, as IAM's are.
+    pub fn transitive_tags(&self) -> impl Iterator<Item = &(String, String)> {
+        let goes_on = |key: &str| self.transitive_tag_keys.iter().any(|one| one.eq_ignore_ascii_case(key));
+        self.tags.iter().filter(move |(key, _)| goes_on(key))
+    }
 }
 
 impl Principal {

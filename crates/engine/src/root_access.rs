@@ -89,6 +89,13 @@ impl Core {
         Ok(known.active)
     }
 
+    /// The access key of an account's root, if it is in use.
+    pub(crate) async fn root_key_in_use(&self, id: AccountId) -> Result<Option<String>, Fault> {
+        let access_key_id = self.root_access_key_id(id).await?;
+        let known = self.known_key(&access_key_id).await?;
+        Ok(known.is_some_and(|known| known.active).then_some(access_key_id))
+    }
+
     fn root_event(&self, name: &'static str, account: AccountId, access_key_id: &str) -> ServiceEvent {
         let data =
             Parameters::new().text("accountId", account.to_string()).text("accessKeyId", access_key_id);

@@ -46,6 +46,8 @@ mod field {
     pub(super) const POLICY_ARNS: u16 = 11;
     pub(super) const CHAINED: u16 = 12;
     pub(super) const WEB_IDENTITY_PROVIDER: u16 = 13;
+    /// The access key by which a root got it.
+    pub(super) const ROOT_ACCESS_KEY_ID: u16 = 14;
 }
 
 /// Of whom a session is.
@@ -101,6 +103,7 @@ impl Opened {
             policy_arns: list(field::POLICY_ARNS),
             chained: fields.get_bool(field::CHAINED)?,
             web_identity_provider: text(field::WEB_IDENTITY_PROVIDER),
+            root_access_key_id: text(field::ROOT_ACCESS_KEY_ID),
         })
     }
 }
@@ -116,6 +119,7 @@ fn fields_of(holder: Holder<'_>, secret: &SecretBytes, session: &Session) -> Fie
         (field::NAME, session.name.as_deref()),
         (field::SOURCE_IDENTITY, session.source_identity.as_deref()),
         (field::WEB_IDENTITY_PROVIDER, session.web_identity_provider.as_deref()),
+        (field::ROOT_ACCESS_KEY_ID, session.root_access_key_id.as_deref()),
     ];
     for (number, text) in texts {
         if let Some(text) = text {
@@ -230,6 +234,11 @@ impl Core {
         let issued = time_text(session.issued_ms);
         let id: Arc<str> = access_key_id.into();
         let Some(identity) = opened.fields.get_str(field::IDENTITY) else {
+            // It ends with the access key by which it was got.
+            let by = session.root_access_key_id.as_deref();
+            if self.root_key_in_use(account).await?.as_deref() != Some(by.ok_or_else(incomplete)?) {
+                return Ok(None);
+            }
             let root = Principal::root(account, Some(Arc::clone(&id)));
             return Ok(Some(root.in_session(session, issued, id)));
         };
@@ -278,6 +287,7 @@ mod tests {
             policy_arns: vec!["arn".to_owned()],
             chained: true,
             web_identity_provider: Some("p".to_owned()),
+            root_access_key_id: Some("AKIA".to_owned()),
         };
         let account: AccountId = "111122223333".parse().unwrap();
         let holder = Holder { account, identity: Some("AROAX") };

@@ -15,8 +15,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bulla_api::wire::{self, Form};
 use bulla_api::{AssumeRoleWithWebIdentity, ErrorCode, PARTITION};
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use std::collections::HashSet;
+use std::fmt;
 
 /// What clocks may differ by, where a token is said to be good only from some time on. Seconds.
 const CLOCKS_DIFFER: f64 = 60.0;
@@ -36,10 +39,47 @@ struct Header {
     crit: Option<Value>,
 }
 
+/// What a token says. No two members have names that differ in nothing or in case alone: condition keys, which are compared
+/// without case, mean one of them and nobody could tell which.
+struct Claims(Vec<(String, Value)>);
+
+impl Claims {
+    fn get(&self, name: &str) -> Option<&Value> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+}
+
+impl<'de> Deserialize<'de> for Claims {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ClaimsVisitor)
+    }
+}
+
+struct ClaimsVisitor;
+
+impl<'de> Visitor<'de> for ClaimsVisitor {
+    type Value = Claims;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object of claims")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Claims, A::Error> {
+        let (mut claims, mut names) = (Vec::new(), HashSet::new());
+        while let Some((name, value)) = members.next_entry::<String, Value>()? {
+            if !names.insert(name.to_lowercase()) {
+                return Err(A::Error::custom("two claims of one name"));
+            }
+            claims.push((name, value));
+        }
+        Ok(Claims(claims))
+    }
+}
+
 /// A token in its parts. Nothing that it says is believed yet.
 struct Token<'t> {
     header: Header,
-    claims: Map<String, Value>,
+    claims: Claims,
     signed: &'t [u8],
     signature: Vec<u8>,
 }
@@ -58,32 +98,57 @@ impl<'t> Token<'t> {
         self.claims.get(claim)?.as_str()
     }
 
-    /// A date: seconds since 1970.
-    fn date(&self, claim: &str) -> Option<f64> {
-        self.claims.get(claim)?.as_f64()
+    /// A date: seconds since 1970. What is there must be one.
+    fn date(&self, claim: &str) -> Result<Option<f64>, Fault> {
+        let Some(value) = self.claims.get(claim) else { return Ok(None) };
+        value.as_f64().map(Some).ok_or_else(|| invalid_token(format!("The claim {claim} is not a number.")))
     }
 
+    /// None of what isn't a list of texts.
     fn audiences(&self) -> Vec<&str> {
         match self.claims.get("aud") {
             Some(Value::String(one)) => vec![one],
-            Some(Value::Array(several)) => several.iter().filter_map(Value::as_str).collect(),
+            Some(Value::Array(several)) => {
+                several.iter().map(Value::as_str).collect::<Option<_>>().unwrap_or_default()
+            }
             _ => Vec::new(),
         }
     }
 
-    /// The claims, as policies ask for them: texts and truth values, and lists of texts.
-    fn conditions(&self, provider: &str) -> Vec<(String, Vec<String>)> {
+    /// The claims, as policies ask for them: texts, numbers and truth values, and lists of these. What was verified of `sub`
+    /// and `aud` is told by those who verified it. Objects are none that policies could ask for.
+    fn conditions(
+        &self,
+        provider: &str,
+        subject: &str,
+        audiences: &[&str],
+    ) -> Result<Vec<(String, Vec<String>)>, Fault> {
         let provider = provider.to_lowercase();
-        let values = |value: &Value| match value {
-            Value::String(text) => Some(vec![text.clone()]),
-            Value::Bool(truth) => Some(vec![truth.to_string()]),
-            Value::Array(all) => all.iter().map(|one| one.as_str().map(str::to_owned)).collect(),
-            _ => None,
-        };
-        let named = |(claim, value): (&String, &Value)| {
-            Some((format!("{provider}:{}", claim.to_lowercase()), values(value)?))
-        };
-        self.claims.iter().filter_map(named).collect()
+        let texts = audiences.iter().map(|&audience| audience.to_owned()).collect();
+        let mut told =
+            vec![(format!("{provider}:sub"), vec![subject.to_owned()]), (format!("{provider}:aud"), texts)];
+        for (claim, value) in &self.claims.0 {
+            let claim = claim.to_lowercase();
+            let values = match value {
+                _ if claim == "sub" || claim == "aud" => continue,
+                Value::Null | Value::Object(_) => continue,
+                Value::Array(all) => all.iter().map(condition_text).collect(),
+                one => condition_text(one).map(|text| vec![text]),
+            };
+            let refused = || invalid_token(format!("The claim {claim} is a list of more than texts."));
+            let values = values.ok_or_else(refused)?;
+            told.push((format!("{provider}:{claim}"), values));
+        }
+        Ok(told)
+    }
+}
+
+fn condition_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(truth) => Some(truth.to_string()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
 }
 
@@ -126,12 +191,12 @@ impl Core {
         self.check_signature(&token, issuer.trim_end_matches('/')).await?;
         self.check_dates(&token)?;
         let audiences = token.audiences();
-        let trusted = |audience: &&&str| provider.clients.iter().any(|client| client == **audience);
-        let audience =
-            audiences.iter().find(trusted).ok_or_else(|| invalid_token("Incorrect token audience"))?;
+        let trusted = |audience: &&str| provider.clients.iter().any(|client| client == audience);
+        let audiences: Vec<&str> = audiences.into_iter().filter(trusted).collect();
+        let audience = audiences.first().ok_or_else(|| invalid_token("Incorrect token audience"))?;
         let subject = token.text("sub").filter(|subject| (1..=SUBJECT_MAX).contains(&subject.len()));
         let subject = subject.ok_or_else(|| invalid_token("Missing a required claim: sub"))?;
-        if let Some(claim) = OF_SESSIONS.iter().find(|claim| token.claims.contains_key(**claim)) {
+        if let Some(claim) = OF_SESSIONS.iter().find(|claim| token.claims.get(claim).is_some()) {
             return Err(Fault::answer(
                 ErrorCode::IDPRejectedClaim,
                 format!("The claim {claim} is not supported by this version of the service."),
@@ -142,7 +207,7 @@ impl Core {
             issuer: issuer.to_owned(),
             subject: subject.to_owned(),
             audience: (*audience).to_owned(),
-            claims: token.conditions(url),
+            claims: token.conditions(url, subject, &audiences)?,
         };
         Ok(Principal::of_web_identity(account, identity))
     }
@@ -173,7 +238,7 @@ impl Core {
         let now_s = self.clock.wall_ms().div_euclid(1000);
         #[expect(clippy::cast_precision_loss, reason = "seconds of this age are exact")]
         let now = now_s as f64;
-        let expires = token.date("exp").ok_or_else(|| invalid_token("Missing a required claim: exp"))?;
+        let expires = token.date("exp")?.ok_or_else(|| invalid_token("Missing a required claim: exp"))?;
         if expires <= now {
             return Err(Fault::answer(
                 ErrorCode::ExpiredTokenException,
@@ -182,9 +247,10 @@ impl Core {
                 ),
             ));
         }
-        let from = ["nbf", "iat"].iter().filter_map(|claim| token.date(claim));
-        if from.into_iter().any(|from| from > now + CLOCKS_DIFFER) {
-            return Err(invalid_token("The ID Token is not valid yet."));
+        for claim in ["nbf", "iat"] {
+            if token.date(claim)?.is_some_and(|from| from > now + CLOCKS_DIFFER) {
+                return Err(invalid_token("The ID Token is not valid yet."));
+            }
         }
         Ok(())
     }

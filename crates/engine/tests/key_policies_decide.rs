@@ -469,6 +469,27 @@ async fn reencrypting_asks_for_both_keys_and_knows_whether_they_are_one() {
 }
 
 #[tokio::test]
+async fn reencrypting_does_not_tell_whether_an_alias_of_another_account_is_there() {
+    let world = World::with_two_accounts(8).await;
+    let from = world.new_key().await;
+    let blob = world.sealed(&from).await;
+    let other = json!({"Bool": {"kms:ReEncryptOnSameKey": "false"}});
+    put(&world, &from, &[keeper(), statement("Allow", ACCOUNT, "kms:ReEncrypt*", other)]).await;
+    let stranger = stranger(&world).await;
+    let made = world.call_as(&stranger, "CreateKey", json!({})).await.ok();
+    let alias = json!({"AliasName": "alias/there", "TargetKeyId": made["KeyMetadata"]["KeyId"]});
+    world.call_as(&stranger, "CreateAlias", alias).await.ok();
+    let mut told = Vec::new();
+    for name in ["there", "nobody"] {
+        let arn = format!("arn:aws:kms:{REGION}:{OTHER_ACCOUNT}:alias/{name}");
+        let answer = world.call("ReEncrypt", json!({"CiphertextBlob": blob, "DestinationKeyId": arn})).await;
+        assert_eq!(answer.error, Some("AccessDeniedException"));
+        told.push(answer.body.to_string().replace(name, ""));
+    }
+    assert_eq!(told[0], told[1]);
+}
+
+#[tokio::test]
 async fn a_deny_for_everybody_but_one_spares_nobody_else() {
     let world = World::with_two_accounts(7).await;
     let key = world.new_key().await;

@@ -301,7 +301,8 @@ async fn tags_and_source_identities_go_from_session_to_session() {
     let answer = world.call_by(&ann, "AssumeRole", assuming("plain", tagged)).await;
     // The caller's own policy allows it, and the role's own account trusts the caller's: but not in this.
     answer.fails("AccessDeniedException", &denied(&user_arn, "sts:TagSession", "plain"));
-    let answer = world.call_with(&first, "AssumeRole", assuming("plain", json!({}))).await;
+    let sourced = assumed(&world, &ann, "one", json!({"SourceIdentity": "ann"})).await;
+    let answer = world.call_with(&sourced, "AssumeRole", assuming("plain", json!({}))).await;
     let session = format!("arn:aws:sts::{ACCOUNT}:assumed-role/one/s1");
     answer.fails("AccessDeniedException", &denied(&session, "sts:SetSourceIdentity", "plain"));
     for wrong in [
@@ -313,6 +314,25 @@ async fn tags_and_source_identities_go_from_session_to_session() {
         let answer = world.call_by(&ann, "AssumeRole", assuming("one", wrong)).await;
         assert_eq!(answer.error, Some("ValidationException"), "{}", answer.body);
     }
+}
+
+#[tokio::test]
+async fn tags_that_go_on_are_let_in_by_the_next_role_or_not_at_all() {
+    let world = World::new(13).await;
+    let ann = user(&world, "ann", "sts:*").await;
+    role(&world, "one", account_trust(), "sts:*", json!({})).await;
+    let plain = trusting(json!({"AWS": ACCOUNT}), json!("sts:AssumeRole"), Value::Null);
+    role(&world, "plain", plain, "kms:*", json!({})).await;
+    role(&world, "tagged", account_trust(), "kms:*", json!({})).await;
+    let tags = json!([{"Key": "team", "Value": "red"}]);
+    let session = format!("arn:aws:sts::{ACCOUNT}:assumed-role/one/s1");
+    let first = assumed(&world, &ann, "one", json!({"Tags": tags, "TransitiveTagKeys": ["Team"]})).await;
+    let answer = world.call_with(&first, "AssumeRole", assuming("plain", json!({}))).await;
+    answer.fails("AccessDeniedException", &denied(&session, "sts:TagSession", "plain"));
+    world.call_with(&first, "AssumeRole", assuming("tagged", json!({}))).await.ok();
+    // Those that stay behind are nothing to the next role.
+    let first = assumed(&world, &ann, "one", json!({"Tags": tags})).await;
+    world.call_with(&first, "AssumeRole", assuming("plain", json!({}))).await.ok();
 }
 
 #[tokio::test]
@@ -343,6 +363,29 @@ async fn credentials_of_get_session_token_are_the_caller_and_can_do_less() {
     let root = world.signer(ACCOUNT).await;
     let answer = world.call_by(&root, "GetSessionToken", json!({"DurationSeconds": 43_200})).await.ok();
     assert_eq!(answer["Credentials"]["Expiration"], 1_795_435_200.0 + 3600.0);
+}
+
+#[tokio::test]
+async fn a_session_of_a_root_ends_with_its_access_key() {
+    let world = World::new(14).await;
+    let account = ACCOUNT.parse().unwrap();
+    let session = async || {
+        let root = world.signer(ACCOUNT).await;
+        let session = Temporary::of(&world.call_by(&root, "GetSessionToken", json!({})).await.ok());
+        world.call_with(&session, "ListKeys", json!({})).await.ok();
+        session
+    };
+    let first = session().await;
+    world.engine.reset_root_access_key(account).await.unwrap();
+    assert_eq!(world.known(&first, "kms").await.unwrap_err(), UNKNOWN);
+    let second = session().await;
+    world.engine.disable_root_access_key(account).await.unwrap();
+    for ended in [&first, &second] {
+        assert_eq!(world.known(ended, "kms").await.unwrap_err(), UNKNOWN);
+    }
+    // Nor are there new ones, for callers of this host.
+    let answer = world.call("GetSessionToken", json!({})).await;
+    assert_eq!(answer.error, Some("AccessDeniedException"));
 }
 
 /// A role for whom the provider vouches, and the provider.
@@ -439,6 +482,48 @@ async fn a_token_that_does_not_hold_is_refused() {
     world.clock.advance(Duration::from_secs(60));
     let message = refused(&good, 400, "ExpiredTokenException").await;
     assert!(message.starts_with("Token expired: current date/time 1795435260 must be before"), "{message}");
+}
+
+#[tokio::test]
+async fn claims_are_told_once_and_none_is_lost() {
+    let (world, provider) = Provider::with_world(15).await;
+    let key = |claim: &str| format!("issuer.example/path:{claim}");
+    let condition = json!({
+        "StringEquals": {key("sub"): "repo:x", key("aud"): "client"},
+        "ForAllValues:StringEquals": {key("groups"): ["a", "7", "true"]},
+        "NumericEquals": {key("level"): "3"},
+        "Null": {key("groups"): "false"},
+    });
+    web(&world, condition).await;
+    let header = json!({"alg": "ES256", "kid": "k1"});
+    let now_s = support::START_MS / 1000;
+    let token = |more: &str| {
+        let text = format!(
+            r#"{{"iss":"{ISSUER}","sub":"repo:x","aud":"client","exp":{},"level":3{more}}}"#,
+            now_s + 60
+        );
+        provider.signed_text(&header, &text)
+    };
+    let call = async |more: &str| world.call_unsigned(WEB, &with_token("web", &token(more))).await;
+    call(r#","groups":["a",7,true]"#).await.ok();
+    call(r#","groups":["a",8]"#).await.fails(403, "AccessDenied");
+    call("").await.fails(403, "AccessDenied");
+    for more in [
+        r#","SUB":"other""#,
+        r#","sub":"repo:x""#,
+        r#","Aud":["client"]"#,
+        r#","Groups":["b"],"groups":["a"]"#,
+        r#","groups":["a",{}]"#,
+        r#","groups":["a",null]"#,
+        r#","groups":["a"],"nbf":"1""#,
+        r#","groups":["a"],"iat":"9999999999""#,
+    ] {
+        call(more).await.fails(400, "InvalidIdentityToken");
+    }
+    for wrong in [json!({"sub": 1}), json!({"aud": ["client", 1]})] {
+        let refused = world.call_unsigned(WEB, &with_token("web", &provider.token(wrong))).await;
+        refused.fails(400, "InvalidIdentityToken");
+    }
 }
 
 #[tokio::test]

@@ -82,8 +82,13 @@ impl Provider {
 
     /// A token with these claims, and the header's.
     pub fn signed(&self, header: &Value, claims: &Value) -> String {
-        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let signed = format!("{}.{}", part(header), part(claims));
+        self.signed_text(header, &claims.to_string())
+    }
+
+    /// A token with claims as they are written.
+    pub fn signed_text(&self, header: &Value, claims: &str) -> String {
+        let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        let signed = format!("{}.{}", part(&header.to_string()), part(claims));
         let signature =
             self.0.sign(SigningAlgorithmSpec::EcdsaSha256, Message::Raw(signed.as_bytes())).unwrap();
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(raw(&signature)))

@@ -142,10 +142,7 @@ fn check_tags(tags: &[Tag], transitive: &[String]) -> Result<(), Fault> {
 
 /// Those that the calling session hands on.
 fn inherited(principal: &Principal) -> impl Iterator<Item = &(String, String)> {
-    principal.session().into_iter().flat_map(|session| {
-        let goes_on = |key: &str| session.transitive_tag_keys.iter().any(|one| one.eq_ignore_ascii_case(key));
-        session.tags.iter().filter(move |(key, _)| goes_on(key))
-    })
+    principal.session().into_iter().flat_map(Session::transitive_tags)
 }
 
 /// The tags of the new session: what is handed on, which can't be changed, and what the request adds.

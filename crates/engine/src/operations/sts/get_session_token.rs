@@ -5,10 +5,10 @@ use crate::authorize::{Authorized, Names};
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::pipeline::Executed;
-use crate::principal::PrincipalKind;
+use crate::principal::{Principal, PrincipalKind, Session};
 use crate::session_token::Holder;
-use bulla_api::GetSessionToken;
 use bulla_api::sts::{GetSessionTokenInput, GetSessionTokenOutput};
+use bulla_api::{ErrorCode, GetSessionToken};
 use bulla_audit::Parameters;
 use std::sync::Arc;
 
@@ -39,7 +39,11 @@ impl Executes for GetSessionToken {
             PrincipalKind::Root => asked.min(ROOT_SECONDS_MAX),
             PrincipalKind::User | PrincipalKind::AssumedRole | PrincipalKind::WebIdentity => asked,
         };
-        let session = lasting(core, seconds);
+        let root_access_key_id = match principal.kind() {
+            PrincipalKind::Root => Some(root_access_key(core, principal).await?),
+            PrincipalKind::User | PrincipalKind::AssumedRole | PrincipalKind::WebIdentity => None,
+        };
+        let session = Session { root_access_key_id, ..lasting(core, seconds) };
         let holder = Holder { account: principal.account(), identity: principal.named_id() };
         let temporary = give(core, holder, &session)?;
         let told = Parameters::new().with("credentials", told_credentials(&temporary, &session));
@@ -49,4 +53,15 @@ impl Executes for GetSessionToken {
         };
         Ok(request.done(output).telling(told))
     }
+}
+
+/// The access key with which a session of a root ends: that of the caller; of callers of this host, who need none, the
+/// account's.
+async fn root_access_key(core: &Core, root: &Principal) -> Result<String, Fault> {
+    if let Some(id) = root.access_key_id() {
+        return Ok(id.to_owned());
+    }
+    core.root_key_in_use(root.account()).await?.ok_or_else(|| {
+        Fault::answer(ErrorCode::AccessDeniedException, "The access key of the account's root is not in use.")
+    })
 }
