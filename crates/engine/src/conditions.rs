@@ -288,12 +288,17 @@ where
 
 /// What a request says under `aws:RequestTag/…` and `aws:TagKeys`, of one that carries tags.
 pub(crate) fn tags_say<'t>(tags: &'t [Tag], key: &str) -> Option<Values<'t>> {
+    tag_pairs_say(tags.iter().map(|tag| (tag.tag_key.as_str(), tag.tag_value.as_str())), key)
+}
+
+/// The same, whatever shape the tags have.
+pub(crate) fn tag_pairs_say<'t>(
+    tags: impl Iterator<Item = (&'t str, &'t str)>,
+    key: &str,
+) -> Option<Values<'t>> {
     match key {
-        "aws:tagkeys" => tag_keys(tags.iter().map(|tag| tag.tag_key.as_str())),
-        _ => {
-            let name = key.strip_prefix("aws:requesttag/")?;
-            tagged(tags.iter().map(|tag| (tag.tag_key.as_str(), tag.tag_value.as_str())), name)
-        }
+        "aws:tagkeys" => tag_keys(tags.map(|(name, _)| name)),
+        _ => tagged(tags, key.strip_prefix("aws:requesttag/")?),
     }
 }
 

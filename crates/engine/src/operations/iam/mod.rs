@@ -20,6 +20,7 @@ mod users;
 
 use crate::authorize::{EntityName, Names};
 use crate::aws_managed::{self, AwsManaged};
+use crate::conditions::tag_pairs_say;
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::identities::Entity;
@@ -29,7 +30,7 @@ use crate::record::EntityKind;
 use bulla_api::iam::{AttachedPermissionsBoundary, PermissionsBoundaryAttachmentType, Tag};
 use bulla_api::{AccountId, ErrorCode, Timestamp};
 use bulla_audit::{Parameter, Parameters};
-use bulla_policy::{Kind, Policy};
+use bulla_policy::{Kind, Policy, Values};
 
 /// Most users, groups, roles, managed policies and providers of an account; and so on. Source: IAM user guide, "IAM and AWS
 /// STS quotas".
@@ -278,6 +279,12 @@ fn with_tags(before: &[(String, String)], tags: &[Tag]) -> Result<Vec<(String, S
     }
     all.sort();
     Ok(all)
+}
+
+/// What a request says under `aws:RequestTag/…` and `aws:TagKeys`, of one that carries tags.
+fn tags_say<'t>(tags: &'t [Tag], key: &str) -> Option<Values<'t>> {
+    let pairs = tags.iter().map(|tag| (tag.key.as_str(), tag.value.as_str()));
+    tag_pairs_say(pairs, key)
 }
 
 /// Tags as audit records show them.
