@@ -88,11 +88,13 @@ impl Change {
         }
     }
 
-    /// What allowed it must be as it was seen. What the change says of it by itself is said once.
+    /// What allowed it must be as it was seen. What the change says of it by itself is said once; where it saw another state
+    /// than what was allowed, both are said, and it conflicts.
     pub(crate) fn rest_on(&mut self, seen: Vec<(Path, Generation)>) -> &mut Self {
         for (path, generation) in seen {
             let is_said = self.steps.iter().any(|step| match step {
-                Step::At(of, _) | Step::Absent(of) => *of == path,
+                Step::At(of, at) => *of == path && *at == generation,
+                Step::Absent(of) => *of == path,
                 _ => false,
             });
             if !is_said {

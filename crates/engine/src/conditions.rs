@@ -16,7 +16,7 @@ use crate::recipient::Recipient;
 use crate::request::RequestMeta;
 use bulla_api::{AccountId, AliasName, EncryptionContext, Region, Role, Tag};
 use bulla_crypto::attestation::{Attestation, Attester};
-use bulla_policy::{Context, Values};
+use bulla_policy::{Context, Policy, Values};
 use std::borrow::Cow;
 use std::cell::Cell;
 
@@ -62,6 +62,8 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) key: Option<&'a Key>,
     /// The resource's tags.
     pub(crate) tags: &'a [(String, String)],
+    /// The ARN of what bounds the user or the role that the resource is, where that may be asked.
+    pub(crate) boundary: Option<&'a str>,
     /// The alias by which the request names the key.
     pub(crate) request_alias: Option<&'a AliasName>,
     /// What takes a look into the store, once it was asked for.
@@ -123,6 +125,21 @@ const NAMED: [&str; 5] = [
     "kms:encryptioncontext:",
 ];
 
+/// A condition key of IAM that a policy asks for and no request ever answers, if there is one. A denial by it would hold
+/// nobody, so that such a policy must not be taken.
+pub(crate) fn unanswered(policy: &Policy) -> Option<&str> {
+    policy.condition_keys().find(|key| {
+        key.strip_prefix("iam:").is_some_and(|name| {
+            !matches!(name, "policyarn" | "permissionsboundary") && !name.starts_with("resourcetag/")
+        })
+    })
+}
+
+/// What is said of such a policy.
+pub(crate) fn never_answered(key: &str) -> String {
+    format!("Policy asks for the condition key {key}, which this service never answers.")
+}
+
 impl Context for Circumstances<'_> {
     fn get(&self, key: &str) -> Option<Values<'_>> {
         let values = match key.split_once(':') {
@@ -130,6 +147,10 @@ impl Context for Circumstances<'_> {
             Some(("kms", name)) => self.kms(name).or_else(|| self.request.says(self.role, key)),
             Some(("iam", name)) if name.starts_with("resourcetag/") => {
                 name.split_once('/').and_then(|(_, tag)| self.resource_tag(tag))
+            }
+            // What the request gives somebody, or what bounds whom it is about.
+            Some(("iam", "permissionsboundary")) => {
+                self.request.says(self.role, key).or_else(|| self.boundary.map(Values::from))
             }
             Some(_) => self.request.says(self.role, key).or_else(|| self.claim(key)),
             None => None,
@@ -288,12 +309,17 @@ where
 
 /// What a request says under `aws:RequestTag/…` and `aws:TagKeys`, of one that carries tags.
 pub(crate) fn tags_say<'t>(tags: &'t [Tag], key: &str) -> Option<Values<'t>> {
+    tag_pairs_say(tags.iter().map(|tag| (tag.tag_key.as_str(), tag.tag_value.as_str())), key)
+}
+
+/// The same, whatever shape the tags have.
+pub(crate) fn tag_pairs_say<'t>(
+    tags: impl Iterator<Item = (&'t str, &'t str)>,
+    key: &str,
+) -> Option<Values<'t>> {
     match key {
-        "aws:tagkeys" => tag_keys(tags.iter().map(|tag| tag.tag_key.as_str())),
-        _ => {
-            let name = key.strip_prefix("aws:requesttag/")?;
-            tagged(tags.iter().map(|tag| (tag.tag_key.as_str(), tag.tag_value.as_str())), name)
-        }
+        "aws:tagkeys" => tag_keys(tags.map(|(name, _)| name)),
+        _ => tagged(tags, key.strip_prefix("aws:requesttag/")?),
     }
 }
 

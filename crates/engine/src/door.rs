@@ -7,6 +7,7 @@ use crate::authenticate::Authenticated;
 use crate::authorize::{
     AliasHandle, Ciphertext, EntityName, GrantName, Handle, KeyHandle, KeyName, Names, not_authentic,
 };
+use crate::aws_managed;
 use crate::core::Core;
 use crate::denial::{Denied, Tells};
 use crate::external::Origin;
@@ -18,7 +19,7 @@ use crate::keys::{Key, alias_arn, key_arn, no_such_key};
 use crate::permission::{Asking, Outcome, Target};
 use crate::policy_principals::for_decisions;
 use crate::principal::{Principal, PrincipalKind, entity_arn, root_arn};
-use crate::record::{EntityKind, Place, Retiring};
+use crate::record::{EntityKind, Place, Retiring, entity_path};
 use bulla_api::{AccountId, AliasName, Demand, ErrorCode, KeyId, KeyRef, Region, Role};
 use bulla_audit::Resource;
 use bulla_crypto::blob::{self, BlobHeader};
@@ -33,6 +34,14 @@ struct Found {
     alias: Option<AliasName>,
     /// `None`: nowhere.
     id: Option<KeyId>,
+}
+
+/// What conditions may ask of a user, a role, a group or a policy that is there.
+#[derive(Clone, Copy, Default)]
+struct About<'t> {
+    tags: &'t [(String, String)],
+    /// By ARN.
+    boundary: Option<&'t str>,
 }
 
 /// The door, as one request goes through it.
@@ -110,7 +119,7 @@ impl Door<'_> {
                 let path = names.renamed.path.unwrap_or(&entity.record.path);
                 let name = names.renamed.name.unwrap_or(&entity.record.name);
                 let arn = entity_arn(entity.account, entity.kind.word(), path, name);
-                self.require_without_key(demand, &arn, place).await?;
+                self.require_of(demand, &arn, &entity, &place.region).await?;
                 return Ok(Some(Handle::Account));
             }
             Role::RoleToAssume => {
@@ -183,6 +192,7 @@ impl Door<'_> {
             key: key.as_deref(),
             alias: None,
             tags: key.as_ref().map_or(&[], |key| &key.record.tags),
+            boundary: None,
         };
         // Whoever may retire any grant of the key may know that this one isn't there.
         let reach = match &found {
@@ -262,6 +272,7 @@ impl Door<'_> {
             key: Some(key),
             alias,
             tags: &key.record.tags,
+            boundary: None,
         };
         let outcome = self.core.may(self.asking, &target).await?;
         self.settle(outcome, demand, &key.arn, tells)
@@ -274,7 +285,7 @@ impl Door<'_> {
         resource: &str,
         place: &Place,
     ) -> Result<(), Fault> {
-        self.require_own(demand, resource, place.account, &place.region, &[]).await
+        self.require_own(demand, resource, place.account, &place.region, About::default()).await
     }
 
     /// Fails unless the caller's own policies allow what is demanded of a user, a group, a role, a policy or a provider. One
@@ -285,8 +296,26 @@ impl Door<'_> {
         let account = arn.split(':').nth(4).and_then(|account| account.parse().ok());
         // Those of AWS belong to nobody, and are there for everybody.
         let account = account.unwrap_or(self.place.account);
-        let tags = found.as_ref().map_or(&[][..], |entity| &entity.record.tags);
-        self.require_own(demand, &arn, account, &self.place.region, tags).await
+        let region = &self.place.region;
+        match &found {
+            Some(entity) => self.require_of(demand, &arn, entity, region).await,
+            None => self.require_own(demand, &arn, account, region, About::default()).await,
+        }
+    }
+
+    /// The same of one that is there. What the request changes rests on it as it was seen.
+    async fn require_of(
+        &mut self,
+        demand: &Demand,
+        arn: &str,
+        entity: &Entity,
+        region: &Region,
+    ) -> Result<(), Fault> {
+        let boundary = self.core.boundary_arn(entity).await?;
+        let about = About { tags: &entity.record.tags, boundary: boundary.as_deref() };
+        self.require_own(demand, arn, entity.account, region, about).await?;
+        self.rests_on.push((entity_path(entity.account, entity.kind, &entity.id), entity.generation));
+        Ok(())
     }
 
     /// The role that an ARN names, if it may be assumed. Whoever may not assume it learns neither whether it is there nor
@@ -314,6 +343,7 @@ impl Door<'_> {
             key: None,
             alias: None,
             tags: &role.record.tags,
+            boundary: None,
         };
         let outcome = self.core.may_by(self.asking, &target, &trust).await?;
         self.settle(outcome, demand, arn, tells)?;
@@ -326,7 +356,7 @@ impl Door<'_> {
         resource: &str,
         account: AccountId,
         region: &Region,
-        tags: &[(String, String)],
+        about: About<'_>,
     ) -> Result<(), Fault> {
         let target = Target {
             action: demand.action,
@@ -336,7 +366,8 @@ impl Door<'_> {
             region,
             key: None,
             alias: None,
-            tags,
+            tags: about.tags,
+            boundary: about.boundary,
         };
         let outcome = self.core.may(self.asking, &target).await?;
         self.settle(outcome, demand, resource, Tells::All)
@@ -471,6 +502,17 @@ impl Core {
         };
         let arn = found.as_ref().map_or(arn, Entity::arn);
         Ok((found, arn))
+    }
+
+    /// The ARN of the policy that bounds a user or a role.
+    pub(crate) async fn boundary_arn(&self, entity: &Entity) -> Result<Option<String>, Fault> {
+        let Some(id) = &entity.record.boundary else { return Ok(None) };
+        if let Some(policy) = aws_managed::by_id(id) {
+            return Ok(Some(policy.arn()));
+        }
+        // What bounds somebody can't be deleted.
+        let policy = self.entity(entity.account, EntityKind::Policy, id).await?;
+        policy.map(|policy| Some(policy.arn())).ok_or(Fault::Changed)
     }
 
     /// The place, the alias and the id to which a name of a key leads.

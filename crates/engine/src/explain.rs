@@ -160,6 +160,7 @@ impl Core {
             key: key.as_deref(),
             alias: alias.as_ref(),
             tags: key.as_ref().map_or(&[], |key| &key.record.tags),
+            boundary: None,
         };
         let explanation = self.explained(&asking, &target).await?;
         let grants = match &key {

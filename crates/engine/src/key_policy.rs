@@ -134,6 +134,7 @@ impl Core {
             key: key.key,
             alias: None,
             tags: key.tags,
+            boundary: None,
         };
         // The first errs towards refusal where the policy's conditions may hold now and not later; the second knows the
         // caller's own policies.

@@ -48,6 +48,8 @@ pub(crate) struct Target<'t> {
     pub(crate) alias: Option<&'t AliasName>,
     /// Of the resource.
     pub(crate) tags: &'t [(String, String)],
+    /// The ARN of the policy that bounds the user or the role that the resource is.
+    pub(crate) boundary: Option<&'t str>,
 }
 
 /// An answer.
@@ -119,6 +121,7 @@ impl<'a> Asking<'a> {
             key: target.key,
             request_alias: target.alias,
             tags: target.tags,
+            boundary: target.boundary.filter(|_| asks_of_boundary(target.action)),
             fetched,
             noted: Noted::default(),
         }
@@ -149,6 +152,26 @@ impl<'a> Asking<'a> {
 /// The operation of grants that an action is, if it is one.
 fn grant_operation(action: &str) -> Option<GrantOperation> {
     action.strip_prefix("kms:")?.parse().ok()
+}
+
+/// Whether `iam:PermissionsBoundary` is a condition key of an action that is about somebody who is there. Source: service
+/// authorization reference, "Actions, resources, and condition keys for AWS Identity and Access Management (IAM)".
+fn asks_of_boundary(action: &str) -> bool {
+    matches!(
+        action.strip_prefix("iam:"),
+        Some(
+            "AttachUserPolicy"
+                | "AttachRolePolicy"
+                | "DetachUserPolicy"
+                | "DetachRolePolicy"
+                | "PutUserPolicy"
+                | "PutRolePolicy"
+                | "DeleteUserPolicy"
+                | "DeleteRolePolicy"
+                | "DeleteUserPermissionsBoundary"
+                | "DeleteRolePermissionsBoundary"
+        )
+    )
 }
 
 /// Whether an operation is for keys of other accounts too: those that grants can allow, and three more. Source: AWS KMS API

@@ -367,3 +367,122 @@ async fn who_puts_a_policy_must_be_able_to_put_another() {
     world.call_as(&ann, "CreateKey", create).await.ok();
     world.call_as(&ann, "CreateKey", json!({})).await.ok();
 }
+
+/// A caller who may do everything of IAM but what these statements deny.
+async fn nearly_admin(world: &World, name: &str, denied: Value) -> Authenticated {
+    let caller = user(world, name).await;
+    put_user_policy(world, name, json!([allow(json!("iam:*"), "*"), denied])).await;
+    caller
+}
+
+fn deny(action: Value, condition: Value) -> Value {
+    json!({"Effect": "Deny", "Action": action, "Resource": "*", "Condition": condition})
+}
+
+async fn policy(world: &World, name: &str) -> String {
+    let bound = document(json!([allow(json!("kms:*"), "*")]));
+    let made = world.call("CreatePolicy", json!({"PolicyName": name, "PolicyDocument": bound})).await.ok();
+    text(&made["Policy"]["Arn"])
+}
+
+#[tokio::test]
+async fn whoever_may_attach_all_but_one_policy_does_not_get_that_one() {
+    let world = World::new(20).await;
+    let admin = "arn:aws:iam::aws:policy/AdministratorAccess";
+    let attaching = json!(["iam:AttachUserPolicy", "iam:AttachGroupPolicy", "iam:AttachRolePolicy"]);
+    let denied = deny(attaching, json!({"ArnEquals": {"iam:PolicyARN": admin}}));
+    let ann = nearly_admin(&world, "ann", denied).await;
+    world.call("CreateGroup", json!({"GroupName": "g"})).await.ok();
+    let to_user = |arn: &str| json!({"UserName": "ann", "PolicyArn": arn});
+    assert_eq!(world.call_as(&ann, "AttachUserPolicy", to_user(admin)).await.error, DENIED);
+    let to_group = json!({"GroupName": "g", "PolicyArn": admin});
+    assert_eq!(world.call_as(&ann, "AttachGroupPolicy", to_group).await.error, DENIED);
+    let harmless = policy(&world, "harmless").await;
+    world.call_as(&ann, "AttachUserPolicy", to_user(&harmless)).await.ok();
+    world.call_as(&ann, "DetachUserPolicy", to_user(&harmless)).await.ok();
+}
+
+#[tokio::test]
+async fn who_is_bound_by_a_policy_stays_bound_where_a_denial_says_so() {
+    let world = World::new(21).await;
+    let (bound, other) = (policy(&world, "bound").await, policy(&world, "other").await);
+    let denied = deny(
+        json!("iam:DeleteUserPermissionsBoundary"),
+        json!({"StringEquals": {"iam:PermissionsBoundary": bound}}),
+    );
+    let ann = nearly_admin(&world, "ann", denied).await;
+    for (name, boundary, outcome) in [("ben", &bound, DENIED), ("cat", &other, None)] {
+        let input = json!({"UserName": name, "PermissionsBoundary": boundary});
+        world.call_as(&ann, "CreateUser", input).await.ok();
+        let answer = world.call_as(&ann, "DeleteUserPermissionsBoundary", json!({"UserName": name})).await;
+        assert_eq!(answer.error, outcome, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn tags_that_a_request_carries_and_that_its_target_has_can_be_denied() {
+    let world = World::new(22).await;
+    let denied = deny(json!("iam:*"), json!({"StringEquals": {"aws:RequestTag/team": "root"}}));
+    let ann = nearly_admin(&world, "ann", denied).await;
+    let tags = |value: &str| json!([{"Key": "Team", "Value": value}]);
+    let made = |name: &str, value: &str| json!({"UserName": name, "Tags": tags(value)});
+    assert_eq!(world.call_as(&ann, "CreateUser", made("ben", "root")).await.error, DENIED);
+    world.call_as(&ann, "CreateUser", made("ben", "red")).await.ok();
+    assert_eq!(world.call_as(&ann, "TagUser", made("ben", "root")).await.error, DENIED);
+
+    let denied = deny(json!("iam:*"), json!({"ForAnyValue:StringEquals": {"aws:TagKeys": "Team"}}));
+    let cat = nearly_admin(&world, "cat", denied).await;
+    let untag = |key: &str| json!({"UserName": "ben", "TagKeys": [key]});
+    assert_eq!(world.call_as(&cat, "UntagUser", untag("Team")).await.error, DENIED);
+    world.call_as(&cat, "UntagUser", untag("Other")).await.ok();
+
+    for key in ["aws:ResourceTag/team", "iam:ResourceTag/team"] {
+        let denied = deny(json!("iam:*"), json!({"StringEquals": {key: "red"}}));
+        let dan = nearly_admin(&world, if key.starts_with("aws") { "dan" } else { "eve" }, denied).await;
+        assert_eq!(world.call_as(&dan, "CreateAccessKey", json!({"UserName": "ben"})).await.error, DENIED);
+        let renamed = json!({"UserName": "ben", "NewUserName": "bob"});
+        assert_eq!(world.call_as(&dan, "UpdateUser", renamed).await.error, DENIED);
+        world.call_as(&dan, "GetUser", json!({"UserName": "cat"})).await.ok();
+    }
+}
+
+#[tokio::test]
+async fn delegates_make_and_empower_only_whom_the_boundary_bounds() {
+    let world = World::new(23).await;
+    let (bound, other) = (policy(&world, "bound").await, policy(&world, "other").await);
+    let ann = user(&world, "ann").await;
+    let delegated = json!({
+        "Effect": "Allow",
+        "Action": ["iam:CreateUser", "iam:AttachUserPolicy", "iam:DetachUserPolicy", "iam:PutUserPolicy",
+            "iam:DeleteUserPolicy", "iam:PutUserPermissionsBoundary"],
+        "Resource": "*",
+        "Condition": {"StringEquals": {"iam:PermissionsBoundary": bound}},
+    });
+    put_user_policy(&world, "ann", json!([delegated])).await;
+    let made = |name: &str, boundary: &str| json!({"UserName": name, "PermissionsBoundary": boundary});
+    assert_eq!(world.call_as(&ann, "CreateUser", json!({"UserName": "ben"})).await.error, DENIED);
+    assert_eq!(world.call_as(&ann, "CreateUser", made("ben", &other)).await.error, DENIED);
+    world.call_as(&ann, "CreateUser", made("ben", &bound)).await.ok();
+    let anything = document(json!([allow(json!("*"), "*")]));
+    let put = |name: &str| json!({"UserName": name, "PolicyName": "q", "PolicyDocument": anything});
+    let attached = |name: &str| json!({"UserName": name, "PolicyArn": other});
+    world.call_as(&ann, "PutUserPolicy", put("ben")).await.ok();
+    world.call_as(&ann, "AttachUserPolicy", attached("ben")).await.ok();
+    world.call_as(&ann, "DetachUserPolicy", attached("ben")).await.ok();
+    assert_eq!(world.call_as(&ann, "PutUserPolicy", put("ann")).await.error, DENIED);
+    assert_eq!(world.call_as(&ann, "AttachUserPolicy", attached("ann")).await.error, DENIED);
+    let answer = world.call_as(&ann, "PutUserPermissionsBoundary", made("ben", &other)).await;
+    assert_eq!(answer.error, DENIED);
+}
+
+#[tokio::test]
+async fn policies_that_ask_what_nobody_answers_are_not_taken() {
+    let world = World::new(24).await;
+    world.call("CreateUser", json!({"UserName": "ann"})).await.ok();
+    let asks = document(json!([deny(json!("iam:*"), json!({"StringEquals": {"iam:PassedToService": "x"}}))]));
+    let why = "Policy asks for the condition key iam:passedtoservice, which this service never answers.";
+    let input = json!({"UserName": "ann", "PolicyName": "p", "PolicyDocument": asks});
+    world.call("PutUserPolicy", input).await.fails("MalformedPolicyDocument", why);
+    let input = json!({"PolicyName": "p", "PolicyDocument": asks});
+    world.call("CreatePolicy", input).await.fails("MalformedPolicyDocument", why);
+}

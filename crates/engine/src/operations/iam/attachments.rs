@@ -22,9 +22,16 @@ use bulla_api::iam::{
 use bulla_api::{
     AccountId, AttachGroupPolicy, AttachRolePolicy, AttachUserPolicy, DetachGroupPolicy, DetachRolePolicy,
     DetachUserPolicy, Empty, ListAttachedGroupPolicies, ListAttachedRolePolicies, ListAttachedUserPolicies,
+    Role,
 };
 use bulla_audit::Parameters;
+use bulla_policy::Values;
 use std::sync::Arc;
+
+/// What a request says that names the managed policy to attach or detach.
+fn policy_says<'i>(arn: &'i str, key: &str) -> Option<Values<'i>> {
+    (key == "iam:policyarn").then(|| arn.into())
+}
 
 async fn attach(
     core: &Core,
@@ -104,6 +111,10 @@ macro_rules! attachments {
                 by_name(&input.$name)
             }
 
+            fn says<'i>(input: &'i $attach_input, _role: Role, key: &str) -> Option<Values<'i>> {
+                policy_says(&input.policy_arn, key)
+            }
+
             fn describe(input: &$attach_input) -> Parameters {
                 Parameters::new()
                     .text($parameter, input.$name.as_str())
@@ -121,6 +132,10 @@ macro_rules! attachments {
         impl Executes for $detach {
             fn names(input: &$detach_input) -> Names<'_> {
                 by_name(&input.$name)
+            }
+
+            fn says<'i>(input: &'i $detach_input, _role: Role, key: &str) -> Option<Values<'i>> {
+                policy_says(&input.policy_arn, key)
             }
 
             fn describe(input: &$detach_input) -> Parameters {

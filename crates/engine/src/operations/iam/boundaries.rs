@@ -15,9 +15,10 @@ use bulla_api::iam::{
 };
 use bulla_api::{
     AccountId, DeleteRolePermissionsBoundary, DeleteUserPermissionsBoundary, Empty, ErrorCode,
-    PutRolePermissionsBoundary, PutUserPermissionsBoundary,
+    PutRolePermissionsBoundary, PutUserPermissionsBoundary, Role,
 };
 use bulla_audit::Parameters;
+use bulla_policy::Values;
 use std::sync::Arc;
 
 /// A boundary as answers tell it.
@@ -26,6 +27,11 @@ pub(super) fn shape(arn: &str) -> AttachedPermissionsBoundary {
         permissions_boundary_type: PermissionsBoundaryAttachmentType::PermissionsBoundaryPolicy,
         permissions_boundary_arn: arn.to_owned(),
     }
+}
+
+/// What a request says of the boundary that it gives somebody.
+pub(super) fn boundary_says<'i>(arn: Option<&'i String>, key: &str) -> Option<Values<'i>> {
+    arn.filter(|_| key == "iam:permissionsboundary").map(|arn| arn.as_str().into())
 }
 
 /// The id of the policy that is to bound somebody; the policy counts them. `before` bounded them until now.
@@ -123,6 +129,10 @@ macro_rules! boundaries {
         impl Executes for $put {
             fn names(input: &$put_input) -> Names<'_> {
                 by_name(&input.$name)
+            }
+
+            fn says<'i>(input: &'i $put_input, _role: Role, key: &str) -> Option<Values<'i>> {
+                boundary_says(Some(&input.permissions_boundary), key)
             }
 
             fn describe(input: &$put_input) -> Parameters {

@@ -4,7 +4,7 @@ use super::policy_versions::version_id;
 use super::users::made;
 use super::{
     Managed, Pages, by_arn, check_document, conflict, created, managed, new, no_such_policy, over_quota,
-    own_policy, path_or_root, quota, refuse_taken, tags_of, tags_parameter, with_page, with_tags,
+    own_policy, path_or_root, quota, refuse_taken, tags_of, tags_parameter, tags_say, with_page, with_tags,
 };
 use crate::authorize::{Authorized, Names};
 use crate::aws_managed::{self, AwsManaged};
@@ -23,8 +23,9 @@ use bulla_api::iam::{
     CreatePolicyInput, CreatePolicyOutput, DeletePolicyInput, GetPolicyInput, GetPolicyOutput,
     ListPoliciesInput, ListPoliciesOutput, Policy, PolicyScopeType, PolicyUsageType,
 };
-use bulla_api::{AccountId, CreatePolicy, DeletePolicy, Empty, GetPolicy, ListPolicies, Timestamp};
+use bulla_api::{AccountId, CreatePolicy, DeletePolicy, Empty, GetPolicy, ListPolicies, Role, Timestamp};
 use bulla_audit::{Parameter, Parameters};
+use bulla_policy::Values;
 use bulla_store::{PAGE_RECORDS_MAX, Path};
 use std::sync::Arc;
 
@@ -83,6 +84,10 @@ async fn counted(core: &Core, folder: Path) -> Result<u32, Fault> {
 impl Executes for CreatePolicy {
     fn names(input: &CreatePolicyInput) -> Names<'_> {
         Names { tagged: !input.tags.is_empty(), ..new(&input.policy_name, input.path.as_deref()) }
+    }
+
+    fn says<'i>(input: &'i CreatePolicyInput, _role: Role, key: &str) -> Option<Values<'i>> {
+        tags_say(&input.tags, key)
     }
 
     fn describe(input: &CreatePolicyInput) -> Parameters {

@@ -20,16 +20,17 @@ mod users;
 
 use crate::authorize::{EntityName, Names};
 use crate::aws_managed::{self, AwsManaged};
+use crate::conditions::{never_answered, tag_pairs_say, unanswered};
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::identities::Entity;
 use crate::identity_policies::characters;
 use crate::marker::Listing;
 use crate::record::EntityKind;
-use bulla_api::iam::{AttachedPermissionsBoundary, PermissionsBoundaryAttachmentType, Tag};
+use bulla_api::iam::{AttachedPermissionsBoundary, Tag};
 use bulla_api::{AccountId, ErrorCode, Timestamp};
 use bulla_audit::{Parameter, Parameters};
-use bulla_policy::{Kind, Policy};
+use bulla_policy::{Kind, Policy, Values};
 
 /// Most users, groups, roles, managed policies and providers of an account; and so on. Source: IAM user guide, "IAM and AWS
 /// STS quotas".
@@ -204,12 +205,7 @@ async fn own_policy(core: &Core, account: AccountId, arn: &str) -> Result<Entity
 
 /// What bounds a user or a role, as answers tell it.
 async fn boundary_of(core: &Core, entity: &Entity) -> Result<Option<AttachedPermissionsBoundary>, Fault> {
-    let Some(id) = &entity.record.boundary else { return Ok(None) };
-    let policy = managed_by_id(core, entity.account, id).await?;
-    Ok(Some(AttachedPermissionsBoundary {
-        permissions_boundary_type: PermissionsBoundaryAttachmentType::PermissionsBoundaryPolicy,
-        permissions_boundary_arn: policy.arn(),
-    }))
+    Ok(core.boundary_arn(entity).await?.map(|arn| boundaries::shape(&arn)))
 }
 
 fn created(entity: &Entity) -> Timestamp {
@@ -222,7 +218,10 @@ fn path_or_root(path: Option<&String>) -> &str {
 
 /// Fails when a document is no policy of a user, group or role, or has more characters than it may.
 fn check_document(document: &str, limit: u64, over: impl FnOnce() -> Fault) -> Result<u64, Fault> {
-    Policy::parse_for_storing(document, Kind::Identity).map_err(|error| malformed(&error.told()))?;
+    let policy = Policy::parse_for_storing(document, Kind::Identity).map_err(|error| malformed(&error.told()))?;
+    if let Some(key) = unanswered(&policy) {
+        return Err(malformed(&never_answered(key)));
+    }
     let characters = characters(document);
     if characters > limit { Err(over()) } else { Ok(characters) }
 }
@@ -278,6 +277,12 @@ fn with_tags(before: &[(String, String)], tags: &[Tag]) -> Result<Vec<(String, S
     }
     all.sort();
     Ok(all)
+}
+
+/// What a request says under `aws:RequestTag/…` and `aws:TagKeys`, of one that carries tags.
+fn tags_say<'t>(tags: &'t [Tag], key: &str) -> Option<Values<'t>> {
+    let pairs = tags.iter().map(|tag| (tag.key.as_str(), tag.value.as_str()));
+    tag_pairs_say(pairs, key)
 }
 
 /// Tags as audit records show them.

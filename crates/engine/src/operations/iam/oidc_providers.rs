@@ -1,7 +1,7 @@
 //! Providers of identities that OpenID Connect knows.
 
 use super::{
-    by_arn, invalid_input, no_such_entity, over_quota, quota, tags_parameter, tags_shape, with_tags,
+    by_arn, invalid_input, no_such_entity, over_quota, quota, tags_parameter, tags_say, tags_shape, with_tags,
 };
 use crate::authorize::{Authorized, EntityName, Names};
 use crate::change::Change;
@@ -21,9 +21,10 @@ use bulla_api::iam::{
 use bulla_api::{
     AccountId, AddClientIDToOpenIDConnectProvider, CreateOpenIDConnectProvider, DeleteOpenIDConnectProvider,
     Empty, ErrorCode, GetOpenIDConnectProvider, ListOpenIDConnectProviders, PARTITION,
-    RemoveClientIDFromOpenIDConnectProvider, Timestamp,
+    RemoveClientIDFromOpenIDConnectProvider, Role, Timestamp,
 };
 use bulla_audit::{Parameter, Parameters};
+use bulla_policy::Values;
 use bulla_store::{Fields, Generation, PAGE_RECORDS_MAX};
 use std::sync::Arc;
 
@@ -121,6 +122,10 @@ impl Executes for CreateOpenIDConnectProvider {
             tagged: !input.tags.is_empty(),
             ..Names::default()
         }
+    }
+
+    fn says<'i>(input: &'i CreateOpenIDConnectProviderInput, _role: Role, key: &str) -> Option<Values<'i>> {
+        tags_say(&input.tags, key)
     }
 
     fn describe(input: &CreateOpenIDConnectProviderInput) -> Parameters {

@@ -3,7 +3,7 @@
 use super::users::{made, refuse_with_policies};
 use super::{
     Pages, boundaries, boundary_of, by_name, created, encoded, found, malformed, new, over_quota,
-    path_or_root, quota, refuse_taken, tags_of, tags_parameter, with_page, with_tags,
+    path_or_root, quota, refuse_taken, tags_of, tags_parameter, tags_say, with_page, with_tags,
 };
 use crate::authorize::{Authorized, Names};
 use crate::change::Change;
@@ -25,7 +25,7 @@ use bulla_api::{
     UpdateRoleDescription,
 };
 use bulla_audit::Parameters;
-use bulla_policy::{Kind, Policy};
+use bulla_policy::{Kind, Policy, Values};
 use std::sync::Arc;
 
 /// The longest session of a role that says nothing of it.
@@ -85,6 +85,11 @@ impl Executes for CreateRole {
 
     fn names(input: &CreateRoleInput) -> Names<'_> {
         Names { tagged: !input.tags.is_empty(), ..new(&input.role_name, input.path.as_deref()) }
+    }
+
+    fn says<'i>(input: &'i CreateRoleInput, _role: bulla_api::Role, key: &str) -> Option<Values<'i>> {
+        tags_say(&input.tags, key)
+            .or_else(|| boundaries::boundary_says(input.permissions_boundary.as_ref(), key))
     }
 
     fn describe(input: &CreateRoleInput) -> Parameters {

@@ -1,8 +1,11 @@
 //! Tags of users, roles and managed policies.
 
-use super::{Pages, by_arn, by_name, found, own_policy, tags_parameter, tags_shape, with_page, with_tags};
+use super::{
+    Pages, by_arn, by_name, found, own_policy, tags_parameter, tags_say, tags_shape, with_page, with_tags,
+};
 use crate::authorize::{Authorized, Names};
 use crate::change::Change;
+use crate::conditions::tag_keys;
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::identities::Entity;
@@ -16,10 +19,11 @@ use bulla_api::iam::{
     UntagUserInput,
 };
 use bulla_api::{
-    AccountId, Empty, ListPolicyTags, ListRoleTags, ListUserTags, TagPolicy, TagRole, TagUser, UntagPolicy,
-    UntagRole, UntagUser,
+    AccountId, Empty, ListPolicyTags, ListRoleTags, ListUserTags, Role, TagPolicy, TagRole, TagUser,
+    UntagPolicy, UntagRole, UntagUser,
 };
 use bulla_audit::{Parameter, Parameters};
+use bulla_policy::Values;
 use std::sync::Arc;
 
 fn tagged(entity: &Entity, tags: &[Tag]) -> Result<Change, Fault> {
@@ -38,6 +42,11 @@ fn untagged(entity: &Entity, keys: &[String]) -> Change {
     change
 }
 
+/// What a request says of the tags that it takes away.
+fn tag_keys_say<'i>(keys: &'i [String], key: &str) -> Option<Values<'i>> {
+    if key == "aws:tagkeys" { tag_keys(keys.iter().map(String::as_str)) } else { None }
+}
+
 async fn named(core: &Core, account: AccountId, kind: EntityKind, name: &str) -> Result<Entity, Fault> {
     match kind {
         EntityKind::Policy => own_policy(core, account, name).await,
@@ -51,6 +60,10 @@ macro_rules! tags {
         impl Executes for $tag {
             fn names(input: &$tag_input) -> Names<'_> {
                 $names(&input.$name)
+            }
+
+            fn says<'i>(input: &'i $tag_input, _role: Role, key: &str) -> Option<Values<'i>> {
+                tags_say(&input.tags, key)
             }
 
             fn describe(input: &$tag_input) -> Parameters {
@@ -68,6 +81,10 @@ macro_rules! tags {
         impl Executes for $untag {
             fn names(input: &$untag_input) -> Names<'_> {
                 $names(&input.$name)
+            }
+
+            fn says<'i>(input: &'i $untag_input, _role: Role, key: &str) -> Option<Values<'i>> {
+                tag_keys_say(&input.tag_keys, key)
             }
 
             fn describe(input: &$untag_input) -> Parameters {

@@ -2,7 +2,7 @@
 
 use super::{
     Pages, boundaries, boundary_of, by_name, by_name_or_caller, conflict, created, found, new, over_quota,
-    path_or_root, quota, refuse_taken, tags_of, tags_parameter, with_page, with_tags,
+    path_or_root, quota, refuse_taken, tags_of, tags_parameter, tags_say, with_page, with_tags,
 };
 use crate::authorize::{Authorized, Names, Renamed};
 use crate::change::Change;
@@ -18,8 +18,9 @@ use bulla_api::iam::{
     CreateUserInput, CreateUserOutput, DeleteUserInput, GetUserInput, GetUserOutput, ListUsersInput,
     ListUsersOutput, UpdateUserInput, User,
 };
-use bulla_api::{CreateUser, DeleteUser, Empty, GetUser, ListUsers, Timestamp, UpdateUser};
+use bulla_api::{CreateUser, DeleteUser, Empty, GetUser, ListUsers, Role, Timestamp, UpdateUser};
 use bulla_audit::{Parameter, Parameters};
+use bulla_policy::Values;
 use std::sync::Arc;
 
 /// A user as lists tell of it: without its tags and its boundary.
@@ -59,6 +60,11 @@ pub(super) async fn user_or_caller<O: Executes>(
 impl Executes for CreateUser {
     fn names(input: &CreateUserInput) -> Names<'_> {
         Names { tagged: !input.tags.is_empty(), ..new(&input.user_name, input.path.as_deref()) }
+    }
+
+    fn says<'i>(input: &'i CreateUserInput, _role: Role, key: &str) -> Option<Values<'i>> {
+        tags_say(&input.tags, key)
+            .or_else(|| boundaries::boundary_says(input.permissions_boundary.as_ref(), key))
     }
 
     fn describe(input: &CreateUserInput) -> Parameters {

@@ -12,6 +12,7 @@ mod get_session_token;
 use super::{Executes, invalid, unsupported};
 use crate::aws_managed;
 use crate::conditions::time_text;
+use crate::conditions::{never_answered, unanswered};
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::identities::Entity;
@@ -67,7 +68,8 @@ fn check_policies(policy: Option<&String>, arns: &[PolicyDescriptorType]) -> Res
             &format!("Member must have length less than or equal to {POLICY_CHARACTERS_MAX}"),
         ));
     }
-    Policy::parse_for_storing(policy, Kind::Identity).map(drop).map_err(|error| malformed(error.told()))
+    let policy = Policy::parse_for_storing(policy, Kind::Identity).map_err(|error| malformed(error.told()))?;
+    unanswered(&policy).map_or(Ok(()), |key| Err(malformed(never_answered(key))))
 }
 
 fn malformed(text: impl Into<String>) -> Fault {
