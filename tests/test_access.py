@@ -84,3 +84,20 @@ def test_the_profile_drives_the_aws_command(host, server, key, tmp_path):
     host.aws("kms", "generate-data-key", "--key-id", alias, "--key-spec", "AES_256", env=env)
     denied = host.aws("kms", "schedule-key-deletion", "--key-id", arn, env=env, check=None)
     assert denied.returncode != 0 and b"AccessDenied" in denied.stderr
+
+
+def test_a_list_hides_neither_boundaries_nor_what_others_may_allow(host, server):
+    iam = server.client("iam")
+    policy = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "kms:*", "Resource": "*"}}'
+    boundary = iam.create_policy(PolicyName="listed-limits", PolicyDocument=policy)["Policy"]["Arn"]
+    iam.create_user(UserName="listed-bare", PermissionsBoundary=boundary)
+    told = host.run("access", "list", "--data-dir", server.dir).stdout.decode()
+    lines = told[told.index("listed-bare\n"):].split("\n")
+    assert lines[1:4] == [
+        "  no access key",
+        "  no policy of its own; key policies and grants may still allow it",
+        f"  within permissions boundary {boundary}",
+    ], told
+    listed = host.run("access", "list", "--json", "--data-dir", server.dir).stdout.decode().splitlines()
+    found = {user["UserName"]: user["PermissionsBoundary"] for user in map(json.loads, listed)}
+    assert found["listed-bare"] == boundary

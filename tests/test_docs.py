@@ -7,7 +7,6 @@ from console import check
 def test_access_control(fresh_host, tmp_path):
     data = fresh_host.home / ".local" / "share" / "bulla"
     data.parent.mkdir(parents=True)
-    (fresh_host.home / ".aws").mkdir()
     path = f"{fresh_host.binary.parent}:{fresh_host.env['PATH']}"
     with Server(fresh_host, data, "--account-id", "111122223333"):
         env = {**fresh_host.env, "PATH": path, "AWS_DEFAULT_OUTPUT": "json"}

@@ -360,7 +360,7 @@ fn the_access_key_of_the_root_is_replaced_and_taken_out_of_use() {
 #[test]
 fn a_server_says_once_a_start_that_the_root_may_do_everything() {
     let home = Home::new();
-    let starts = |expected: usize| {
+    let starts = |expected: &[&str]| {
         let log = home.file("log");
         let file = std::fs::File::create(&log).unwrap();
         let server = Server::start_with(&home, &[], |command| {
@@ -369,12 +369,23 @@ fn a_server_says_once_a_start_that_the_root_may_do_everything() {
         assert_eq!(server.stop(), 0);
         let text = std::fs::read_to_string(&log).unwrap();
         let said = text.lines().filter(|line| line.contains("bulla access disable-root")).count();
-        assert_eq!(said, expected, "{text}");
+        assert_eq!(said, usize::from(!expected.is_empty()), "{text}");
+        assert_eq!(text.matches("bulla access disable-root").count(), expected.len(), "{text}");
+        for command in expected {
+            assert!(text.contains(&format!("bulla access disable-root {command}")), "{text}");
+        }
     };
-    starts(1);
-    starts(1);
+    starts(&["--data-dir /"]);
+    starts(&["--data-dir /"]);
     home.ok(&["access", "disable-root"]);
-    starts(0);
+    starts(&[]);
+    // Another account's needs its name.
+    let made = home.ok(&["account", "create", "--json", "other"]);
+    let made: serde_json::Value = serde_json::from_str(made.text()).unwrap();
+    let account = made["AccountId"].as_str().unwrap();
+    starts(&[&format!("--account-id {account} --data-dir /")]);
+    home.ok(&["access", "disable-root", "--account-id", account]);
+    starts(&[]);
 }
 
 #[test]

@@ -91,3 +91,38 @@ fn a_denied_request_is_explained_by_its_id() {
     let none = "00000000-0000-4000-8000-000000000000";
     home.fails(&["policy", "explain", "--request-id", none], 1, &[none]);
 }
+
+#[test]
+fn without_the_role_or_the_claims_there_is_no_verdict() {
+    let home = Home::new();
+    let (_, root) = guarded(&home);
+    let asked = ["policy", "explain", "--principal", &root, "--action", "sts:AssumeRole"];
+    home.fails(&asked, 2, &["trust policy", "aws iam get-role --role-name R"]);
+    let account = root.split(':').nth(4).unwrap();
+    let record = |id: &str, principal: &str, name: &str| {
+        json!({
+            "requestID": id, "eventName": name, "eventSource": "sts.amazonaws.com", "awsRegion": "us-east-1",
+            "userIdentity": {"arn": principal, "accountId": account},
+            "additionalEventData": {"accessDenied": {
+                "action": format!("sts:{name}"), "resource": format!("arn:aws:iam::{account}:role/path/orders"),
+            }},
+        })
+    };
+    let provider = format!("arn:aws:iam::{account}:oidc-provider/issuer.example");
+    let log = record("1", &provider, "AssumeRoleWithWebIdentity").to_string();
+    let log = log + "\n" + &record("2", &root, "AssumeRole").to_string() + "\n";
+    let gone = format!("arn:aws:iam::{account}:user/gone");
+    let mut decrypt = record("3", &gone, "Decrypt");
+    decrypt["eventSource"] = json!("kms.amazonaws.com");
+    decrypt["additionalEventData"]["accessDenied"] = json!({"action": "kms:Decrypt", "resource": "*"});
+    home.write("log", log + &decrypt.to_string() + "\n");
+    let log = home.file("log");
+    let explain = |id: &str, words: &[&str]| {
+        let asked = ["policy", "explain", "--request-id", id, "--audit-log", log.to_str().unwrap()];
+        home.fails(&asked, 2, words)
+    };
+    explain("1", &["trust policy", "aws iam get-role --role-name orders --query"]);
+    explain("2", &["the role of that request is not in this store", "role/path/orders"]);
+    let ended = explain("3", &["the principal of that request is no longer in this store", &gone]);
+    assert!(!ended.err.contains("bulla key list"), "{}", ended.err);
+}

@@ -331,9 +331,7 @@ impl Door<'_> {
                 arn: arn.to_owned(),
             });
         }
-        let trust = role.record.trust.as_deref().ok_or(Fault::Incomplete("a role"))?;
-        let trust = Policy::parse(&for_decisions(trust)?, Kind::Trust);
-        let trust = trust.map_err(|_| Fault::Incomplete("a role's trust policy"))?;
+        let trust = trust_of(&role)?;
         let target = Target {
             action: demand.action,
             role: demand.role,
@@ -553,6 +551,13 @@ impl Core {
             }
         })
     }
+}
+
+/// Who may assume a role, as decisions read it.
+pub(crate) fn trust_of(role: &Entity) -> Result<Policy, Fault> {
+    let trust = role.record.trust.as_deref().ok_or(Fault::Incomplete("a role"))?;
+    let trust = Policy::parse(&for_decisions(trust)?, Kind::Trust);
+    trust.map_err(|_| Fault::Incomplete("a role's trust policy"))
 }
 
 fn touch(resources: &mut Vec<Resource>, account: &Arc<str>, key_arn: &str) {

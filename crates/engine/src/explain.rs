@@ -5,16 +5,18 @@ use crate::authenticate::{Authenticated, Via};
 use crate::authorize::{KeyName, Names};
 use crate::conditions::{Connection, Fetched, Says};
 use crate::core::Core;
+use crate::door::trust_of;
 use crate::fault::Fault;
 use crate::grants::Grant;
+use crate::identities::Entity;
 use crate::keys::Key;
 use crate::permission::{Asking, Outcome, Target, Weights};
-use crate::principal::{Principal, Session, root_arn};
+use crate::principal::{Principal, PrincipalKind, Session, root_arn};
 use crate::record::{EntityKind, Place};
 use crate::request::{RequestId, RequestMeta};
 use bulla_api::{AccountId, AliasName, EncryptionContext, ErrorCode, PARTITION, Role};
 use bulla_crypto::attestation::Attestation;
-use bulla_policy::{self as policy, Explanation, PrincipalArn, ResourcePolicy, Values, Verdict};
+use bulla_policy::{self as policy, Explanation, Policy, PrincipalArn, ResourcePolicy, Values, Verdict};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -29,11 +31,12 @@ pub struct ExplainInput {
     pub action: String,
     /// By id, ARN, alias or alias ARN; none for an operation without a key.
     pub key: Option<String>,
-    /// What else is acted on, when it isn't a key: an alias's ARN, say.
+    /// What else is acted on, when it isn't a key: an alias's ARN, say, or that of a role that is to be assumed.
     pub resource: Option<String>,
     /// As the request would have it.
     pub encryption_context: BTreeMap<String, String>,
-    /// Other members of the request, by their names in audit records, which condition keys speak of.
+    /// Other members of the request, by their names in audit records, which condition keys speak of; what keys that begin
+    /// with `aws:` speak of, by those.
     pub parameters: BTreeMap<String, Vec<String>>,
     /// How it came, where that is known.
     pub connection: Option<ExplainConnection>,
@@ -88,6 +91,13 @@ const GRANTS_TOLD_MAX: usize = 100;
 /// The name of a session of a role, when the role itself is asked about.
 const SESSION_NAME: &str = "explained";
 
+/// Members whose condition keys have several values, also where they have but one.
+const SEVERAL: [&str; 3] = ["grantoperations", "transitivetagkeys", "aws:tagkeys"];
+
+/// What is done with a role, and allowed by its trust policy.
+const OF_ROLES: [&str; 4] =
+    ["sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:SetSourceIdentity", "sts:TagSession"];
+
 /// A request that is asked about and not made.
 struct Supposed<'s> {
     input: &'s ExplainInput,
@@ -96,10 +106,15 @@ struct Supposed<'s> {
 
 impl Says for Supposed<'_> {
     fn says(&self, _: Role, key: &str) -> Option<Values<'_>> {
-        let name = key.strip_prefix("kms:")?;
+        let name = match key.split_once(':')? {
+            ("kms" | "sts", name) => name,
+            ("aws", _) => key,
+            _ => return None,
+        };
         let found = self.input.parameters.iter().find(|(of, _)| of.eq_ignore_ascii_case(name));
         match found?.1.as_slice() {
-            [one] => Some(one.as_str().into()),
+            [] => None,
+            [one] if !SEVERAL.contains(&name) => Some(one.as_str().into()),
             many => Some(Values::Many(many.iter().map(|value| Cow::Borrowed(value.as_str())).collect())),
         }
     }
@@ -120,6 +135,8 @@ impl Core {
         caller: &Authenticated,
         input: &ExplainInput,
     ) -> Result<Explained, Fault> {
+        let role = self.role_to_explain(input).await?;
+        let trust = role.as_ref().map(trust_of).transpose()?;
         let principal = self.principal_by_arn(&input.principal).await?;
         let place = Place { account: caller.account(), region: caller.region().clone() };
         let context = input.encryption_context.iter().map(|(name, value)| (name.clone(), value.clone()));
@@ -147,22 +164,28 @@ impl Core {
             (None, None) => "*",
         };
         let account_of = |arn: &str| arn.split(':').nth(4).and_then(|account| account.parse().ok());
-        let owner: AccountId = match &key {
-            Some(key) => key.place.account,
-            None => account_of(resource).unwrap_or_else(|| principal.account()),
+        let owner: AccountId = match (&key, &role) {
+            (Some(key), _) => key.place.account,
+            (None, Some(role)) => role.account,
+            (None, None) => account_of(resource).unwrap_or_else(|| principal.account()),
+        };
+        let tags = match (&key, &role) {
+            (Some(key), _) => &key.record.tags[..],
+            (None, Some(role)) => &role.record.tags,
+            (None, None) => &[],
         };
         let target = Target {
             action: &input.action,
-            role: Role::Key,
+            role: if role.is_some() { Role::RoleToAssume } else { Role::Key },
             resource,
             account: owner,
             region: key.as_ref().map_or(&place.region, |key| &key.place.region),
             key: key.as_deref(),
             alias: alias.as_ref(),
-            tags: key.as_ref().map_or(&[], |key| &key.record.tags),
+            tags,
             boundary: None,
         };
-        let explanation = self.explained(&asking, &target).await?;
+        let explanation = self.explained(&asking, &target, trust.as_ref()).await?;
         let grants = match &key {
             Some(key) => self.grants_told(&asking, key, &target).await?,
             None => Vec::new(),
@@ -191,8 +214,13 @@ impl Core {
         })
     }
 
-    /// Decides as the door does, and tells why.
-    async fn explained(&self, asking: &Asking<'_>, target: &Target<'_>) -> Result<Explanation, Fault> {
+    /// Decides as the door does, and tells why. `trust` is the policy of a role that is to be assumed.
+    async fn explained(
+        &self,
+        asking: &Asking<'_>,
+        target: &Target<'_>,
+        trust: Option<&Policy>,
+    ) -> Result<Explanation, Fault> {
         let mut fetched = Fetched { on_same_key: Some(None), ..Fetched::default() };
         let compiled = match target.key {
             Some(key) => {
@@ -201,9 +229,10 @@ impl Core {
             }
             None => None,
         };
-        let resource = match &compiled {
-            Some(compiled) => ResourcePolicy::Decides(compiled.policy.as_ref()),
-            None => ResourcePolicy::HasNone,
+        let resource = match (&compiled, trust) {
+            (Some(compiled), _) => ResourcePolicy::Decides(compiled.policy.as_ref()),
+            (None, Some(trust)) => ResourcePolicy::Decides(Some(trust)),
+            (None, None) => ResourcePolicy::HasNone,
         };
         let grant = match (target.key, asking.grant_use(target)) {
             (Some(key), Some(asked)) => self.greatest_grant(asking, key, asked).await?,
@@ -224,7 +253,14 @@ impl Core {
             (explanation, circumstances.noted.is_ambiguous())
         };
         // The door has the last word.
-        let overruled = match self.may(asking, target).await? {
+        let outcome = match trust {
+            Some(trust) => self.may_by(asking, target, trust).await?,
+            None => self.may(asking, target).await?,
+        };
+        let overruled = match outcome {
+            _ if trust.is_some() && asking.principal.kind() == PrincipalKind::Root => {
+                Some("roles may not be assumed by root accounts: ask as a user or in a session of a role")
+            }
             Outcome::Ambiguous if is_ambiguous => Some(
                 "names in the request differ only in case, and a policy asks for one of them: give each name once",
             ),
@@ -290,6 +326,33 @@ impl Core {
             }
         }
         Ok(told)
+    }
+
+    /// The role that is to be assumed, where an action is about one. Where none is named, or it is about claims, which nobody
+    /// keeps, there is no verdict.
+    async fn role_to_explain(&self, input: &ExplainInput) -> Result<Option<Entity>, Fault> {
+        let action = &input.action;
+        if !OF_ROLES.iter().any(|of_roles| of_roles.eq_ignore_ascii_case(action)) {
+            return Ok(None);
+        }
+        let arn = input
+            .resource
+            .as_deref()
+            .filter(|_| input.key.is_none() && !action.eq_ignore_ascii_case("sts:AssumeRoleWithWebIdentity"));
+        let arn = arn.ok_or_else(|| {
+            Fault::answer(
+                ErrorCode::ValidationException,
+                format!(
+                    "the trust policy of the role decides this, and no verdict can be given: see it with `aws iam get-role \
+                     --role-name {} --query Role.AssumeRolePolicyDocument`",
+                    input.resource.as_deref().and_then(|arn| arn.rsplit('/').next()).unwrap_or("R")
+                ),
+            )
+        })?;
+        let role = self.entity_by_arn(arn).await?.filter(|entity| entity.kind == EntityKind::Role);
+        role.map(Some).ok_or_else(|| {
+            Fault::answer(ErrorCode::NotFoundException, format!("Role '{arn}' is not in this store."))
+        })
     }
 
     async fn key_to_explain(

@@ -163,3 +163,57 @@ async fn simulations_decide_as_requests_are_decided() {
     let keys = world.call("GetContextKeysForCustomPolicy", json!({"PolicyInputList": [policy]})).await.ok();
     assert_eq!(keys["ContextKeyNames"], json!(["kms:encryptioncontext:app"]));
 }
+
+#[tokio::test]
+async fn the_trust_policy_of_a_role_is_asked() {
+    let world = World::new(6).await;
+    let ann = user_arn("ann");
+    world.call("CreateUser", json!({"UserName": "ann"})).await.ok();
+    let may = document(json!({"Effect": "Allow", "Action": "sts:*", "Resource": "*"}));
+    let input = json!({"UserName": "ann", "PolicyName": "p", "PolicyDocument": may});
+    world.call("PutUserPolicy", input).await.ok();
+    let trust = document(json!([
+        {"Sid": "Asked", "Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole",
+         "Condition": {"StringEquals": {"sts:ExternalId": "x1"}}},
+        {"Effect": "Allow", "Principal": {"AWS": ann}, "Action": "sts:TagSession",
+         "Condition": {"StringEquals": {"aws:RequestTag/Team": "red"},
+                       "ForAllValues:StringEquals": {"aws:TagKeys": "Team"}}},
+    ]));
+    let make = json!({"RoleName": "deployer", "AssumeRolePolicyDocument": trust});
+    world.call("CreateRole", make).await.ok();
+    let role = format!("arn:aws:iam::{ACCOUNT}:role/deployer");
+    let about = |principal: &str, action: &str, parameters: Value| json!({"Principal": principal, "Action": action, "Resource": role, "Parameters": parameters});
+    let external = |id: &str| json!({"externalId": [id], "roleSessionName": ["s1"]});
+    let told = explained(&world, about(&ann, "sts:AssumeRole", external("x2"))).await;
+    assert_eq!(told["Verdict"], "ImplicitlyDenied", "{told}");
+    assert_eq!(told["Statements"][0]["policy"], "role trust policy");
+    let changes = told["Changes"].to_string();
+    assert!(changes.contains("sts:ExternalId") && changes.contains("add to the role trust policy"), "{told}");
+    assert_eq!(
+        explained(&world, about(&ann, "sts:AssumeRole", json!({}))).await["Verdict"],
+        "ImplicitlyDenied"
+    );
+    let told = explained(&world, about(&ann, "sts:AssumeRole", external("x1"))).await;
+    assert_eq!((&told["Verdict"], &told["Changes"]), (&json!("Allowed"), &json!([])));
+    // Roots are refused, whatever the role trusts.
+    let root = format!("arn:aws:iam::{ACCOUNT}:root");
+    let told = explained(&world, about(&root, "sts:AssumeRole", external("x1"))).await;
+    assert_eq!((&told["Verdict"], &told["Changes"]), (&json!("ImplicitlyDenied"), &json!([])));
+    let tags = |team: &str| json!({"aws:TagKeys": ["Team"], "aws:RequestTag/team": [team]});
+    for (team, verdict) in [("red", "Allowed"), ("blue", "ImplicitlyDenied")] {
+        assert_eq!(explained(&world, about(&ann, "sts:TagSession", tags(team))).await["Verdict"], verdict);
+    }
+    // Where no role is named, and of claims that are kept nowhere, there is no verdict.
+    let mut nowhere = about(&ann, "sts:AssumeRole", json!({}));
+    nowhere.as_object_mut().unwrap().remove("Resource");
+    let provider = format!("arn:aws:iam::{ACCOUNT}:oidc-provider/issuer.example");
+    for (question, name) in
+        [(nowhere, "R"), (about(&provider, "sts:AssumeRoleWithWebIdentity", json!({})), "deployer")]
+    {
+        let input: ExplainInput = serde_json::from_value(question).unwrap();
+        let error = world.engine.explain(&world.caller().await, &input).await.unwrap_err();
+        assert_eq!(error.code.name(), "ValidationException");
+        let command = format!("aws iam get-role --role-name {name} --query Role.AssumeRolePolicyDocument");
+        assert!(error.message.contains(&command), "{}", error.message);
+    }
+}

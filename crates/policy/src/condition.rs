@@ -162,6 +162,13 @@ impl Condition {
         }
     }
 
+    /// Whether it says nothing because the key has several values, and it has no quantifier.
+    pub(crate) fn lacks_quantifier(&self, context: &dyn Context) -> bool {
+        let asks_values = !matches!(self.test, Test::Presence { .. });
+        let several = || matches!(context.get(&self.key), Some(Values::Many(values)) if !values.is_empty());
+        self.operator.quantifier.is_none() && asks_values && several()
+    }
+
     /// The condition keys whose values decide, its own first.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
         let (texts, arns): (&[Pattern], &[ArnPattern]) = match &self.test {

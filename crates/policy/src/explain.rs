@@ -61,6 +61,9 @@ pub struct ConditionTold {
     pub present: Option<Vec<String>>,
     /// Whether the condition holds.
     pub holds: bool,
+    /// Whether it can't hold, because the key has several values and the operator no quantifier.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub lacks_quantifier: bool,
 }
 
 /// Decides as [`decide`] does, and tells why.
@@ -154,11 +157,18 @@ fn addition(
             && told.principal.is_some()
             && !told.applies
     });
-    let mut changes: Vec<String> = near
-        .map(|told| {
-            let unmet = told.conditions.iter().filter(|condition| !condition.holds);
-            let unmet: Vec<_> = unmet.map(ToString::to_string).collect();
-            format!("make the request meet the conditions of {}: {}", told.name(), unmet.join("; "))
+    let mut changes: Vec<String> = (0..)
+        .zip(near)
+        .map(|(before, told): (usize, _)| {
+            let unmet: Vec<_> = told.conditions.iter().filter(|condition| !condition.holds).collect();
+            // No request meets those.
+            let verb = match unmet.iter().any(|condition| condition.lacks_quantifier) {
+                true => "mend",
+                false => "make the request meet",
+            };
+            let unmet: Vec<_> = unmet.into_iter().map(ToString::to_string).collect();
+            let or = if before == 0 { "" } else { "or " };
+            format!("{or}{verb} the conditions of {}: {}", told.name(), unmet.join("; "))
         })
         .collect();
     let is_own = request.principal.account == Some(request.resource_account);
@@ -263,6 +273,7 @@ impl ConditionTold {
             wanted: written.values.iter().map(ToString::to_string).collect(),
             present: present.map(|values| values.all().iter().map(ToString::to_string).collect()),
             holds: condition.holds(asked.context),
+            lacks_quantifier: condition.lacks_quantifier(asked.context),
         }
     }
 }
@@ -271,8 +282,12 @@ impl fmt::Display for ConditionTold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {:?}, ", self.operator, self.key, self.wanted)?;
         match &self.present {
-            Some(present) => write!(f, "the request has {present:?}"),
-            None => f.write_str("the request has none"),
+            Some(present) => write!(f, "the request has {present:?}")?,
+            None => f.write_str("the request has none")?,
+        }
+        match self.lacks_quantifier {
+            true => f.write_str(": the key has several values: use ForAnyValue: or ForAllValues:"),
+            false => Ok(()),
         }
     }
 }
@@ -305,6 +320,10 @@ impl fmt::Display for Explanation {
         }
         if let Some(granted) = self.granted {
             writeln!(f, "  a grant allows it, by the {granted}")?;
+        }
+        // Alternatives to what stands before them begin with "or".
+        if self.changes.iter().filter(|change| !change.starts_with("or ")).count() > 1 {
+            writeln!(f, "  all of these are needed:")?;
         }
         for change in &self.changes {
             writeln!(f, "  to allow it: {change}")?;

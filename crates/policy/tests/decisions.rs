@@ -377,3 +377,28 @@ fn each_change_that_is_told_would_do() {
         "{told:?}"
     );
 }
+
+#[test]
+fn what_can_not_hold_without_a_quantifier_is_told() {
+    let mut conditional = allow(json!("*"));
+    conditional["Condition"] = json!({"StringEquals": {"kms:EncryptionContextKeys": ["db"]}});
+    let mut case = asked(user(OWN), &[conditional.clone()]);
+    case["request"]["context"] = json!({"kms:EncryptionContextKeys": ["db"]});
+    let advice = "the key has several values: use ForAnyValue: or ForAllValues:";
+    let text = Case::read(&case.to_string()).unwrap().explain().to_string();
+    assert!(text.contains(advice) && !text.contains("make the request meet"), "{text}");
+    conditional["Condition"] = json!({"ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["table"]}});
+    let mut case = asked(user(OWN), &[conditional]);
+    case["request"]["context"] = json!({"kms:EncryptionContextKeys": ["db"]});
+    let text = Case::read(&case.to_string()).unwrap().explain().to_string();
+    assert!(!text.contains(advice) && text.contains("make the request meet"), "{text}");
+}
+
+#[test]
+fn changes_that_are_all_needed_are_told_as_such() {
+    let text = |case: &Value| Case::read(&case.to_string()).unwrap().explain().to_string();
+    let two = text(&asked(user(OTHER), &[]));
+    assert!(two.contains("all of these are needed:\n  to allow it: "), "{two}");
+    let one = text(&asked(user(OWN), &[]));
+    assert!(one.contains("to allow it: ") && !one.contains("all of these"), "{one}");
+}

@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use bulla_api::iam::GetUserInput;
-use bulla_api::{AccountId, Effect, Region};
+use bulla_api::{AccountId, Effect, ErrorCode, KmsError, Region};
 use bulla_engine::{ExplainConnection, ExplainInput, Via};
 use bulla_store::names;
 use serde_json::Value;
@@ -98,7 +98,8 @@ pub(crate) async fn run(app: &App, asked: Asked<'_>) -> Result<(), Failure> {
             },
             Some,
         )
-        .await?;
+        .await
+        .map_err(|error| unanswerable(error, made.is_some()))?;
     let mut text = made.as_ref().map(told::made).unwrap_or_default();
     text.push_str(&told::explained(&explained, &input.encryption_context)?);
     if made.as_ref().is_some_and(|made| made.is_session) {
@@ -108,6 +109,26 @@ pub(crate) async fn run(app: &App, asked: Asked<'_>) -> Result<(), Failure> {
         explained["Request"] = made.as_json();
     }
     app.say.result(&text, &explained)
+}
+
+/// What is said where there is no verdict. Of what was asked in a request, some may have gone since.
+fn unanswerable(error: KmsError, was_made: bool) -> Failure {
+    let KmsError::Answered { error: answer, .. } = &error else { return error.into() };
+    let gone = |what: &str| answer.message.strip_prefix(what)?.split('\'').next();
+    match answer.code {
+        ErrorCode::ValidationException => Failure::usage(answer.message.clone()),
+        ErrorCode::NotFoundException if was_made => match (gone("Principal '"), gone("Role '")) {
+            (Some(arn), _) => Failure::usage(format!(
+                "the principal of that request is no longer in this store: {}",
+                one_line(arn)
+            )),
+            (_, Some(arn)) => {
+                Failure::usage(format!("the role of that request is not in this store: {}", one_line(arn)))
+            }
+            _ => error.into(),
+        },
+        _ => error.into(),
+    }
 }
 
 /// The ARN of a principal that may be named as a user of the account.
@@ -276,7 +297,7 @@ fn said(parameters: &Value, action: &str) -> BTreeMap<String, Vec<String>> {
         Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
         _ => None,
     };
-    let mut said = BTreeMap::new();
+    let mut said = tags(parameters);
     for (name, value) in parameters.as_object().into_iter().flatten() {
         let values = match value {
             Value::Array(items) => items.iter().map(word).collect(),
@@ -293,6 +314,25 @@ fn said(parameters: &Value, action: &str) -> BTreeMap<String, Vec<String>> {
         if let Some(values) = values {
             said.insert(name.to_owned(), values);
         }
+    }
+    said
+}
+
+/// What condition keys say of tags: `aws:TagKeys` and `aws:RequestTag/…`.
+fn tags(parameters: &Value) -> BTreeMap<String, Vec<String>> {
+    let mut said: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let list = |member: &str| parameters.get(member).and_then(Value::as_array).into_iter().flatten();
+    for tag in list("tags") {
+        let either = |member: &str, other: &str| text(tag, member).or_else(|| text(tag, other));
+        if let (Some(key), Some(value)) = (either("key", "tagKey"), either("value", "tagValue")) {
+            said.entry("aws:TagKeys".to_owned()).or_default().push(key.to_owned());
+            // Compared without case.
+            let name = format!("aws:RequestTag/{}", key.to_lowercase());
+            said.entry(name).or_default().push(value.to_owned());
+        }
+    }
+    for key in list("tagKeys").filter_map(Value::as_str) {
+        said.entry("aws:TagKeys".to_owned()).or_default().push(key.to_owned());
     }
     said
 }

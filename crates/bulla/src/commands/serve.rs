@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use bulla_api::Region;
+use bulla_api::{AccountId, Region};
 use bulla_audit::SyncPolicy;
 use bulla_crypto::attestation;
 use bulla_crypto::{RootKey, SystemRng};
@@ -251,23 +251,38 @@ async fn write_credentials(directory: &DataDir, engine: &Engine) -> Result<(), F
         .map_err(directory_failure)
 }
 
+/// Of how many accounts' roots the command is told that takes their access key out of use.
+const COMMANDS_TOLD_MAX: usize = 8;
+
 /// Says, once a start, that there are access keys that may do everything, and what to have instead.
 async fn warn_of_roots(directory: &DataDir, engine: &Engine) -> Result<(), Failure> {
     let failed = |error: bulla_api::ApiError| {
         Failure::new(Exit::Failed, format!("cannot read the accounts' root access keys: {error}"))
     };
+    let first = engine.first_account().await.map_err(failed)?;
     let mut enabled = Vec::new();
     for account in engine.accounts().await.map_err(failed)? {
         if engine.root_access_key_is_enabled(account.id).await.map_err(failed)? {
-            enabled.push(account.id.to_string());
+            enabled.push(account.id);
         }
     }
-    if !enabled.is_empty() {
+    let dir = directory.path().display();
+    let of = |account: &AccountId| match *account == first {
+        true => format!("--data-dir {dir}"),
+        false => format!("--account-id {account} --data-dir {dir}"),
+    };
+    let disable = |account: &AccountId| format!("bulla access disable-root {}", of(account));
+    let mut commands: Vec<_> = enabled.iter().take(COMMANDS_TOLD_MAX).map(disable).collect();
+    if enabled.len() > COMMANDS_TOLD_MAX {
+        commands.push("and so on with --account-id".to_owned());
+    }
+    if let Some(one) = enabled.first() {
         tracing::warn!(
-            accounts = enabled.join(","),
+            accounts = enabled.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
             "the access key of the root user may do everything: give each host and person a user (bulla access add NAME --can \
-             … -k KEY --data-dir {dir}), then take it out of use (bulla access disable-root --data-dir {dir})",
-            dir = directory.path().display()
+             … -k KEY {of}), then take it out of use ({commands})",
+            of = of(one),
+            commands = commands.join("; ")
         );
     }
     Ok(())

@@ -67,9 +67,16 @@ fn told(user: &Whole) -> String {
         && user.attached.is_empty()
         && user.groups.is_empty()
     {
-        out.push_str("\n  no policy allows it anything");
+        out.push_str("\n  no policy of its own; key policies and grants may still allow it");
+    }
+    if let Some(boundary) = boundary(user) {
+        let _ = write!(out, "\n  within permissions boundary {}", one_line(boundary));
     }
     out
+}
+
+fn boundary(user: &Whole) -> Option<&str> {
+    user.user.permissions_boundary.as_ref().map(|boundary| boundary.permissions_boundary_arn.as_str())
 }
 
 fn used(key: &Key) -> String {
@@ -102,6 +109,7 @@ fn as_json(user: &Whole) -> serde_json::Value {
         "Policies": user.policies,
         "AttachedPolicies": user.attached,
         "Groups": user.groups,
+        "PermissionsBoundary": boundary(user),
     })
 }
 

@@ -124,8 +124,9 @@ pub(super) async fn groups(caller: &Caller<'_>, name: &str) -> Result<Vec<String
     Ok(groups.into_iter().map(|group| group.group_name).collect())
 }
 
-/// All of a user.
+/// All of a user. Its boundary isn't in lists.
 pub(super) async fn whole(caller: &Caller<'_>, user: User) -> Result<Whole, KmsError> {
+    let user = find(caller, &user.user_name).await?.unwrap_or(user);
     let name = user.user_name.as_str();
     let mut policies = policies(caller, name).await?;
     let own = if policies.iter().any(|policy| policy == POLICY_NAME) {

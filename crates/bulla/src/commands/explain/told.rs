@@ -45,6 +45,8 @@ struct Condition {
     wanted: Vec<String>,
     present: Option<Vec<String>>,
     holds: bool,
+    #[serde(default)]
+    lacks_quantifier: bool,
 }
 
 #[derive(Deserialize)]
@@ -113,6 +115,10 @@ pub(super) fn explained(explained: &Value, context: &BTreeMap<String, String>) -
     }
     if !explained.changes.is_empty() {
         let _ = writeln!(out, "\n{}", page.bold("What would allow it"));
+    }
+    // Alternatives to what stands before them begin with "or".
+    if explained.changes.iter().filter(|change| !change.starts_with("or ")).count() > 1 {
+        out.push_str("all of these are needed\n");
     }
     for told in &explained.changes {
         change(&page, &mut out, told);
@@ -215,7 +221,11 @@ impl Condition {
             Some(present) if present.is_empty() => "the request has it without a value".to_owned(),
             Some(present) => format!("the request has {}", list(present)),
         };
-        format!("{} {} {}: {present}", self.key, self.operator, list(&self.wanted))
+        let advice = match self.lacks_quantifier {
+            true => ": the key has several values: use ForAnyValue: or ForAllValues:",
+            false => "",
+        };
+        format!("{} {} {}: {present}{advice}", self.key, self.operator, list(&self.wanted))
     }
 }
 
