@@ -20,7 +20,7 @@ use crate::permission::{Asking, Outcome, Target};
 use crate::policy_principals::for_decisions;
 use crate::principal::{Principal, PrincipalKind, entity_arn, root_arn};
 use crate::record::{EntityKind, Place, Retiring, entity_path};
-use bulla_api::{AccountId, AliasName, Demand, ErrorCode, KeyId, KeyRef, Region, Role};
+use bulla_api::{AccountId, AliasName, Demand, ErrorCode, KeyId, KeyRef, PARTITION, Region, Role, When};
 use bulla_audit::Resource;
 use bulla_crypto::blob::{self, BlobHeader};
 use bulla_policy::{Kind, Policy};
@@ -54,6 +54,17 @@ pub(crate) struct Door<'d> {
     pub(crate) rests_on: Vec<(Path, Generation)>,
 }
 
+/// What an operation without a key acts on: `*`; where a key that is to be made gets tags, all keys of its place, since it has no
+/// ARN yet. Source: AWS KMS developer guide, "Control access to tags".
+fn new_keys(demand: &Demand, place: &Place) -> String {
+    match (demand.when, demand.action) {
+        (When::Tagged, "kms:TagResource") => {
+            format!("arn:{PARTITION}:kms:{}:{}:key/*", place.region, place.account)
+        }
+        _ => "*".to_owned(),
+    }
+}
+
 impl Door<'_> {
     /// What one demand comes to, allowed. `None`: there is nothing that it could be about.
     pub(crate) async fn handle(
@@ -66,12 +77,12 @@ impl Door<'_> {
         let (core, place) = (self.core, self.place);
         let key = match demand.role {
             Role::Account => {
-                self.require_without_key(demand, "*", place).await?;
+                self.require_without_key(demand, &new_keys(demand, place), place).await?;
                 return Ok(Some(Handle::Account));
             }
             Role::ReplicaAccount => {
                 let elsewhere = core.other_place(place, names.other_region.ok_or(unnamed)?)?;
-                self.require_without_key(demand, "*", &elsewhere).await?;
+                self.require_without_key(demand, &new_keys(demand, &elsewhere), &elsewhere).await?;
                 return Ok(Some(Handle::Account));
             }
             Role::Alias => {
