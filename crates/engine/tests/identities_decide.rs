@@ -369,8 +369,22 @@ async fn who_puts_a_policy_must_be_able_to_put_another() {
 }
 
 /// A caller who may do everything of IAM but what these statements deny.
+/// A user whose signature is for IAM.
+async fn user_of_iam(world: &World, name: &str) -> Authenticated {
+    world.call("CreateUser", json!({"UserName": name})).await.ok();
+    let made = world.call("CreateAccessKey", json!({"UserName": name})).await.ok();
+    let of = |member: &str| text(&made["AccessKey"][member]);
+    let signer = Signer {
+        access_key_id: of("AccessKeyId"),
+        secret: of("SecretAccessKey"),
+        region: REGION,
+        service: "iam",
+    };
+    world.authenticate(&signer, "AWSIdentityManagement.ListUsers", b"{}", |_| ()).await.unwrap()
+}
+
 async fn nearly_admin(world: &World, name: &str, denied: Value) -> Authenticated {
-    let caller = user(world, name).await;
+    let caller = user_of_iam(world, name).await;
     put_user_policy(world, name, json!([allow(json!("iam:*"), "*"), denied])).await;
     caller
 }
@@ -450,7 +464,7 @@ async fn tags_that_a_request_carries_and_that_its_target_has_can_be_denied() {
 async fn delegates_make_and_empower_only_whom_the_boundary_bounds() {
     let world = World::new(23).await;
     let (bound, other) = (policy(&world, "bound").await, policy(&world, "other").await);
-    let ann = user(&world, "ann").await;
+    let ann = user_of_iam(&world, "ann").await;
     let delegated = json!({
         "Effect": "Allow",
         "Action": ["iam:CreateUser", "iam:AttachUserPolicy", "iam:DetachUserPolicy", "iam:PutUserPolicy",

@@ -71,7 +71,7 @@ async fn what_is_no_policy_is_refused_and_nothing_changes() {
         assert_eq!(world.call("CreateKey", json!({"Policy": wrong})).await.error, Some(MALFORMED));
     }
     let group = allowing(&format!("arn:aws:iam::{ACCOUNT}:group/admins"), "kms:*");
-    let invalid = "Policy contains a statement with one or more invalid principals.";
+    let invalid = "Policy contains a statement with one or more invalid principals. (statement 1)";
     world.call("PutKeyPolicy", put(&group)).await.fails(MALFORMED, invalid);
     let long = format!("{OPEN_POLICY}{}", " ".repeat(32 * 1024));
     assert_eq!(world.call("PutKeyPolicy", put(&long)).await.error, Some("LimitExceededException"));

@@ -218,7 +218,8 @@ fn path_or_root(path: Option<&String>) -> &str {
 
 /// Fails when a document is no policy of a user, group or role, or has more characters than it may.
 fn check_document(document: &str, limit: u64, over: impl FnOnce() -> Fault) -> Result<u64, Fault> {
-    let policy = Policy::parse_for_storing(document, Kind::Identity).map_err(|error| malformed(&error.told()))?;
+    let policy =
+        Policy::parse_for_storing(document, Kind::Identity).map_err(|error| malformed(&error.told()))?;
     if let Some(key) = unanswered(&policy) {
         return Err(malformed(&never_answered(key)));
     }

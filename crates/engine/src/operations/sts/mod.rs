@@ -68,7 +68,8 @@ fn check_policies(policy: Option<&String>, arns: &[PolicyDescriptorType]) -> Res
             &format!("Member must have length less than or equal to {POLICY_CHARACTERS_MAX}"),
         ));
     }
-    let policy = Policy::parse_for_storing(policy, Kind::Identity).map_err(|error| malformed(error.told()))?;
+    let policy =
+        Policy::parse_for_storing(policy, Kind::Identity).map_err(|error| malformed(error.told()))?;
     unanswered(&policy).map_or(Ok(()), |key| Err(malformed(never_answered(key))))
 }
 
