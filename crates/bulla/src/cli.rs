@@ -302,6 +302,9 @@ pub(crate) struct Opening {
     /// Without --key: also use keys of this account; can be repeated
     #[arg(long, value_name = "N")]
     pub(crate) discovery_account: Vec<String>,
+    /// Ask once for a data key that several files share, and again after 5 minutes
+    #[arg(long)]
+    pub(crate) reuse_data_key: bool,
     #[command(flatten)]
     pub(crate) work: Work,
 }

@@ -108,11 +108,11 @@ impl<T: Send + Sync + 'static> Cache<T> {
         bytes: u64,
         fill: impl Future<Output = Result<(SecretBytes, T), E>>,
     ) -> Result<Arc<Entry<T>>, E> {
-        if let Some(entry) = self.take(&id, bytes) {
-            return Ok(entry);
-        }
         if bytes > self.0.limits.max_bytes {
             return fill.await.map(|(key, with)| passing(key, with));
+        }
+        if let Some(entry) = self.take(&id, bytes) {
+            return Ok(entry);
         }
         let fill_of = self.fill_of(id);
         let failures = fill_of.turns.failures.load(Ordering::SeqCst);
@@ -211,6 +211,10 @@ impl<T> Inner<T> {
 
 impl<T> State<T> {
     fn take(&mut self, id: &[u8; 32], bytes: u64, limits: &ReuseLimits) -> Option<Arc<Entry<T>>> {
+        // What passes the bound by itself leaves the key to others.
+        if bytes > limits.max_bytes {
+            return None;
+        }
         let last_use = self.tick();
         let max_messages = limits.max_messages.min(MAX_MESSAGES_PER_KEY);
         let slot = self.slots.get_mut(id)?;
