@@ -14,6 +14,13 @@
 //! [`seal`] and [`open`] do all of it for a small record in memory, [`seal_stream`] and [`open_stream`] for anything
 //! that reads and writes, and [`inspect`] tells what a message says of itself.
 //!
+//! An application takes an [`Envelope`]: one object over its keys, which keeps data keys for a while ([`ReuseLimits`]), has
+//! asynchronous and blocking calls, and seals records too. A record is a small secret in a row, 66 bytes longer than its
+//! content, whose key stands sealed once in a table of the application's ([`KeyTable`]); `docs/record-format.md` publishes the
+//! form, and there are modules for Python and Node.js. The KMS behind a [`KmsKey`] is anything that implements
+//! [`bulla_api::Kms`]: the crate `bulla-remote` for AWS and servers, `bulla-engine` for the engine in the same process;
+//! `crates/bulla/examples/records.rs` shows both.
+//!
 //! # Example
 //!
 //! ```
