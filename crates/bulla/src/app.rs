@@ -15,7 +15,7 @@ use crate::exit::Failure;
 use crate::kms::caller::Caller;
 use crate::kms::choice::{AwsEnvironment, Choice, KmsSettings, Remote, Setting};
 use crate::kms::local::LocalKms;
-use crate::kms::remote::RemoteKms;
+use crate::kms::remote::{self, RemoteKms};
 use crate::place::Place;
 use crate::say::Say;
 use crate::xks;
@@ -180,7 +180,7 @@ impl App {
                 FoundKms { kms, local: Some(local), remote: None }
             }
             Choice::Remote(remote) => {
-                let found = Arc::new(RemoteKms::new(remote, wait.unwrap_or(KMS_WAIT)).await?);
+                let found = Arc::new(remote::reach(remote, wait.unwrap_or(KMS_WAIT)).await?);
                 let kms: Arc<dyn Kms> = Arc::clone(&found) as _;
                 FoundKms { kms, local: None, remote: Some((found, Arc::new(remote.clone()))) }
             }

@@ -263,6 +263,9 @@ pub(crate) struct Encrypt {
     /// Bytes in a frame, 1 to 16777216 [default: 1048576]
     #[arg(long, value_name = "N")]
     pub(crate) frame_length: Option<u32>,
+    /// One data key, and one call for it, for many files: for up to 65536 files, 64 GiB or 5 minutes each
+    #[arg(long)]
+    pub(crate) reuse_data_key: bool,
     #[command(flatten)]
     pub(crate) work: Work,
     /// Files to seal; - is standard input
@@ -299,6 +302,9 @@ pub(crate) struct Opening {
     /// Without --key: also use keys of this account; can be repeated
     #[arg(long, value_name = "N")]
     pub(crate) discovery_account: Vec<String>,
+    /// Ask once for a data key that several files share, and again after 5 minutes
+    #[arg(long)]
+    pub(crate) reuse_data_key: bool,
     #[command(flatten)]
     pub(crate) work: Work,
 }

@@ -1,13 +1,14 @@
 //! Where results go: files that appear whole or not at all, and streams that are written straight.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use bulla_envelope::Inherited;
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags};
@@ -238,12 +239,12 @@ impl<'a> Fresh<'a> {
         let directory =
             open_directory(parent.unwrap_or(Path::new("."))).map_err(|error| failed(error.into()))?;
         if rules.force {
-            remove_abandoned(&directory);
+            remove_abandoned_once(&directory);
         }
         let (file, temporary) = match unnamed(&directory) {
             Some(file) => (file, None),
             None => {
-                remove_abandoned(&directory);
+                remove_abandoned_once(&directory);
                 let (file, name) = named(&directory).map_err(|error| failed(error.into()))?;
                 // A signal would leave it behind, unlike a file without a name.
                 if let Ok(directory) = directory.try_clone() {
@@ -378,6 +379,15 @@ fn temporary_names() -> impl Iterator<Item = OsString> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         OsString::from(format!("{TEMPORARY_PREFIX}{}-{number}", std::process::id()))
     })
+}
+
+/// Removes what was left behind once in each directory: it may hold many files, and be the target of as many outputs.
+fn remove_abandoned_once(directory: &OwnedFd) {
+    static DONE: Mutex<BTreeSet<(u64, u64)>> = Mutex::new(BTreeSet::new());
+    let Ok(meta) = rustix::fs::fstat(directory) else { return };
+    if DONE.lock().unwrap_or_else(PoisonError::into_inner).insert((meta.st_dev, meta.st_ino)) {
+        remove_abandoned(directory);
+    }
 }
 
 /// Removes temporary files whose writers are gone: a living writer holds a lock on its file.

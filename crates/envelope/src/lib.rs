@@ -14,6 +14,13 @@
 //! [`seal`] and [`open`] do all of it for a small record in memory, [`seal_stream`] and [`open_stream`] for anything
 //! that reads and writes, and [`inspect`] tells what a message says of itself.
 //!
+//! An application takes an [`Envelope`]: one object over its keys, which keeps data keys for a while ([`ReuseLimits`]), has
+//! asynchronous and blocking calls, and seals records too. A record is a small secret in a row, 66 bytes longer than its
+//! content, whose key stands sealed once in a table of the application's ([`KeyTable`]); `docs/record-format.md` publishes the
+//! form, and there are modules for Python and Node.js. The KMS behind a [`KmsKey`] is anything that implements
+//! [`bulla_api::Kms`]: the crate `bulla-remote` for AWS and servers, `bulla-engine` for the engine in the same process;
+//! `crates/bulla/examples/records.rs` shows both.
+//!
 //! # Example
 //!
 //! ```
@@ -34,29 +41,40 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod blocking;
 mod derive;
+mod envelope;
 mod error;
 pub mod format;
 mod inspect;
 mod keyring;
+mod one_call;
 mod open;
 mod pipeline;
 mod platform;
 mod policy;
-mod record;
+mod records;
+mod reuse;
 mod seal;
 mod signature;
 
+pub use blocking::block_on;
 pub use bulla_crypto::rsa_wrap::RsaPadding;
+pub use envelope::{Envelope, EnvelopeBuilder};
 pub use error::{EnvelopeError, ErrorClass, KeyFailure, NoKeyOpens, Side, Trial};
 pub use format::{ContentType, EncryptedDataKey, FormatError, Header, HeaderLimits, SuiteId};
 pub use inspect::{Inspection, PlaintextSize, inspect};
 pub use keyring::{Keyring, KmsDiscovery, KmsKey, MAX_KMS_CALLS, RawAesKey, RawRsaKey};
+pub use one_call::{Opened, open, open_stream, seal, seal_stream};
 pub use open::{Message, OpenOptions, Opener};
 pub use pipeline::{Job, Summary};
 pub use platform::{Inherited, Input, Output};
 pub use policy::CommitmentPolicy;
-pub use record::{Opened, open, open_stream, seal, seal_stream};
+pub use records::{
+    BlindIndex, KeyTable, MAX_RECORD_BYTES, MAX_RECORD_CONTEXT_BYTES, MemoryKeyTable, RECORD_OVERHEAD_BYTES,
+    RecordError, RecordKeyId, TableFuture,
+};
+pub use reuse::{CachingKeyrings, MAX_MESSAGES_PER_KEY, ReuseLimits};
 pub use seal::{
     DEFAULT_FRAME_LENGTH, MAX_SEALED_FRAME_LENGTH, SealOptions, Sealer, prepare_seal, prepare_seal_with,
 };

@@ -1,11 +1,11 @@
 //! Opening: the header, the data key; then the body.
 
-use bulla_api::EncryptionContext;
+use bulla_api::{EncryptionContext, SecretBytes};
 
 use crate::derive::{MessageCipher, check_commitment, derive};
 use crate::error::EnvelopeError;
 use crate::format::{ContentType, Header, HeaderLimits, ParsedHeader, parse_header, serialise_context};
-use crate::keyring::{Keyring, unwrap_data_key};
+use crate::keyring::{Keyring, unwrap_data_key_of};
 use crate::pipeline::{self, Job, MAX_PIECE_IN_MEMORY_BYTES, Summary};
 use crate::platform::{Input, InputKind, Output, PositionedReader};
 use crate::policy::CommitmentPolicy;
@@ -101,11 +101,13 @@ impl<'a> Message<'a> {
     /// [`EnvelopeError::NoKeyOpens`]; [`EnvelopeError::CommitmentMismatch`]; [`EnvelopeError::HeaderNotAuthentic`];
     /// [`EnvelopeError::Usage`] for a key that can't open.
     pub async fn unlock(self, keyrings: &[Keyring]) -> Result<Opener<'a>, EnvelopeError> {
+        let data_key = unwrap_data_key_of(keyrings, &self.header.header).await?;
+        self.unlock_with(data_key)
+    }
+
+    /// As [`Message::unlock`], with the data key, which is taken over and wiped.
+    pub(crate) fn unlock_with(self, data_key: SecretBytes) -> Result<Opener<'a>, EnvelopeError> {
         let header = &self.header.header;
-        // The context was read in its one canonical form, so this gives the bytes that stand in the header.
-        let serialised =
-            serialise_context(&header.context).ok_or(EnvelopeError::Internal("the context does not fit"))?;
-        let data_key = unwrap_data_key(keyrings, header, &serialised).await?;
         let derived = derive(header.suite, &header.message_id, data_key)?;
         check_commitment(derived.commitment.as_ref(), header.commitment.as_ref())?;
         let large = match header.content {
@@ -121,6 +123,13 @@ impl<'a> Message<'a> {
             verifier: self.verifier,
             release_before_signature: self.release_before_signature,
         })
+    }
+}
+
+impl Header {
+    /// The context's bytes. It is read in its one canonical form, so these are the ones that stand in the header.
+    pub(crate) fn serialised_context(&self) -> Result<Vec<u8>, EnvelopeError> {
+        serialise_context(&self.context).ok_or(EnvelopeError::Internal("the context does not fit"))
     }
 }
 

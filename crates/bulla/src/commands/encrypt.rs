@@ -2,8 +2,11 @@
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use bulla_envelope::{Input, Job, SealOptions, SuiteId};
+use bulla_envelope::{
+    CachingKeyrings, EnvelopeError, Input, Job, ReuseLimits, SealOptions, Sealer, SuiteId, prepare_seal,
+};
 
 use crate::app::{App, shown};
 use crate::cli::Encrypt;
@@ -23,8 +26,9 @@ pub(crate) async fn run(app: &mut App, command: &Encrypt) -> Result<(), Failure>
     if plan.iter().any(|(_, output)| output == Path::new(STREAM)) && std::io::stdout().is_terminal() {
         return Err(not_for_a_terminal());
     }
-    let inputs = FileId::of_inputs(plan.iter().map(|(input, _)| input.as_path()));
-    let mut sealing = Sealing { app, command, options, job, inputs, keys: None, sealed: false };
+    let inputs = FileId::of_inputs(plan.iter().map(|(input, _)| input.as_path())).into();
+    let mut sealing =
+        Sealing { app, command, options, job, inputs, keys: None, reusing: None, sealed: false };
     let result = work::each(&plan, async |(input, output)| sealing.one(input, output).await).await;
     sealing.remind().await;
     result
@@ -40,9 +44,11 @@ struct Sealing<'a> {
     options: SealOptions,
     job: Job,
     /// None of them is written over.
-    inputs: Vec<FileId>,
+    inputs: Arc<[FileId]>,
     /// Found with the first input that can be read and whose output can be written.
     keys: Option<Keys>,
+    /// The same, for one data key after the other.
+    reusing: Option<CachingKeyrings>,
     /// Whether any input was.
     sealed: bool,
 }
@@ -50,7 +56,7 @@ struct Sealing<'a> {
 impl Sealing<'_> {
     async fn one(&mut self, input: &Path, output: &PathBuf) -> Result<(), Failure> {
         let source = Source::open(input)?;
-        let inputs = self.inputs.clone();
+        let inputs = Arc::clone(&self.inputs);
         let rules = OutputRules {
             force: self.app.common.force,
             sync: self.command.work.sync,
@@ -71,12 +77,10 @@ impl Sealing<'_> {
             Some(keys) => keys,
             None => self.find_keys().await?,
         };
-        let keys = self.keys.insert(keys);
-        let sealer = bulla_envelope::prepare_seal(&keys.keyrings, &self.options)
-            .await
-            .map_err(|error| failed(&error))?;
-        let header = sealer.header().clone();
+        self.keys = Some(keys);
         let length = reading.length();
+        let sealer = self.sealer(length).await.map_err(|error| failed(&error))?;
+        let header = sealer.header().clone();
         let job = work::sized(&self.job, length);
         let shows = !self.app.say.quiet && !self.app.say.json;
         let progress = Progress::start(source.shown.clone(), job.progress.clone(), length, shows);
@@ -93,6 +97,19 @@ impl Sealing<'_> {
             summary: Some(summary),
         };
         work::report(self.app, &done)
+    }
+
+    /// A message's header, under a data key of its own or, where the options say so, one that has served before.
+    async fn sealer(&mut self, length: Option<u64>) -> Result<Sealer, EnvelopeError> {
+        let keyrings = self.keys.as_mut().map(|keys| &mut keys.keyrings);
+        if !self.command.reuse_data_key {
+            return prepare_seal(keyrings.map_or(&[], |keyrings| keyrings), &self.options).await;
+        }
+        let reusing = self.reusing.get_or_insert_with(|| {
+            let keyrings = keyrings.map(std::mem::take).unwrap_or_default();
+            CachingKeyrings::new(keyrings, ReuseLimits::default())
+        });
+        reusing.prepare_seal(&self.options, length).await
     }
 
     /// The keys of the command line, or the default one, which is made where it is absent.
@@ -151,5 +168,8 @@ fn seal_options(command: &Encrypt) -> Result<SealOptions, Failure> {
         options = options.max_encrypted_data_keys(max);
     }
     options.check().map_err(|error| Failure::usage(error.to_string()))?;
+    if command.reuse_data_key {
+        options.check_reuse().map_err(|error| Failure::usage(format!("--reuse-data-key: {error}")))?;
+    }
     Ok(options)
 }

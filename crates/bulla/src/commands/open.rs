@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use bulla_api::{ErrorCode, KmsError};
 use bulla_envelope::{
-    EnvelopeError, Input, Job, KeyFailure, Keyring, Message, OpenOptions, Output, Summary, Trial,
+    CachingKeyrings, EnvelopeError, Input, Job, KeyFailure, Keyring, Message, OpenOptions, Output,
+    ReuseLimits, Summary, Trial,
 };
 
 use crate::app::{App, shown};
@@ -44,6 +45,8 @@ struct Opener<'a> {
     job: Job,
     /// Those of `-k`, or none before the first message that a KMS can open.
     keyrings: Option<Vec<Keyring>>,
+    /// The same, where data keys are kept for other files.
+    reusing: Option<CachingKeyrings>,
     /// Which KMS and which accounts discovery is about, for messages.
     asked: Option<String>,
 }
@@ -52,7 +55,7 @@ impl<'a> Opener<'a> {
     fn new(app: &'a mut App, arguments: &'a Opening, options: OpenOptions) -> Result<Self, Failure> {
         let job = work::job(&arguments.work)?;
         keys::check(&arguments.key)?;
-        Ok(Self { app, arguments, options, job, keyrings: None, asked: None })
+        Ok(Self { app, arguments, options, job, keyrings: None, reusing: None, asked: None })
     }
 
     async fn decrypt(&mut self, input: &Path, output: &Path, inputs: &[FileId]) -> Result<(), Failure> {
@@ -102,11 +105,19 @@ impl<'a> Opener<'a> {
         let reading = reading.map_err(|error| Failure::io("cannot read", &source.shown, &error))?;
         let length = reading.length();
         let message = Message::read(reading, &self.options).map_err(|error| failed(&error))?;
-        if self.keyrings.is_none() {
+        if self.keyrings.is_none() && self.reusing.is_none() {
             self.keyrings = self.find_keyrings(&message).await?;
+            if self.arguments.reuse_data_key {
+                let keyrings = self.keyrings.take();
+                self.reusing =
+                    keyrings.map(|keyrings| CachingKeyrings::new(keyrings, ReuseLimits::default()));
+            }
         }
-        let keyrings = self.keyrings.as_deref().unwrap_or_default();
-        let opener = message.unlock(keyrings).await.map_err(|error| {
+        let opened = match &self.reusing {
+            Some(reusing) => reusing.unlock(message).await,
+            None => message.unlock(self.keyrings.as_deref().unwrap_or_default()).await,
+        };
+        let opener = opened.map_err(|error| {
             let mut failure = failed(&error);
             if let EnvelopeError::NoKeyOpens(none) = &error
                 && none.trials.iter().any(may_be_rotated)

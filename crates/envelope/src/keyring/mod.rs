@@ -9,8 +9,8 @@ mod wrap;
 pub use kms::{KmsDiscovery, KmsKey};
 pub use raw_aes::RawAesKey;
 pub use raw_rsa::RawRsaKey;
-pub(crate) use unwrap::unwrap_data_key;
-pub(crate) use wrap::wrap_data_key;
+pub(crate) use unwrap::{unwrap_data_key, unwrap_data_key_of};
+pub(crate) use wrap::{Wrapped, wrap_data_key};
 
 use crate::error::EnvelopeError;
 

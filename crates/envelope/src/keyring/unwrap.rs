@@ -62,6 +62,15 @@ pub(crate) async fn unwrap_data_key(
     Err(NoKeyOpens { trials, sealed_for }.into())
 }
 
+/// As [`unwrap_data_key`], for a header that was read: in its one canonical form the context gives the bytes that stand there.
+pub(crate) async fn unwrap_data_key_of(
+    keyrings: &[Keyring],
+    header: &Header,
+) -> Result<SecretBytes, EnvelopeError> {
+    let serialised = header.serialised_context()?;
+    unwrap_data_key(keyrings, header, &serialised).await
+}
+
 fn pairs<'a>(
     header: &'a Header,
     keyrings: &'a [Keyring],

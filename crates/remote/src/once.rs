@@ -24,7 +24,7 @@ use hyper::body::{Body, Frame, SizeHint};
 /// An attempt that never reached the KMS, and one that the KMS refused (HTTP 4xx: throttled, say), is made again as
 /// for any call.
 #[derive(Clone)]
-pub(super) struct Once {
+pub(crate) struct Once {
     /// What is sent. Wiped when the last reference to it goes.
     body: Bytes,
     open: Arc<AtomicBool>,
@@ -38,12 +38,12 @@ impl std::fmt::Debug for Once {
 }
 
 impl Once {
-    pub(super) fn new(body: Bytes) -> Self {
+    pub(crate) fn new(body: Bytes) -> Self {
         Self { body, open: Arc::default() }
     }
 
     /// Whether the change may have been made although no answer says so.
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.open.load(Ordering::SeqCst)
     }
 }

@@ -7,10 +7,10 @@ use bulla_api::SecretBytes;
 use crate::error::EnvelopeError;
 use crate::format::Header;
 use crate::keyring::Keyring;
-use crate::open::{Message, OpenOptions};
+use crate::open::{Message, OpenOptions, Opener};
 use crate::pipeline::{Job, Summary};
 use crate::platform::{Input, Output};
-use crate::seal::{SealOptions, prepare_seal};
+use crate::seal::{SealOptions, Sealer, prepare_seal};
 
 /// A record's content, wiped when dropped, and the authentic header under which it came.
 pub struct Opened {
@@ -29,7 +29,11 @@ pub async fn seal(
     options: &SealOptions,
     plaintext: &[u8],
 ) -> Result<Vec<u8>, EnvelopeError> {
-    let sealer = prepare_seal(keyrings, options).await?;
+    seal_from_memory(prepare_seal(keyrings, options).await?, plaintext)
+}
+
+/// The body of a message in memory.
+pub(crate) fn seal_from_memory(sealer: Sealer, plaintext: &[u8]) -> Result<Vec<u8>, EnvelopeError> {
     let bytes = sealer.sealed_bytes_max(plaintext.len() as u64).ok_or(EnvelopeError::TooManyFrames)?;
     let mut sealed = Vec::with_capacity(usize::try_from(bytes).map_err(|_| EnvelopeError::TooManyFrames)?);
     sealer.run(Input::reader(plaintext), Output::writer(&mut sealed), &Job::single_threaded())?;
@@ -46,9 +50,14 @@ pub async fn open(
     message: &[u8],
 ) -> Result<Opened, EnvelopeError> {
     let opener = Message::read(Input::reader(message), options)?.unlock(keyrings).await?;
+    open_into_memory(opener, message.len())
+}
+
+/// The content of a message of `message_bytes` bytes, in memory.
+pub(crate) fn open_into_memory(opener: Opener<'_>, message_bytes: usize) -> Result<Opened, EnvelopeError> {
     let header = opener.header().clone();
     // The content is shorter than its message, so this never grows, which would leave copies behind.
-    let mut content = Content { bytes: SecretBytes::zeroed(message.len()), filled: 0 };
+    let mut content = Content { bytes: SecretBytes::zeroed(message_bytes), filled: 0 };
     opener.run(Output::private(&mut content), &Job::single_threaded())?;
     content.bytes.truncate(content.filled);
     Ok(Opened { plaintext: content.bytes, header })
