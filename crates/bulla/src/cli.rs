@@ -7,10 +7,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 mod access;
 mod key;
 mod policy;
+mod rewrap;
 
 pub(crate) use access::{Access, AddAccess, Can, Handout, RotateAccess};
 pub(crate) use key::{CreateKey, ImportKey, Key, KeyPolicy, KeyRotation};
 pub(crate) use policy::{ExplainPolicy, Policy};
+pub(crate) use rewrap::Rewrap;
 
 /// Envelope encryption with a key management service that anyone can run.
 #[derive(Debug, Parser)]
@@ -122,6 +124,8 @@ pub(crate) enum Command {
     Decrypt(Decrypt),
     /// Open everything, write nothing
     Verify(Verify),
+    /// Change who can open sealed files
+    Rewrap(Rewrap),
     /// Show what a sealed file says of itself; needs no key
     Inspect(Inspect),
     /// Make and manage keys
@@ -235,7 +239,7 @@ pub(crate) enum AuditSync {
     Always,
 }
 
-/// How keys are named, for `encrypt`, `decrypt` and `verify`.
+/// How keys are named, for `encrypt`, `decrypt`, `verify` and `rewrap`.
 const KEY_HELP: &str = "KEY is a key id, key ARN, alias (alias/NAME) or alias ARN of the KMS, optionally with \
 @PROFILE or @embedded to say of which KMS; or raw-aes:NAMESPACE:NAME:FILE; or \
 raw-rsa:NAMESPACE:NAME:PADDING:PEM-FILE, PADDING one of PKCS1, OAEP_SHA1, OAEP_SHA256, OAEP_SHA384, OAEP_SHA512.";
@@ -257,6 +261,12 @@ pub(crate) struct Encrypt {
     /// Where to write; - is standard output [default: INPUT.sealed]
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: Option<PathBuf>,
+    /// Keep who can open the file in a file beside it, OUT.keys, so that `bulla rewrap` can change that in a moment
+    #[arg(long)]
+    pub(crate) detached_keys: bool,
+    /// Where detached keys go [default: OUT.keys]
+    #[arg(long, value_name = "FILE", requires = "detached_keys")]
+    pub(crate) keys: Option<PathBuf>,
     /// Algorithm suite, four hex digits [default: 0478]
     #[arg(long, value_name = "SUITE")]
     pub(crate) suite: Option<String>,
@@ -299,6 +309,9 @@ pub(crate) struct Opening {
     /// Without --key: also use keys of this account; can be repeated
     #[arg(long, value_name = "N")]
     pub(crate) discovery_account: Vec<String>,
+    /// Where the keys of a file are that was sealed with --detached-keys [default: INPUT.keys]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keys: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) work: Work,
 }
@@ -342,12 +355,16 @@ pub(crate) struct Verify {
 /// `bulla inspect`.
 #[derive(Debug, Args)]
 #[command(after_help = "What is shown has not been authenticated.\n\nExamples:\n  \
-bulla inspect x.sealed\n  bulla inspect --json x.sealed | jq .context")]
+bulla inspect x.sealed\n  bulla inspect --json x.sealed | jq .context\n  \
+bulla inspect --json /backups                   which files need which key")]
 pub(crate) struct Inspect {
     /// Most encrypted data keys in a header [default: 100]
     #[arg(long, value_name = "N")]
     pub(crate) max_edks: Option<u16>,
-    /// Files to inspect; - is standard input
+    /// Where the keys of a file are that was sealed with --detached-keys [default: INPUT.keys]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keys: Option<PathBuf>,
+    /// Files to inspect, and directories: all that is sealed in them, and a summary by key; - is standard input
     #[arg(value_name = "INPUT", required = true)]
     pub(crate) input: Vec<PathBuf>,
 }

@@ -5,6 +5,7 @@ mod aws_files;
 mod cli;
 mod commands;
 mod config;
+mod detached;
 mod dirs;
 mod exit;
 mod keys;
@@ -14,9 +15,12 @@ mod output;
 mod page;
 mod place;
 mod progress;
+mod recipients;
 mod say;
 mod signals;
 mod small_file;
+mod tree;
+mod unlocking;
 mod work;
 mod xks;
 
@@ -152,6 +156,7 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), Failure> {
             Command::Encrypt(command) => commands::encrypt::run(&mut app, command).await,
             Command::Decrypt(command) => commands::open::decrypt(&mut app, command).await,
             Command::Verify(command) => commands::open::verify(&mut app, command).await,
+            Command::Rewrap(command) => commands::rewrap::run(&mut app, command).await,
             Command::Inspect(command) => commands::inspect::run(&app, command).await,
             Command::Key(command) => commands::key::run(&mut app, command).await,
             Command::Store(command) => commands::store::run(&app, command).await,

@@ -255,6 +255,13 @@ impl<'a> Fresh<'a> {
         Ok(Self { file, directory, name, shown: path.to_owned(), temporary, rules })
     }
 
+    /// The same file, to be named so with this behind it, whatever stands there.
+    pub(crate) fn named_next(mut self, suffix: &str) -> Self {
+        self.name.push(suffix);
+        self.rules.force = true;
+        self
+    }
+
     /// Gives the file its permissions and its name. Only now can anyone find it.
     pub(crate) fn commit(mut self) -> Result<(), Failure> {
         self.publish().map_err(|error| match error {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use bulla_envelope::{CommitmentPolicy, EnvelopeError, Header, Job, Output, Summary};
+use bulla_envelope::{CommitmentPolicy, EnvelopeError, Header, HeaderLimits, Job, Output, Summary};
 
 use crate::app::App;
 use crate::cli::Work;
@@ -94,20 +94,35 @@ pub(crate) async fn each<T>(
     all: &[T],
     mut one: impl AsyncFnMut(&T) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let mut worst: Option<Failure> = None;
+    let mut worst = Worst::default();
     for item in all {
-        let Err(failure) = one(item).await else { continue };
-        if let Some(earlier) = worst.take_if(|earlier| earlier.exit < failure.exit) {
+        worst.add(one(item).await);
+    }
+    worst.result()
+}
+
+/// The failure with the highest exit code. Of several, the others are told at once; this one by whoever ends the process.
+#[derive(Default)]
+pub(crate) struct Worst(Option<Failure>);
+
+impl Worst {
+    /// One more piece of work has ended.
+    pub(crate) fn add(&mut self, result: Result<(), Failure>) {
+        let Err(failure) = result else { return };
+        if let Some(earlier) = self.0.take_if(|earlier| earlier.exit < failure.exit) {
             tell(&earlier);
-            worst = Some(failure);
-        } else if worst.is_some() {
+            self.0 = Some(failure);
+        } else if self.0.is_some() {
             tell(&failure);
         } else {
-            worst = Some(failure);
+            self.0 = Some(failure);
         }
     }
-    // The worst one is told last, by whoever ends the process.
-    worst.map_or(Ok(()), Err)
+
+    /// How all of it ended.
+    pub(crate) fn result(self) -> Result<(), Failure> {
+        self.0.map_or(Ok(()), Err)
+    }
 }
 
 /// An error's one line.
@@ -141,6 +156,13 @@ pub(crate) fn policy(work: &Work) -> Result<CommitmentPolicy, Failure> {
             Failure::usage(format!("--commitment-policy {text}: one of {}", known.join(", ")))
         }),
     }
+}
+
+/// What is accepted of a header.
+pub(crate) fn limits(work: &Work) -> HeaderLimits {
+    let mut limits = HeaderLimits::default();
+    limits.max_encrypted_data_keys = work.max_edks.unwrap_or(limits.max_encrypted_data_keys);
+    limits
 }
 
 /// Lets `run` write to a target, and gives a new file its name only when that succeeded.

@@ -36,6 +36,7 @@
 
 mod derive;
 mod error;
+mod file_key;
 pub mod format;
 mod inspect;
 mod keyring;
@@ -44,11 +45,13 @@ mod pipeline;
 mod platform;
 mod policy;
 mod record;
+mod reseal;
 mod seal;
 mod signature;
 
 pub use bulla_crypto::rsa_wrap::RsaPadding;
 pub use error::{EnvelopeError, ErrorClass, KeyFailure, NoKeyOpens, Side, Trial};
+pub use file_key::{DETACHED_KEYS_BYTES_MAX, DetachedKeys, FILE_KEY_NAME, FileKey, OpenedKeys};
 pub use format::{ContentType, EncryptedDataKey, FormatError, Header, HeaderLimits, SuiteId};
 pub use inspect::{Inspection, PlaintextSize, inspect};
 pub use keyring::{Keyring, KmsDiscovery, KmsKey, MAX_KMS_CALLS, RawAesKey, RawRsaKey};
@@ -57,6 +60,8 @@ pub use pipeline::{Job, Summary};
 pub use platform::{Inherited, Input, Output};
 pub use policy::CommitmentPolicy;
 pub use record::{Opened, open, open_stream, seal, seal_stream};
+pub use reseal::reseal;
 pub use seal::{
-    DEFAULT_FRAME_LENGTH, MAX_SEALED_FRAME_LENGTH, SealOptions, Sealer, prepare_seal, prepare_seal_with,
+    DEFAULT_FRAME_LENGTH, MAX_SEALED_FRAME_LENGTH, SealOptions, Sealer, prepare_seal, prepare_seal_for,
+    prepare_seal_with,
 };

@@ -1,6 +1,6 @@
 //! Opening: the header, the data key; then the body.
 
-use bulla_api::EncryptionContext;
+use bulla_api::{EncryptionContext, SecretBytes};
 
 use crate::derive::{MessageCipher, check_commitment, derive};
 use crate::error::EnvelopeError;
@@ -101,11 +101,22 @@ impl<'a> Message<'a> {
     /// [`EnvelopeError::NoKeyOpens`]; [`EnvelopeError::CommitmentMismatch`]; [`EnvelopeError::HeaderNotAuthentic`];
     /// [`EnvelopeError::Usage`] for a key that can't open.
     pub async fn unlock(self, keyrings: &[Keyring]) -> Result<Opener<'a>, EnvelopeError> {
+        let data_key = self.data_key(keyrings).await?;
+        self.unlock_with(data_key)
+    }
+
+    /// The data key, by the first key that opens it. What belongs to it is not verified yet.
+    pub(crate) async fn data_key(&self, keyrings: &[Keyring]) -> Result<SecretBytes, EnvelopeError> {
         let header = &self.header.header;
         // The context was read in its one canonical form, so this gives the bytes that stand in the header.
         let serialised =
             serialise_context(&header.context).ok_or(EnvelopeError::Internal("the context does not fit"))?;
-        let data_key = unwrap_data_key(keyrings, header, &serialised).await?;
+        unwrap_data_key(keyrings, header, &serialised).await
+    }
+
+    /// Derives the content key from the data key, and verifies commitment and header.
+    pub(crate) fn unlock_with(self, data_key: SecretBytes) -> Result<Opener<'a>, EnvelopeError> {
+        let header = &self.header.header;
         let derived = derive(header.suite, &header.message_id, data_key)?;
         check_commitment(derived.commitment.as_ref(), header.commitment.as_ref())?;
         let large = match header.content {

@@ -7,7 +7,7 @@ use bulla_api::SecretBytes;
 use crate::error::EnvelopeError;
 use crate::format::Header;
 use crate::keyring::Keyring;
-use crate::open::{Message, OpenOptions};
+use crate::open::{Message, OpenOptions, Opener};
 use crate::pipeline::{Job, Summary};
 use crate::platform::{Input, Output};
 use crate::seal::{SealOptions, prepare_seal};
@@ -47,11 +47,17 @@ pub async fn open(
 ) -> Result<Opened, EnvelopeError> {
     let opener = Message::read(Input::reader(message), options)?.unlock(keyrings).await?;
     let header = opener.header().clone();
+    let plaintext = open_whole(opener, message.len())?;
+    Ok(Opened { plaintext, header })
+}
+
+/// The whole content of a message of so many bytes, in memory.
+pub(crate) fn open_whole(opener: Opener<'_>, message_bytes: usize) -> Result<SecretBytes, EnvelopeError> {
     // The content is shorter than its message, so this never grows, which would leave copies behind.
-    let mut content = Content { bytes: SecretBytes::zeroed(message.len()), filled: 0 };
+    let mut content = Content { bytes: SecretBytes::zeroed(message_bytes), filled: 0 };
     opener.run(Output::private(&mut content), &Job::single_threaded())?;
     content.bytes.truncate(content.filled);
-    Ok(Opened { plaintext: content.bytes, header })
+    Ok(content.bytes)
 }
 
 /// Seals from a reader into a writer. The future blocks while the body moves: run it where that is fine.

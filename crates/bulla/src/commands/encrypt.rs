@@ -3,10 +3,11 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-use bulla_envelope::{Input, Job, SealOptions, SuiteId};
+use bulla_envelope::{Input, Job, Output, SealOptions, SuiteId};
 
 use crate::app::{App, shown};
 use crate::cli::Encrypt;
+use crate::detached;
 use crate::exit::Failure;
 use crate::keys::{self, Keys};
 use crate::kms::local::DEFAULT_ALIAS;
@@ -20,6 +21,7 @@ pub(crate) async fn run(app: &mut App, command: &Encrypt) -> Result<(), Failure>
     keys::check(&command.key)?;
     let job = work::job(&command.work)?;
     let plan = work::plan(&command.input, command.output.as_deref(), Naming::Sealed)?;
+    detached::check_option(command.keys.as_deref(), plan.len())?;
     if plan.iter().any(|(_, output)| output == Path::new(STREAM)) && std::io::stdout().is_terminal() {
         return Err(not_for_a_terminal());
     }
@@ -58,6 +60,10 @@ impl Sealing<'_> {
             inputs: &inputs,
         };
         let target = output::open(output, rules)?;
+        let place = match self.command.detached_keys {
+            true => Some(detached::Place::open(output, self.command.keys.as_deref(), rules)?),
+            false => None,
+        };
         // Under whatever name.
         if matches!(&target, Target::Stream(stream) if stream.is_terminal()) {
             return Err(not_for_a_terminal());
@@ -72,15 +78,34 @@ impl Sealing<'_> {
             None => self.find_keys().await?,
         };
         let keys = self.keys.insert(keys);
-        let sealer = bulla_envelope::prepare_seal(&keys.keyrings, &self.options)
-            .await
-            .map_err(|error| failed(&error))?;
-        let header = sealer.header().clone();
+        let pending = match place {
+            Some(place) => {
+                let context = keys::context_to_seal(&self.command.context)?;
+                Some(
+                    place
+                        .seal(&keys.keyrings, &context, work::limits(&self.command.work), &source.shown)
+                        .await?,
+                )
+            }
+            None => None,
+        };
+        let keyrings = pending.as_ref().map_or(keys.keyrings.as_slice(), |pending| &pending.keyring);
+        let sealer =
+            bulla_envelope::prepare_seal(keyrings, &self.options).await.map_err(|error| failed(&error))?;
+        let mut header = sealer.header().clone();
+        if let Some(pending) = &pending {
+            // What is told are the keys that open it in the end.
+            header.encrypted_data_keys = pending.recipients().to_vec();
+        }
         let length = reading.length();
         let job = work::sized(&self.job, length);
         let shows = !self.app.say.quiet && !self.app.say.json;
         let progress = Progress::start(source.shown.clone(), job.progress.clone(), length, shows);
-        let written = work::write_to(target, |output| sealer.run(reading, output, &job), failed);
+        let run = |output: Output<'_>| sealer.run(reading, output, &job);
+        let written = match pending {
+            Some(pending) => pending.write_to(output, target, run, failed),
+            None => work::write_to(target, run, failed),
+        };
         drop(progress);
         let summary = written?;
         self.sealed = true;
@@ -135,7 +160,7 @@ impl Sealing<'_> {
 fn seal_options(command: &Encrypt) -> Result<SealOptions, Failure> {
     let mut options = SealOptions::new()
         .commitment_policy(work::policy(&command.work)?)
-        .context(keys::context(&command.context)?);
+        .context(keys::context_to_seal(&command.context)?);
     if let Some(text) = &command.suite {
         let id = u16::from_str_radix(text.trim_start_matches("0x"), 16).ok();
         let suite = id.and_then(|id| SuiteId::from_id(id).ok());

@@ -3,27 +3,23 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-use bulla_api::{ErrorCode, KmsError};
-use bulla_envelope::{
-    EnvelopeError, Input, Job, KeyFailure, Keyring, Message, OpenOptions, Output, Summary, Trial,
-};
+use bulla_envelope::{EnvelopeError, Header, Input, Job, Message, OpenOptions, Output, Summary};
 
 use crate::app::{App, shown};
 use crate::cli::{Decrypt, Opening, Verify};
+use crate::detached;
 use crate::exit::Failure;
 use crate::keys;
 use crate::output::{self, FileId, OutputRules, Source};
-use crate::place::EMBEDDED;
 use crate::progress::Progress;
+use crate::unlocking::Unlocking;
 use crate::work::{self, Done, Naming, STREAM};
-
-/// Provider of the encrypted data keys that a KMS opens.
-const KMS_PROVIDER: &str = "aws-kms";
 
 /// Opens each input.
 pub(crate) async fn decrypt(app: &mut App, command: &Decrypt) -> Result<(), Failure> {
     let options = open_options(&command.opening)?.release_before_signature(command.release_before_signature);
     let plan = work::plan(&command.input, command.output.as_deref(), Naming::Opened)?;
+    detached::check_option(command.opening.keys.as_deref(), plan.len())?;
     let mut opening = Opener::new(app, &command.opening, options)?;
     let inputs = FileId::of_inputs(plan.iter().map(|(input, _)| input.as_path()));
     work::each(&plan, async |(input, output)| opening.decrypt(input, output, &inputs).await).await
@@ -33,6 +29,7 @@ pub(crate) async fn decrypt(app: &mut App, command: &Decrypt) -> Result<(), Fail
 pub(crate) async fn verify(app: &mut App, command: &Verify) -> Result<(), Failure> {
     let options = open_options(&command.opening)?;
     let header_only = command.header;
+    detached::check_option(command.opening.keys.as_deref(), command.input.len())?;
     let mut opening = Opener::new(app, &command.opening, options)?;
     work::each(&command.input, async |input: &PathBuf| opening.verify(input, header_only).await).await
 }
@@ -42,17 +39,14 @@ struct Opener<'a> {
     arguments: &'a Opening,
     options: OpenOptions,
     job: Job,
-    /// Those of `-k`, or none before the first message that a KMS can open.
-    keyrings: Option<Vec<Keyring>>,
-    /// Which KMS and which accounts discovery is about, for messages.
-    asked: Option<String>,
+    unlocking: Unlocking<'a>,
 }
 
 impl<'a> Opener<'a> {
     fn new(app: &'a mut App, arguments: &'a Opening, options: OpenOptions) -> Result<Self, Failure> {
         let job = work::job(&arguments.work)?;
-        keys::check(&arguments.key)?;
-        Ok(Self { app, arguments, options, job, keyrings: None, asked: None })
+        let unlocking = Unlocking::new(&arguments.key, &arguments.discovery_account)?;
+        Ok(Self { app, arguments, options, job, unlocking })
     }
 
     async fn decrypt(&mut self, input: &Path, output: &Path, inputs: &[FileId]) -> Result<(), Failure> {
@@ -66,8 +60,13 @@ impl<'a> Opener<'a> {
         let target = output::open(output, rules)?;
         let output_shown = shown(output, "standard output");
         let failed = |error: &EnvelopeError| Failure::envelope(error, &source.shown, &output_shown);
-        let (opener, length) = self.unlock(&source, failed).await?;
-        let header = opener.header().clone();
+        let (opener, header, length) = self.unlock(input, &source, failed).await?;
+        if header.detached_keys_id().is_some() {
+            return Err(Failure::usage(format!(
+                "`{}` holds the key of another file, which is not for a disk; nothing was written; decrypt that file",
+                source.shown
+            )));
+        }
         let job = work::sized(&self.job, length);
         let progress = self.progress(&source, &job, length);
         let written = work::write_to(target, |output| opener.run(output, &job), failed);
@@ -79,8 +78,7 @@ impl<'a> Opener<'a> {
     async fn verify(&mut self, input: &Path, header_only: bool) -> Result<(), Failure> {
         let source = open_source(input)?;
         let failed = |error: &EnvelopeError| Failure::envelope(error, &source.shown, "nothing");
-        let (opener, length) = self.unlock(&source, failed).await?;
-        let header = opener.header().clone();
+        let (opener, header, length) = self.unlock(input, &source, failed).await?;
         if header_only {
             return self.report("verified the header of", &source, None, false, &header, None);
         }
@@ -92,52 +90,38 @@ impl<'a> Opener<'a> {
         self.report("verified", &source, None, false, &header, Some(summary))
     }
 
-    /// Reads the header and opens the data key.
+    /// Reads the header and opens the data key, that of the file with detached keys if it has such. The header that is
+    /// given back names the keys that open it in the end.
     async fn unlock(
         &mut self,
+        input: &Path,
         source: &Source,
         failed: impl Fn(&EnvelopeError) -> Failure,
-    ) -> Result<(bulla_envelope::Opener<'static>, Option<u64>), Failure> {
+    ) -> Result<(bulla_envelope::Opener<'static>, Header, Option<u64>), Failure> {
         let reading = source.file.try_clone().and_then(Input::file);
         let reading = reading.map_err(|error| Failure::io("cannot read", &source.shown, &error))?;
         let length = reading.length();
         let message = Message::read(reading, &self.options).map_err(|error| failed(&error))?;
-        if self.keyrings.is_none() {
-            self.keyrings = self.find_keyrings(&message).await?;
+        let mut header = message.header().clone();
+        if header.file_key_id().is_some() && !keys::has_file_key(&self.arguments.key) {
+            let limits = work::limits(&self.arguments.work);
+            let found = detached::find(input, self.arguments.keys.as_deref(), &header, limits)?;
+            let keyring = found.open(self.app, &mut self.unlocking).await?.file_key.keyring();
+            let opener = message.unlock(&[keyring.map_err(|error| failed(&error))?]).await;
+            header.encrypted_data_keys.clone_from(&found.keys.header().encrypted_data_keys);
+            return Ok((opener.map_err(|error| failed(&error))?, header, length));
         }
-        let keyrings = self.keyrings.as_deref().unwrap_or_default();
-        let opener = message.unlock(keyrings).await.map_err(|error| {
-            let mut failure = failed(&error);
-            if let EnvelopeError::NoKeyOpens(none) = &error
-                && none.trials.iter().any(may_be_rotated)
-            {
-                failure.message.push_str(
-                    ", or, if the key was rotated since this store was backed up, a newer backup of the store",
-                );
-            }
-            // The trials name the KMS that was asked; where nothing was tried, nothing has named it yet.
-            if let (EnvelopeError::NoKeyOpens(none), Some(asked)) = (&error, &self.asked)
-                && none.trials.is_empty()
-            {
-                failure.message = format!("{}, {asked}", failure.message);
-            }
-            failure
-        })?;
-        Ok((opener, length))
-    }
-
-    async fn find_keyrings(&mut self, message: &Message<'_>) -> Result<Option<Vec<Keyring>>, Failure> {
-        if !self.arguments.key.is_empty() {
-            return keys::for_opening(self.app, &self.arguments.key).await.map(Some);
+        if let Some(given) = &self.arguments.keys {
+            return Err(Failure::usage(format!(
+                "--keys {}: `{}` was not sealed with detached keys; leave it out",
+                given.display(),
+                source.shown
+            )));
         }
-        let for_kms = message.header().encrypted_data_keys.iter().any(|key| key.provider_id == KMS_PROVIDER);
-        // A message for raw keys only is no business of a KMS.
-        if !for_kms {
-            return Ok(None);
-        }
-        let (keyring, asked) = keys::discovered(self.app, &self.arguments.discovery_account).await?;
-        self.asked = Some(asked);
-        Ok(Some(vec![keyring]))
+        let keyrings = self.unlocking.keyrings(self.app, &header).await?;
+        let opened = message.unlock(keyrings).await;
+        let opener = opened.map_err(|error| self.unlocking.explained(failed(&error), &error))?;
+        Ok((opener, header, length))
     }
 
     fn progress(&self, source: &Source, job: &Job, length: Option<u64>) -> Progress {
@@ -159,16 +143,6 @@ impl<'a> Opener<'a> {
     }
 }
 
-/// Whether an embedded key may not have opened because the store is older than what it sealed with: the answer is the
-/// same as for a damaged file.
-fn may_be_rotated(trial: &Trial) -> bool {
-    matches!(
-        &trial.cause,
-        KeyFailure::Kms(KmsError::Answered { error, kms })
-            if error.code == ErrorCode::InvalidCiphertextException && kms.starts_with(EMBEDDED)
-    )
-}
-
 /// Sealed data doesn't come from a keyboard.
 fn open_source(input: &Path) -> Result<Source, Failure> {
     if input == Path::new(STREAM) && std::io::stdin().is_terminal() {
@@ -179,7 +153,7 @@ fn open_source(input: &Path) -> Result<Source, Failure> {
     Source::open(input)
 }
 
-fn open_options(arguments: &Opening) -> Result<OpenOptions, Failure> {
+pub(crate) fn open_options(arguments: &Opening) -> Result<OpenOptions, Failure> {
     let mut options = OpenOptions::new()
         .commitment_policy(work::policy(&arguments.work)?)
         .context(keys::context(&arguments.context)?);
