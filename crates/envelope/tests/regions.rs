@@ -5,7 +5,7 @@
 
 mod support;
 
-use bulla_envelope::{ErrorClass, SuiteId};
+use bulla_envelope::{EnvelopeError, ErrorClass, SuiteId};
 use support::writer::{Form, Written, write};
 use support::*;
 
@@ -132,6 +132,8 @@ fn refused(message: &[u8], what: &str) {
     for way in [Way::FileToFile, Way::StreamToStream] {
         match open_by(way, &raw_key(), &options, 1, message) {
             Ok(_) => panic!("{what}: opened, {way:?}"),
+            // A length beyond memory is refused for what it is.
+            Err(EnvelopeError::PieceTooLarge { .. }) if way == Way::StreamToStream => {}
             Err(error) => assert_eq!(error.class(), ErrorClass::NotAuthentic, "{what}: {error}"),
         }
     }
@@ -164,10 +166,9 @@ fn with(regions: &[Region], at: usize, bytes: &[u8]) -> Vec<u8> {
 fn altered() {
     each_region("altered", |ours, at, _| {
         let bytes = &ours[at].bytes;
-        let flipped = (0..bytes.len()).flat_map(|index| [0x01, 0x80].map(|bit| (index, bit)));
-        let flipped = flipped.map(|(index, bit)| {
+        let flipped = (0..bytes.len()).map(|index| {
             let mut bytes = bytes.clone();
-            bytes[index] ^= bit;
+            bytes[index] ^= 1 << (index % 8);
             with(ours, at, &bytes)
         });
         let uniform = [0, 0xff].map(|byte| with(ours, at, &vec![byte; bytes.len()]));
