@@ -92,6 +92,11 @@ impl Changes {
         Ok(Self { to, add: keys::wanted(app, &command.add).await?, remove })
     }
 
+    /// The keys that are at hand to seal for, whether a file has them already or not.
+    pub(crate) fn at_hand(&self) -> impl Iterator<Item = &Wanted> {
+        self.to.iter().flatten().chain(&self.add)
+    }
+
     /// What they come to for a file with these recipients.
     pub(crate) fn plan(&self, now: &[EncryptedDataKey]) -> Plan<'_> {
         let there: BTreeSet<_> = now.iter().map(KeyName::of).collect();
@@ -102,7 +107,7 @@ impl Changes {
         };
         let (removed, kept) = now.iter().cloned().partition(goes);
         let mut added: Vec<&Wanted> = Vec::new();
-        for one in self.to.iter().flatten().chain(&self.add) {
+        for one in self.at_hand() {
             let twice = added.iter().any(|other| other.name == one.name);
             let unwanted =
                 self.remove.iter().any(|other| other.name.as_ref().is_some_and(|name| *name == one.name));

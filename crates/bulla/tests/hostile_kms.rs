@@ -69,16 +69,7 @@ fn opens_nothing(script: &'static [Does], code: i32, says: &[&str]) {
     for arguments in [
         &["decrypt", "-k", ARN, "--kms-wait", "1", "f.sealed"][..],
         &["decrypt", "-k", ARN, "--kms-wait", "1", "g.sealed"],
-        &[
-            "rewrap",
-            "-k",
-            ARN,
-            "--kms-wait",
-            "1",
-            "--add",
-            &ARN.replace("-4000-", "-4001-"),
-            "g.sealed",
-        ],
+        &["rewrap", "-k", ARN, "--kms-wait", "1", "--add", &ARN.replace("-4000-", "-4001-"), "g.sealed"],
     ] {
         let ended = kms.run(&home, &[arguments, &["-q"]].concat());
         ended.is_failure(code, says);

@@ -255,7 +255,7 @@ impl Rewrapping<'_> {
             return Ok(());
         }
         let options = self.seal_options(&header)?;
-        let again = self.sealing_again(&shown, &plan.kept).await?;
+        let again = self.sealing_again(&shown, &plan.kept, changes).await?;
         self.app.say.note(&format!(
             "bulla: `{shown}` has no detached keys: it is sealed anew in full, {} bytes",
             before.len()
@@ -267,7 +267,12 @@ impl Rewrapping<'_> {
         let mut recipients = Vec::new();
         for key in &plan.kept {
             let name = KeyName::of(key);
-            let keyring = given.iter().chain(&again).find(|one| one.name == name).map(|one| &one.keyring);
+            let keyring = given
+                .iter()
+                .chain(&again)
+                .chain(changes.at_hand())
+                .find(|one| one.name == name)
+                .map(|one| &one.keyring);
             recipients.push(keyring.ok_or_else(|| cannot_stay(&shown, key))?);
         }
         recipients.extend(plan.added.iter().map(|one| &one.keyring));
@@ -324,6 +329,7 @@ impl Rewrapping<'_> {
         &mut self,
         shown: &str,
         kept: &[EncryptedDataKey],
+        changes: &Changes,
     ) -> Result<Vec<Wanted>, Failure> {
         if kept.is_empty() {
             return Ok(Vec::new());
@@ -334,7 +340,7 @@ impl Rewrapping<'_> {
         let given = self.given.as_deref().unwrap_or_default();
         let mut again = Vec::new();
         for key in kept {
-            if given.iter().any(|one| one.name == KeyName::of(key)) {
+            if given.iter().chain(changes.at_hand()).any(|one| one.name == KeyName::of(key)) {
                 continue;
             }
             let arn =
