@@ -17,6 +17,7 @@ mod progress;
 mod say;
 mod signals;
 mod small_file;
+mod tree;
 mod work;
 mod xks;
 
