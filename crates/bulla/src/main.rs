@@ -3,6 +3,7 @@
 mod app;
 mod aws_files;
 mod cli;
+mod command;
 mod commands;
 mod config;
 mod dirs;
@@ -14,6 +15,7 @@ mod output;
 mod page;
 mod place;
 mod progress;
+mod range;
 mod say;
 mod signals;
 mod small_file;
@@ -63,7 +65,7 @@ fn main() -> ExitCode {
         Ok(parsed) => parsed,
         Err(error) => return ended(&misunderstood(&error, configured.cause_of(&error, &arguments))),
     };
-    if let Err(failure) = refuse_command(&cli.command, &arguments) {
+    if let Err(failure) = refuse_no_command(&cli.command, &arguments) {
         return ended(&failure);
     }
     exit_of(run(cli, &matches))
@@ -76,14 +78,17 @@ fn exit_of(result: Result<(), Failure>) -> ExitCode {
     }
 }
 
-/// `--` is kept for a command to run, which this version can't: its words must not be taken for inputs.
-fn refuse_command(command: &Command, arguments: &[OsString]) -> Result<(), Failure> {
-    if matches!(command, Command::Encrypt(_) | Command::Decrypt(_))
-        && arguments.iter().any(|word| word == "--")
-    {
+/// Behind `--` stands a command to run, and no input.
+fn refuse_no_command(command: &Command, arguments: &[OsString]) -> Result<(), Failure> {
+    let words = match command {
+        Command::Encrypt(command) => &command.run,
+        Command::Decrypt(command) => &command.run,
+        _ => return Ok(()),
+    };
+    if words.is_empty() && arguments.last().is_some_and(|word| word == "--") {
         return Err(Failure::usage(
-            "`-- COMMAND` is not available in this version; nothing was done; \
-             use a pipe, and write ./-NAME for a file whose name begins with a dash",
+            "name the command to run after `--`; nothing was done; \
+             write ./-NAME for a file whose name begins with a dash",
         ));
     }
     Ok(())

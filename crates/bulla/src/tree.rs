@@ -127,7 +127,10 @@ impl Level {
             if names.len() == NAMES_MAX {
                 return Err(Failure::new(
                     Exit::Failed,
-                    format!("cannot read `{}`: more than {NAMES_MAX} names in one directory", shown.display()),
+                    format!(
+                        "cannot read `{}`: more than {NAMES_MAX} names in one directory",
+                        shown.display()
+                    ),
                 ));
             }
             names.push(OsString::from_vec(name.to_vec()));
@@ -208,7 +211,8 @@ mod tests {
                 ("d".to_owned(), Kind::Special("a socket")),
             ]
         );
-        let link = Walk::of(root).unwrap().map(Result::unwrap).find(|entry| entry.kind == Kind::Link).unwrap();
+        let link =
+            Walk::of(root).unwrap().map(Result::unwrap).find(|entry| entry.kind == Kind::Link).unwrap();
         assert_eq!(link.link_target().unwrap(), Path::new("/"));
     }
 

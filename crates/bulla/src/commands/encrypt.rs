@@ -1,12 +1,14 @@
 //! `bulla encrypt`.
 
+use std::ffi::OsString;
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bulla_envelope::{Input, Job, SealOptions, SuiteId};
 
 use crate::app::{App, shown};
 use crate::cli::Encrypt;
+use crate::command::{self, Reading};
 use crate::exit::Failure;
 use crate::keys::{self, Keys};
 use crate::kms::local::DEFAULT_ALIAS;
@@ -19,13 +21,19 @@ pub(crate) async fn run(app: &mut App, command: &Encrypt) -> Result<(), Failure>
     let options = seal_options(command)?;
     keys::check(&command.key)?;
     let job = work::job(&command.work)?;
+    // What a command writes goes where standard input would.
     let plan = work::plan(&command.input, command.output.as_deref(), Naming::Sealed)?;
     if plan.iter().any(|(_, output)| output == Path::new(STREAM)) && std::io::stdout().is_terminal() {
         return Err(not_for_a_terminal());
     }
     let inputs = FileId::of_inputs(plan.iter().map(|(input, _)| input.as_path()));
+    let inputs = if command.run.is_empty() { inputs } else { Vec::new() };
     let mut sealing = Sealing { app, command, options, job, inputs, keys: None, sealed: false };
-    let result = work::each(&plan, async |(input, output)| sealing.one(input, output).await).await;
+    let result = work::each(&plan, async |(input, output)| match command.run.as_slice() {
+        [] => sealing.seal(Origin::File(Source::open(input)?), output).await,
+        words => sealing.seal(Origin::Command(words), output).await,
+    })
+    .await;
     sealing.remind().await;
     result
 }
@@ -47,14 +55,49 @@ struct Sealing<'a> {
     sealed: bool,
 }
 
+/// What is sealed.
+enum Origin<'a> {
+    File(Source),
+    /// What a command writes.
+    Command(&'a [OsString]),
+}
+
+impl Origin<'_> {
+    fn shown(&self) -> String {
+        match self {
+            Self::File(source) => source.shown.clone(),
+            Self::Command(words) => command::output_of(words),
+        }
+    }
+
+    fn mode(&self) -> u32 {
+        match self {
+            Self::File(source) => source.mode(),
+            Self::Command(_) => output::MODE_PRIVATE,
+        }
+    }
+
+    /// Begins to read: a command is started.
+    fn begin(self, app: &App) -> Result<Input<'static>, Failure> {
+        match self {
+            Self::File(source) => {
+                Input::file(source.file).map_err(|error| Failure::io("cannot read", &source.shown, &error))
+            }
+            Self::Command(words) => {
+                Ok(Input::reader(Reading::start(words, app.common.root_key.as_deref(), app.say)?))
+            }
+        }
+    }
+}
+
 impl Sealing<'_> {
-    async fn one(&mut self, input: &Path, output: &PathBuf) -> Result<(), Failure> {
-        let source = Source::open(input)?;
+    async fn seal(&mut self, origin: Origin<'_>, output: &Path) -> Result<(), Failure> {
+        let input_shown = origin.shown();
         let inputs = self.inputs.clone();
         let rules = OutputRules {
             force: self.app.common.force,
             sync: self.command.work.sync,
-            mode: source.mode(),
+            mode: origin.mode(),
             inputs: &inputs,
         };
         let target = output::open(output, rules)?;
@@ -64,9 +107,7 @@ impl Sealing<'_> {
         }
         let output_shown = shown(output, "standard output");
         let failed =
-            |error: &bulla_envelope::EnvelopeError| Failure::envelope(error, &source.shown, &output_shown);
-        let reading = source.file.try_clone().and_then(Input::file);
-        let reading = reading.map_err(|error| Failure::io("cannot read", &source.shown, &error))?;
+            |error: &bulla_envelope::EnvelopeError| Failure::envelope(error, &input_shown, &output_shown);
         let keys = match self.keys.take() {
             Some(keys) => keys,
             None => self.find_keys().await?,
@@ -76,17 +117,19 @@ impl Sealing<'_> {
             .await
             .map_err(|error| failed(&error))?;
         let header = sealer.header().clone();
+        // Only now that the KMS is done with is a command run.
+        let reading = origin.begin(self.app)?;
         let length = reading.length();
         let job = work::sized(&self.job, length);
         let shows = !self.app.say.quiet && !self.app.say.json;
-        let progress = Progress::start(source.shown.clone(), job.progress.clone(), length, shows);
+        let progress = Progress::start(input_shown.clone(), job.progress.clone(), length, shows);
         let written = work::write_to(target, |output| sealer.run(reading, output, &job), failed);
         drop(progress);
         let summary = written?;
         self.sealed = true;
         let done = Done {
             what: "sealed",
-            input: &source.shown,
+            input: &input_shown,
             output: Some(&output_shown),
             data_on_stdout: output == Path::new(STREAM),
             header: &header,

@@ -1,5 +1,6 @@
 //! `bulla decrypt` and `bulla verify`.
 
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
@@ -10,11 +11,13 @@ use bulla_envelope::{
 
 use crate::app::{App, shown};
 use crate::cli::{Decrypt, Opening, Verify};
+use crate::command::{self, Fed};
 use crate::exit::Failure;
 use crate::keys;
 use crate::output::{self, FileId, OutputRules, Source};
 use crate::place::EMBEDDED;
 use crate::progress::Progress;
+use crate::range::{self, Range};
 use crate::work::{self, Done, Naming, STREAM};
 
 /// Provider of the encrypted data keys that a KMS opens.
@@ -23,10 +26,32 @@ const KMS_PROVIDER: &str = "aws-kms";
 /// Opens each input.
 pub(crate) async fn decrypt(app: &mut App, command: &Decrypt) -> Result<(), Failure> {
     let options = open_options(&command.opening)?.release_before_signature(command.release_before_signature);
-    let plan = work::plan(&command.input, command.output.as_deref(), Naming::Opened)?;
+    let plan = plan(command)?;
+    let range = command.range.as_deref().map(range::parse).transpose()?;
     let mut opening = Opener::new(app, &command.opening, options)?;
+    if !command.run.is_empty() {
+        return work::each(&plan, async |(input, _)| opening.feed(input, &command.run, range.as_ref()).await)
+            .await;
+    }
     let inputs = FileId::of_inputs(plan.iter().map(|(input, _)| input.as_path()));
-    work::each(&plan, async |(input, output)| opening.decrypt(input, output, &inputs).await).await
+    work::each(&plan, async |(input, output)| opening.decrypt(input, output, &inputs, range.as_ref()).await)
+        .await
+}
+
+/// Each input with its output. What is a part of a file doesn't get the whole file's name by itself.
+fn plan(command: &Decrypt) -> Result<Vec<(PathBuf, PathBuf)>, Failure> {
+    if !command.run.is_empty() {
+        if let [_, _, ..] = command.input.as_slice() {
+            return Err(Failure::usage("a command reads one file; run once for each"));
+        }
+        return work::plan(&command.input, Some(Path::new(STREAM)), Naming::Opened);
+    }
+    if command.range.is_some() && command.output.is_none() && !command.input.is_empty() {
+        return Err(Failure::usage(
+            "--range: a part of a file needs a name of its own; name it with -o, - for standard output",
+        ));
+    }
+    work::plan(&command.input, command.output.as_deref(), Naming::Opened)
 }
 
 /// Opens each input and writes nothing.
@@ -55,7 +80,40 @@ impl<'a> Opener<'a> {
         Ok(Self { app, arguments, options, job, keyrings: None, asked: None })
     }
 
-    async fn decrypt(&mut self, input: &Path, output: &Path, inputs: &[FileId]) -> Result<(), Failure> {
+    /// Opens an input for a command to read.
+    async fn feed(&mut self, input: &Path, words: &[OsString], range: Option<&Range>) -> Result<(), Failure> {
+        let source = open_source(input)?;
+        let output_shown = words.first().map_or_else(String::new, |word| word.to_string_lossy().into_owned());
+        let failed = |error: &EnvelopeError| Failure::envelope(error, &source.shown, &output_shown);
+        let (opener, length) = self.unlock(&source, failed).await?;
+        let header = opener.header().clone();
+        let job = work::sized(&self.job, length);
+        let progress = self.progress(&source, &job, length);
+        let root = self.app.common.root_key.as_deref();
+        let run = |output: Output<'_>| range::run(opener, range, output, &job);
+        let fed = command::feed(words, root, self.app.say, run, failed);
+        drop(progress);
+        let summary = match fed? {
+            Fed::All(summary) => Some(summary),
+            Fed::Part => {
+                self.app.say.note(&format!(
+                    "bulla: `{output_shown}` ended well without reading all of `{}`; the rest was not checked",
+                    source.shown
+                ));
+                None
+            }
+        };
+        // Standard output is the command's.
+        self.report("opened", &source, Some(&output_shown), true, &header, summary)
+    }
+
+    async fn decrypt(
+        &mut self,
+        input: &Path,
+        output: &Path,
+        inputs: &[FileId],
+        range: Option<&Range>,
+    ) -> Result<(), Failure> {
         let source = open_source(input)?;
         let rules = OutputRules {
             force: self.app.common.force,
@@ -70,7 +128,7 @@ impl<'a> Opener<'a> {
         let header = opener.header().clone();
         let job = work::sized(&self.job, length);
         let progress = self.progress(&source, &job, length);
-        let written = work::write_to(target, |output| opener.run(output, &job), failed);
+        let written = work::write_to(target, |output| range::run(opener, range, output, &job), failed);
         drop(progress);
         let data_on_stdout = output == Path::new(STREAM);
         self.report("opened", &source, Some(&output_shown), data_on_stdout, &header, Some(written?))
