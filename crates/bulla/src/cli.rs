@@ -266,9 +266,12 @@ pub(crate) struct Encrypt {
     /// Bytes in a frame, 1 to 16777216 [default: 1048576]
     #[arg(long, value_name = "N")]
     pub(crate) frame_length: Option<u32>,
+    /// Pack each directory into one sealed tar archive
+    #[arg(long, conflicts_with = "run")]
+    pub(crate) archive: bool,
     #[command(flatten)]
     pub(crate) work: Work,
-    /// Files to seal; - is standard input
+    /// Files to seal; - is standard input. The files of a directory are sealed one by one, into DIR.sealed
     #[arg(value_name = "INPUT")]
     pub(crate) input: Vec<PathBuf>,
     /// A command to run: what it writes is sealed, and only if it exits with 0
@@ -328,7 +331,10 @@ pub(crate) struct Decrypt {
     /// Write only these bytes of the content, counted from 0, the last one included; FIRST- is all from there on
     #[arg(long, value_name = "FIRST-LAST")]
     pub(crate) range: Option<String>,
-    /// Files to open; - is standard input
+    /// Unpack what is opened, a tar archive, into a directory of its own
+    #[arg(long, conflicts_with_all = ["run", "range"])]
+    pub(crate) archive: bool,
+    /// Files to open; - is standard input. The files of a directory are opened one by one, from DIR.sealed into DIR
     #[arg(value_name = "INPUT")]
     pub(crate) input: Vec<PathBuf>,
     /// A command to run: it reads what is opened

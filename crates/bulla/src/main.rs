@@ -1,6 +1,7 @@
 //! bulla: envelope encryption with a key management service that anyone can run. The command line.
 
 mod app;
+mod archive;
 mod aws_files;
 mod cli;
 mod command;
@@ -10,6 +11,7 @@ mod dirs;
 mod exit;
 mod keys;
 mod kms;
+mod mirror;
 mod opening;
 mod output;
 mod page;
@@ -17,6 +19,7 @@ mod place;
 mod progress;
 mod range;
 mod say;
+mod scratch;
 mod signals;
 mod small_file;
 mod tree;

@@ -372,7 +372,7 @@ fn named(directory: &OwnedFd) -> Result<(File, OsString), Errno> {
 }
 
 /// Names to try, different in each process and at each call.
-fn temporary_names() -> impl Iterator<Item = OsString> {
+pub(crate) fn temporary_names() -> impl Iterator<Item = OsString> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     (0..100).map(|_| {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -424,7 +424,9 @@ impl Source {
         if meta.is_dir() {
             return Err(Failure::new(
                 Exit::Failed,
-                format!("cannot read `{shown}`: it is a directory; pack it first, with tar for example"),
+                format!(
+                    "cannot read `{shown}`: it is a directory; encrypt --archive packs one into a single file"
+                ),
             ));
         }
         Ok(Self { file, shown, meta })

@@ -3,15 +3,18 @@
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::Path;
+use std::sync::mpsc::Receiver;
 
-use bulla_envelope::{Input, Job, SealOptions, SuiteId};
+use bulla_envelope::{Input, Job, SealOptions, SuiteId, Summary};
 
 use crate::app::{App, shown};
+use crate::archive::Packing;
 use crate::cli::Encrypt;
 use crate::command::{self, Reading};
 use crate::exit::Failure;
 use crate::keys::{self, Keys};
 use crate::kms::local::DEFAULT_ALIAS;
+use crate::mirror::{self, Way};
 use crate::output::{self, FileId, OutputRules, Source, Target};
 use crate::progress::Progress;
 use crate::work::{self, Done, Naming, STREAM};
@@ -22,18 +25,15 @@ pub(crate) async fn run(app: &mut App, command: &Encrypt) -> Result<(), Failure>
     keys::check(&command.key)?;
     let job = work::job(&command.work)?;
     // What a command writes goes where standard input would.
-    let plan = work::plan(&command.input, command.output.as_deref(), Naming::Sealed)?;
+    let naming = if command.archive { Naming::Packed } else { Naming::Sealed };
+    let plan = work::plan(&command.input, command.output.as_deref(), naming)?;
     if plan.iter().any(|(_, output)| output == Path::new(STREAM)) && std::io::stdout().is_terminal() {
         return Err(not_for_a_terminal());
     }
     let inputs = FileId::of_inputs(plan.iter().map(|(input, _)| input.as_path()));
     let inputs = if command.run.is_empty() { inputs } else { Vec::new() };
     let mut sealing = Sealing { app, command, options, job, inputs, keys: None, sealed: false };
-    let result = work::each(&plan, async |(input, output)| match command.run.as_slice() {
-        [] => sealing.seal(Origin::File(Source::open(input)?), output).await,
-        words => sealing.seal(Origin::Command(words), output).await,
-    })
-    .await;
+    let result = work::each(&plan, async |(input, output)| sealing.one(input, output).await).await;
     sealing.remind().await;
     result
 }
@@ -58,6 +58,8 @@ struct Sealing<'a> {
 /// What is sealed.
 enum Origin<'a> {
     File(Source),
+    /// A directory, packed; and where failures of single files are told.
+    Archive(&'a Path, &'a mut Option<Receiver<Failure>>),
     /// What a command writes.
     Command(&'a [OsString]),
 }
@@ -66,6 +68,7 @@ impl Origin<'_> {
     fn shown(&self) -> String {
         match self {
             Self::File(source) => source.shown.clone(),
+            Self::Archive(directory, _) => directory.display().to_string(),
             Self::Command(words) => command::output_of(words),
         }
     }
@@ -73,7 +76,7 @@ impl Origin<'_> {
     fn mode(&self) -> u32 {
         match self {
             Self::File(source) => source.mode(),
-            Self::Command(_) => output::MODE_PRIVATE,
+            Self::Archive(..) | Self::Command(_) => output::MODE_PRIVATE,
         }
     }
 
@@ -83,6 +86,11 @@ impl Origin<'_> {
             Self::File(source) => {
                 Input::file(source.file).map_err(|error| Failure::io("cannot read", &source.shown, &error))
             }
+            Self::Archive(directory, failures) => {
+                let (packing, told) = Packing::of(directory, app.say)?;
+                *failures = Some(told);
+                Ok(Input::reader(packing))
+            }
             Self::Command(words) => {
                 Ok(Input::reader(Reading::start(words, app.common.root_key.as_deref(), app.say)?))
             }
@@ -91,7 +99,38 @@ impl Origin<'_> {
 }
 
 impl Sealing<'_> {
-    async fn seal(&mut self, origin: Origin<'_>, output: &Path) -> Result<(), Failure> {
+    async fn one(&mut self, input: &Path, output: &Path) -> Result<(), Failure> {
+        let command = self.command;
+        if !command.run.is_empty() {
+            return self.seal(Origin::Command(&command.run), output).await.map(drop);
+        }
+        let directory = mirror::is_directory(input);
+        if command.archive && !directory {
+            return Err(Failure::usage(format!(
+                "--archive: `{}` is no directory; leave out --archive to seal a file",
+                shown(input, "standard input")
+            )));
+        }
+        if command.archive {
+            mirror::refuse_inside(input, output)?;
+            let mut failures = None;
+            self.seal(Origin::Archive(input, &mut failures), output).await?;
+            return match failures.and_then(|failures| failures.try_recv().ok()) {
+                Some(failure) => Err(failure.although("the rest was sealed")),
+                None => Ok(()),
+            };
+        }
+        if directory {
+            let say = self.app.say;
+            let each = async |source, target: &Path| {
+                Ok(self.seal(Origin::File(source), target).await?.plaintext_bytes)
+            };
+            return mirror::each(input, output, Way::Seal, say, each).await;
+        }
+        self.seal(Origin::File(Source::open(input)?), output).await.map(drop)
+    }
+
+    async fn seal(&mut self, origin: Origin<'_>, output: &Path) -> Result<Summary, Failure> {
         let input_shown = origin.shown();
         let inputs = self.inputs.clone();
         let rules = OutputRules {
@@ -135,7 +174,8 @@ impl Sealing<'_> {
             header: &header,
             summary: Some(summary),
         };
-        work::report(self.app, &done)
+        work::report(self.app, &done)?;
+        Ok(summary)
     }
 
     /// The keys of the command line, or the default one, which is made where it is absent.

@@ -1,23 +1,28 @@
 //! `bulla decrypt` and `bulla verify`.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::IsTerminal;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use bulla_api::{ErrorCode, KmsError};
 use bulla_envelope::{
-    EnvelopeError, Input, Job, KeyFailure, Keyring, Message, OpenOptions, Output, Summary, Trial,
+    EnvelopeError, Input, Job, KeyFailure, Keyring, Message, OpenOptions, Output, Side, Summary, Trial,
 };
 
 use crate::app::{App, shown};
+use crate::archive;
 use crate::cli::{Decrypt, Opening, Verify};
 use crate::command::{self, Fed};
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::keys;
+use crate::mirror::{self, Way};
 use crate::output::{self, FileId, OutputRules, Source};
 use crate::place::EMBEDDED;
 use crate::progress::Progress;
 use crate::range::{self, Range};
+use crate::scratch::{self, Scratch};
 use crate::work::{self, Done, Naming, STREAM};
 
 /// Provider of the encrypted data keys that a KMS opens.
@@ -25,7 +30,9 @@ const KMS_PROVIDER: &str = "aws-kms";
 
 /// Opens each input.
 pub(crate) async fn decrypt(app: &mut App, command: &Decrypt) -> Result<(), Failure> {
-    let options = open_options(&command.opening)?.release_before_signature(command.release_before_signature);
+    let options = open_options(&command.opening)?
+        // What is unpacked isn't published before the signature holds.
+        .release_before_signature(command.release_before_signature || command.archive);
     let plan = plan(command)?;
     let range = command.range.as_deref().map(range::parse).transpose()?;
     let mut opening = Opener::new(app, &command.opening, options)?;
@@ -33,9 +40,11 @@ pub(crate) async fn decrypt(app: &mut App, command: &Decrypt) -> Result<(), Fail
         return work::each(&plan, async |(input, _)| opening.feed(input, &command.run, range.as_ref()).await)
             .await;
     }
+    if command.archive {
+        return work::each(&plan, async |(input, output)| opening.unpack(input, output).await).await;
+    }
     let inputs = FileId::of_inputs(plan.iter().map(|(input, _)| input.as_path()));
-    work::each(&plan, async |(input, output)| opening.decrypt(input, output, &inputs, range.as_ref()).await)
-        .await
+    work::each(&plan, async |(input, output)| opening.one(input, output, &inputs, range.as_ref()).await).await
 }
 
 /// Each input with its output. What is a part of a file doesn't get the whole file's name by itself.
@@ -51,7 +60,12 @@ fn plan(command: &Decrypt) -> Result<Vec<(PathBuf, PathBuf)>, Failure> {
             "--range: a part of a file needs a name of its own; name it with -o, - for standard output",
         ));
     }
-    work::plan(&command.input, command.output.as_deref(), Naming::Opened)
+    let naming = if command.archive { Naming::Unpacked } else { Naming::Opened };
+    let plan = work::plan(&command.input, command.output.as_deref(), naming)?;
+    if command.archive && plan.iter().any(|(_, output)| output == Path::new(STREAM)) {
+        return Err(Failure::usage("--archive unpacks into a directory; name it with -o"));
+    }
+    Ok(plan)
 }
 
 /// Opens each input and writes nothing.
@@ -107,14 +121,81 @@ impl<'a> Opener<'a> {
         self.report("opened", &source, Some(&output_shown), true, &header, summary)
     }
 
-    async fn decrypt(
+    async fn one(
         &mut self,
         input: &Path,
         output: &Path,
         inputs: &[FileId],
         range: Option<&Range>,
     ) -> Result<(), Failure> {
+        if !mirror::is_directory(input) {
+            return self.decrypt(open_source(input)?, output, inputs, range).await.map(drop);
+        }
+        if range.is_some() {
+            return Err(Failure::usage(format!(
+                "--range: `{}` is a directory; name a file",
+                input.display()
+            )));
+        }
+        let say = self.app.say;
+        let each =
+            async |source, target: &Path| Ok(self.decrypt(source, target, &[], None).await?.plaintext_bytes);
+        mirror::each(input, output, Way::Open, say, each).await
+    }
+
+    /// Unpacks an archive into a directory that appears when all of it is authentic.
+    async fn unpack(&mut self, input: &Path, output: &Path) -> Result<(), Failure> {
         let source = open_source(input)?;
+        if output.symlink_metadata().is_ok() {
+            return Err(scratch::exists(output));
+        }
+        let output_shown = output.display().to_string();
+        let failed = |error: &EnvelopeError| Failure::envelope(error, &source.shown, &output_shown);
+        let (opener, length) = self.unlock(&source, failed).await?;
+        let header = opener.header().clone();
+        let job = work::sized(&self.job, length);
+        let output = mirror::plain(output);
+        let parent = output.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let scratch = Scratch::within(parent.unwrap_or(Path::new(".")))?;
+        let io = |error: std::io::Error| Failure::io("cannot unpack", &source.shown, &error);
+        let (reader, writer) = std::io::pipe().map_err(io)?;
+        let progress = self.progress(&source, &job, length);
+        let say = self.app.say;
+        let (opened, unpacked) = std::thread::scope(|scope| {
+            let unpacking = scope.spawn(|| archive::unpack(reader, scratch.path(), &source.shown));
+            let opened = opener.run(Output::stream(File::from(OwnedFd::from(writer))), &job);
+            (opened, unpacking.join())
+        });
+        drop(progress);
+        let unpacked = unpacked.map_err(|_| Failure::new(Exit::Failed, "the archive's thread ended"))?;
+        let summary = match opened {
+            Ok(summary) => summary,
+            // Who reads no more has found what is wrong.
+            Err(EnvelopeError::Io { side: Side::Output, .. }) if unpacked.is_err() => {
+                return unpacked.map(drop);
+            }
+            Err(error) => return Err(failed(&error)),
+        };
+        let (unpacked, left_out) = unpacked?;
+        scratch.publish(&output, self.arguments.work.sync)?;
+        let (files, bytes) = (unpacked.files, unpacked.bytes);
+        if !say.json {
+            say.note(&format!(
+                "bulla: unpacked {files} files of `{}` into `{output_shown}`, {bytes} bytes",
+                source.shown
+            ));
+        }
+        self.report("opened", &source, Some(&output_shown), false, &header, Some(summary))?;
+        left_out.map_err(|failure| failure.although("the rest was unpacked"))
+    }
+
+    async fn decrypt(
+        &mut self,
+        source: Source,
+        output: &Path,
+        inputs: &[FileId],
+        range: Option<&Range>,
+    ) -> Result<Summary, Failure> {
         let rules = OutputRules {
             force: self.app.common.force,
             sync: self.arguments.work.sync,
@@ -131,7 +212,9 @@ impl<'a> Opener<'a> {
         let written = work::write_to(target, |output| range::run(opener, range, output, &job), failed);
         drop(progress);
         let data_on_stdout = output == Path::new(STREAM);
-        self.report("opened", &source, Some(&output_shown), data_on_stdout, &header, Some(written?))
+        let summary = written?;
+        self.report("opened", &source, Some(&output_shown), data_on_stdout, &header, Some(summary))?;
+        Ok(summary)
     }
 
     async fn verify(&mut self, input: &Path, header_only: bool) -> Result<(), Failure> {
