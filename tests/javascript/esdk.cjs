@@ -1,10 +1,10 @@
 // Seals and opens with the AWS Encryption SDK for JavaScript: one call for each line of standard input,
 // {"do": "encrypt" | "decrypt", "keyring", "data"} with bytes in base64, answered by a line with what came out or an "error".
-// Before them, a line with the suites that the SDK has. The SDK is in NODE_PATH.
+// Before them, a line with the suites that the SDK has, and whether it can open what is wrapped with PKCS #1 v1.5. The SDK is in NODE_PATH.
 "use strict";
 
 const readline = require("node:readline");
-const { constants } = require("node:crypto");
+const { constants, generateKeyPairSync, privateDecrypt, publicEncrypt } = require("node:crypto");
 const esdk = require("@aws-crypto/client-node");
 const { KMS } = require("@aws-sdk/client-kms");
 
@@ -57,9 +57,22 @@ async function call(request) {
   return { data: plaintext.toString("base64"), context, suite: messageHeader.suiteId };
 }
 
+// Node.js opens PKCS #1 v1.5 only where its OpenSSL doesn't tell by time what is wrong (CVE-2023-46809).
+function opensPkcs1() {
+  const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 1024 });
+  const padding = constants.RSA_PKCS1_PADDING;
+  const sealed = publicEncrypt({ key: publicKey, padding }, Buffer.from("x"));
+  try {
+    return privateDecrypt({ key: privateKey, padding }, sealed).toString() === "x";
+  } catch {
+    return false;
+  }
+}
+
 async function main() {
   const write = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
-  write({ suites: Object.values(esdk.AlgorithmSuiteIdentifier).filter((id) => typeof id === "number") });
+  const suites = Object.values(esdk.AlgorithmSuiteIdentifier).filter((id) => typeof id === "number");
+  write({ suites, opens_pkcs1: opensPkcs1() });
   for await (const line of readline.createInterface({ input: process.stdin })) {
     write(await call(JSON.parse(line)).catch((error) => ({ error: String(error) })));
   }

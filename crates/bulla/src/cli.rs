@@ -1,5 +1,6 @@
 //! The command line's grammar: commands, options and their help. What they do stands elsewhere.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -25,11 +26,12 @@ pub(crate) use rewrap::Rewrap;
     after_help = "Every option can also be set by a variable, BULLA_ and its name (BULLA_DATA_DIR), and in \
 /etc/bulla/config.toml or ~/.config/bulla/config.toml.\n\n\
 Exit codes: 0 done; 1 failed (disk, permissions); 2 wrong usage; 3 not authentic or not intact; 4 denied; \
-5 KMS unreachable, worth retrying; 6 key unknown, disabled or pending deletion; 128+n signal n.\n\n\
+5 KMS unreachable, worth retrying; 6 key unknown, disabled or pending deletion; 7 the command after -- failed; \
+128+n signal n.\n\n\
 Examples:\n  \
 bulla encrypt backup.tar                     seals into backup.tar.sealed, embedded key\n  \
 bulla decrypt backup.tar.sealed              opens it again\n  \
-pg_dump db | bulla encrypt -o db.sealed      seals a stream\n  \
+bulla encrypt -o db.sealed -- pg_dump db     seals what a command writes, if it succeeds\n  \
 bulla serve --data-dir /var/lib/bulla        a key management service for many"
 )]
 pub(crate) struct Cli {
@@ -250,7 +252,8 @@ raw-rsa:NAMESPACE:NAME:PADDING:PEM-FILE, PADDING one of PKCS1, OAEP_SHA1, OAEP_S
 bulla encrypt notes.txt                                 into notes.txt.sealed\n  \
 bulla encrypt -k alias/backup@prod -c db=main dump.sql\n  \
 bulla encrypt -k alias/a@prod -k alias/b@embedded x     opens with either key\n  \
-tar c dir | bulla encrypt > dir.tar.sealed"))]
+tar c dir | bulla encrypt > dir.tar.sealed\n  \
+bulla encrypt -o db.sealed -- pg_dump db                published only if pg_dump exits with 0"))]
 pub(crate) struct Encrypt {
     /// A key that may open the file; can be repeated [default: alias/default, made when absent]
     #[arg(short, long, value_name = "KEY")]
@@ -273,11 +276,17 @@ pub(crate) struct Encrypt {
     /// Bytes in a frame, 1 to 16777216 [default: 1048576]
     #[arg(long, value_name = "N")]
     pub(crate) frame_length: Option<u32>,
+    /// Pack each directory into one sealed tar archive
+    #[arg(long, conflicts_with = "run")]
+    pub(crate) archive: bool,
     #[command(flatten)]
     pub(crate) work: Work,
-    /// Files to seal; - is standard input
+    /// Files to seal; - is standard input. The files of a directory are sealed one by one, into DIR.sealed
     #[arg(value_name = "INPUT")]
     pub(crate) input: Vec<PathBuf>,
+    /// A command to run: what it writes is sealed, and only if it exits with 0
+    #[arg(last = true, value_name = "COMMAND", conflicts_with = "input")]
+    pub(crate) run: Vec<OsString>,
 }
 
 /// Options of all commands that seal or open.
@@ -320,7 +329,8 @@ pub(crate) struct Opening {
 #[derive(Debug, Args)]
 #[command(after_help = format!("{KEY_HELP}\n\nExamples:\n  \
 bulla decrypt notes.txt.sealed                          into notes.txt\n  \
-bulla decrypt -c db=main -o - dump.sql.sealed | psql\n  \
+bulla decrypt -c db=main dump.sealed -- pg_restore -d db\n  \
+bulla decrypt --range 0-511 -o - disk.img.sealed        the first 512 bytes\n  \
 bulla decrypt --data-dir RESTORED --root-key file:root.key x.sealed"))]
 pub(crate) struct Decrypt {
     #[command(flatten)]
@@ -331,9 +341,18 @@ pub(crate) struct Decrypt {
     /// Write what a signed message from a pipe holds before its signature has been checked
     #[arg(long)]
     pub(crate) release_before_signature: bool,
-    /// Files to open; - is standard input
+    /// Write only these bytes of the content, counted from 0, the last one included; FIRST- is all from there on
+    #[arg(long, value_name = "FIRST-LAST")]
+    pub(crate) range: Option<String>,
+    /// Unpack what is opened, a tar archive, into a directory of its own
+    #[arg(long, conflicts_with_all = ["run", "range"])]
+    pub(crate) archive: bool,
+    /// Files to open; - is standard input. The files of a directory are opened one by one, from DIR.sealed into DIR
     #[arg(value_name = "INPUT")]
     pub(crate) input: Vec<PathBuf>,
+    /// A command to run: it reads what is opened
+    #[arg(last = true, value_name = "COMMAND", conflicts_with = "output")]
+    pub(crate) run: Vec<OsString>,
 }
 
 /// `bulla verify`.

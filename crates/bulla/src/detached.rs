@@ -70,6 +70,17 @@ pub(crate) fn check_option(given: Option<&Path>, inputs: usize) -> Result<(), Fa
     }
 }
 
+/// Refuses `--keys` for the files of a directory.
+pub(crate) fn refuse_for_directory(given: Option<&Path>) -> Result<(), Failure> {
+    match given {
+        Some(given) => Err(Failure::usage(format!(
+            "--keys {}: the files of a directory have their keys beside them; leave it out",
+            given.display()
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// Keys that were found, and where.
 pub(crate) struct Found {
     /// The message with the keys.

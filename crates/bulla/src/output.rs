@@ -379,7 +379,7 @@ fn named(directory: &OwnedFd) -> Result<(File, OsString), Errno> {
 }
 
 /// Names to try, different in each process and at each call.
-fn temporary_names() -> impl Iterator<Item = OsString> {
+pub(crate) fn temporary_names() -> impl Iterator<Item = OsString> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     (0..100).map(|_| {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -409,6 +409,8 @@ pub(crate) struct Source {
     pub(crate) file: File,
     /// For messages.
     pub(crate) shown: String,
+    /// Where it is; `-` is standard input.
+    pub(crate) path: PathBuf,
     /// Its metadata when opened.
     pub(crate) meta: std::fs::Metadata,
 }
@@ -431,10 +433,12 @@ impl Source {
         if meta.is_dir() {
             return Err(Failure::new(
                 Exit::Failed,
-                format!("cannot read `{shown}`: it is a directory; pack it first, with tar for example"),
+                format!(
+                    "cannot read `{shown}`: it is a directory; encrypt --archive packs one into a single file"
+                ),
             ));
         }
-        Ok(Self { file, shown, meta })
+        Ok(Self { file, shown, path: path.to_owned(), meta })
     }
 
     /// Permission bits that a file made from this input gets.

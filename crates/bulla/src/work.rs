@@ -9,11 +9,14 @@ use bulla_envelope::{CommitmentPolicy, EnvelopeError, Header, HeaderLimits, Job,
 use crate::app::App;
 use crate::cli::Work;
 use crate::exit::Failure;
+use crate::mirror;
 use crate::output::Target;
 use crate::say::error_line;
 
 /// What a sealed file's name ends with.
-const SUFFIX: &str = ".sealed";
+pub(crate) const SUFFIX: &str = ".sealed";
+/// What a sealed archive's name ends with.
+const ARCHIVE_SUFFIX: &str = ".tar.sealed";
 /// Below this, in bytes, starting threads costs more than they save.
 const SMALL_BYTES: u64 = 2 << 20;
 /// A standard stream.
@@ -26,6 +29,10 @@ pub(crate) enum Naming {
     Sealed,
     /// `F.sealed` to `F`.
     Opened,
+    /// The directory `D` to `D.tar.sealed`.
+    Packed,
+    /// `D.tar.sealed` to the directory `D`.
+    Unpacked,
 }
 
 /// Each input with its output.
@@ -60,7 +67,7 @@ impl Naming {
             return Ok(input.to_owned());
         }
         match self {
-            Self::Sealed => {
+            Self::Sealed | Self::Packed => {
                 // `/dev/fd/63.sealed` is nobody's wish.
                 if std::fs::metadata(input).is_ok_and(|meta| !meta.is_file() && !meta.is_dir()) {
                     return Err(Failure::usage(format!(
@@ -68,19 +75,26 @@ impl Naming {
                         input.display()
                     )));
                 }
-                let mut name = OsString::from(input);
-                name.push(SUFFIX);
+                let mut name = OsString::from(mirror::plain(input));
+                if mirror::is_directory(input) && input.file_name().is_none() {
+                    return Err(Failure::usage(format!(
+                        "`{}` has no name to add {SUFFIX} to; name the output with -o",
+                        input.display()
+                    )));
+                }
+                name.push(if matches!(self, Self::Packed) { ARCHIVE_SUFFIX } else { SUFFIX });
                 Ok(name.into())
             }
-            Self::Opened => {
+            Self::Opened | Self::Unpacked => {
                 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-                let name = input.file_name().and_then(|name| name.as_bytes().strip_suffix(SUFFIX.as_bytes()));
+                let suffix = if matches!(self, Self::Unpacked) { ARCHIVE_SUFFIX } else { SUFFIX };
+                let name = input.file_name().and_then(|name| name.as_bytes().strip_suffix(suffix.as_bytes()));
                 match name {
                     Some(name) if !name.is_empty() => {
                         Ok(input.with_file_name(OsString::from_vec(name.to_vec())))
                     }
                     _ => Err(Failure::usage(format!(
-                        "`{}` does not end with {SUFFIX}; name the output with -o",
+                        "`{}` does not end with {suffix}; name the output with -o",
                         input.display()
                     ))),
                 }
@@ -96,19 +110,20 @@ pub(crate) async fn each<T>(
 ) -> Result<(), Failure> {
     let mut worst = Worst::default();
     for item in all {
-        worst.add(one(item).await);
+        if let Err(failure) = one(item).await {
+            worst.add(failure);
+        }
     }
-    worst.result()
+    worst.end()
 }
 
-/// The failure with the highest exit code. Of several, the others are told at once; this one by whoever ends the process.
-#[derive(Default)]
+/// Of several failures the one with the highest exit code; the others are told as they come.
+#[derive(Debug, Default)]
 pub(crate) struct Worst(Option<Failure>);
 
 impl Worst {
-    /// One more piece of work has ended.
-    pub(crate) fn add(&mut self, result: Result<(), Failure>) {
-        let Err(failure) = result else { return };
+    /// One more.
+    pub(crate) fn add(&mut self, failure: Failure) {
         if let Some(earlier) = self.0.take_if(|earlier| earlier.exit < failure.exit) {
             tell(&earlier);
             self.0 = Some(failure);
@@ -119,8 +134,15 @@ impl Worst {
         }
     }
 
-    /// How all of it ended.
-    pub(crate) fn result(self) -> Result<(), Failure> {
+    /// One more piece of work has ended.
+    pub(crate) fn see(&mut self, result: Result<(), Failure>) {
+        if let Err(failure) = result {
+            self.add(failure);
+        }
+    }
+
+    /// The worst one, which is told last, by whoever ends the process.
+    pub(crate) fn end(self) -> Result<(), Failure> {
         self.0.map_or(Ok(()), Err)
     }
 }

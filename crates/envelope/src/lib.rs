@@ -57,7 +57,7 @@ pub use inspect::{Inspection, PlaintextSize, inspect};
 pub use keyring::{Keyring, KmsDiscovery, KmsKey, MAX_KMS_CALLS, RawAesKey, RawRsaKey};
 pub use open::{Message, OpenOptions, Opener};
 pub use pipeline::{Job, Summary};
-pub use platform::{Inherited, Input, Output};
+pub use platform::{Inherited, Input, Output, end_with_parent};
 pub use policy::CommitmentPolicy;
 pub use record::{Opened, open, open_stream, seal, seal_stream};
 pub use reseal::reseal;

@@ -13,10 +13,11 @@ use crate::app::App;
 use crate::cli::Inspect;
 use crate::detached;
 use crate::exit::Failure;
+use crate::mirror;
 use crate::output::Source;
 use crate::recipients::KeyName;
 use crate::tree::{Kind, Walk};
-use crate::work::{STREAM, Worst};
+use crate::work::Worst;
 
 /// Shows what each input says of itself.
 pub(crate) async fn run(app: &App, command: &Inspect) -> Result<(), Failure> {
@@ -27,13 +28,17 @@ pub(crate) async fn run(app: &App, command: &Inspect) -> Result<(), Failure> {
     detached::check_option(command.keys.as_deref(), command.input.len())?;
     let mut worst = Worst::default();
     for input in &command.input {
-        if input != Path::new(STREAM) && input.is_dir() {
+        if mirror::is_directory(input) {
+            if let Err(failure) = detached::refuse_for_directory(command.keys.as_deref()) {
+                worst.add(failure);
+                continue;
+            }
             directory(app, input, limits, &mut worst);
         } else {
-            worst.add(one(app, command, input, limits));
+            worst.see(one(app, command, input, limits));
         }
     }
-    worst.result()
+    worst.end()
 }
 
 fn one(app: &App, command: &Inspect, input: &Path, limits: HeaderLimits) -> Result<(), Failure> {
@@ -101,7 +106,7 @@ struct Uses {
 fn directory(app: &App, directory: &Path, limits: HeaderLimits, worst: &mut Worst) {
     let walk = match Walk::of(directory) {
         Ok(walk) => walk,
-        Err(failure) => return worst.add(Err(failure)),
+        Err(failure) => return worst.add(failure),
     };
     let mut tally = Tally::default();
     for entry in walk {
@@ -111,10 +116,10 @@ fn directory(app: &App, directory: &Path, limits: HeaderLimits, worst: &mut Wors
             Ok(entry) => entry.open().and_then(|file| tally.file(app, &entry.shown, &file, limits)),
         };
         tally.failed += u64::from(result.is_err());
-        worst.add(result);
+        worst.see(result);
     }
     let shown = directory.display().to_string();
-    worst.add(app.say.result(&tally.text(&shown), &tally.json(&shown)));
+    worst.see(app.say.result(&tally.text(&shown), &tally.json(&shown)));
 }
 
 impl Tally {

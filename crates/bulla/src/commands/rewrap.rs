@@ -17,6 +17,7 @@ use crate::cli::Rewrap;
 use crate::detached::{self, Found, Turn};
 use crate::exit::{Exit, Failure};
 use crate::keys::{self, KMS_PROVIDER};
+use crate::mirror;
 use crate::output::{self, OutputRules, Source, Target};
 use crate::progress::Progress;
 use crate::recipients::{Changes, KeyName, Plan, Wanted};
@@ -39,7 +40,7 @@ pub(crate) async fn run(app: &mut App, command: &Rewrap) -> Result<(), Failure> 
         Rewrapping { app, command, options, job, limits, unlocking, given: None, count: Count::default() };
     let mut worst = Worst::default();
     for input in &command.input {
-        if input != Path::new(STREAM) && input.is_dir() {
+        if mirror::is_directory(input) {
             rewrapping.directory(input, &changes, &mut worst).await;
             continue;
         }
@@ -50,9 +51,9 @@ pub(crate) async fn run(app: &mut App, command: &Rewrap) -> Result<(), Failure> 
             Ok(source) => rewrapping.one(input, source.file, &changes).await,
             Err(failure) => Err(failure),
         };
-        worst.add(result);
+        worst.see(result);
     }
-    worst.result()
+    worst.end()
 }
 
 #[derive(Default)]
@@ -77,15 +78,13 @@ struct Rewrapping<'a> {
 impl Rewrapping<'_> {
     /// All that is sealed in a directory; a file's keys with the file.
     async fn directory(&mut self, directory: &Path, changes: &Changes, worst: &mut Worst) {
-        if let Some(given) = &self.command.opening.keys {
-            let message =
-                format!("--keys {}: the files of a directory have their keys beside them", given.display());
-            return worst.add(Err(Failure::usage(message)));
+        if let Err(failure) = detached::refuse_for_directory(self.command.opening.keys.as_deref()) {
+            return worst.add(failure);
         }
         self.count = Count::default();
         let walk = match Walk::of(directory) {
             Ok(walk) => walk,
-            Err(failure) => return worst.add(Err(failure)),
+            Err(failure) => return worst.add(failure),
         };
         for entry in walk {
             let result = match entry {
@@ -100,7 +99,7 @@ impl Rewrapping<'_> {
                     Err(failure) => Err(failure),
                 },
             };
-            worst.add(result);
+            worst.see(result);
         }
         let Count { changed, unchanged, not_sealed } = self.count;
         let shown = directory.display();
@@ -111,7 +110,7 @@ impl Rewrapping<'_> {
             "event": "summary", "input": shown.to_string(), "changed": changed, "unchanged": unchanged,
             "others": not_sealed, "dry_run": self.command.dry_run,
         });
-        worst.add(self.app.say.done(&text, &event, false));
+        worst.see(self.app.say.done(&text, &event, false));
     }
 
     async fn one(&mut self, path: &Path, file: File, changes: &Changes) -> Result<(), Failure> {
