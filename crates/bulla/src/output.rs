@@ -256,6 +256,13 @@ impl<'a> Fresh<'a> {
         Ok(Self { file, directory, name, shown: path.to_owned(), temporary, rules })
     }
 
+    /// The same file, to be named so with this behind it, whatever stands there.
+    pub(crate) fn named_next(mut self, suffix: &str) -> Self {
+        self.name.push(suffix);
+        self.rules.force = true;
+        self
+    }
+
     /// Gives the file its permissions and its name. Only now can anyone find it.
     pub(crate) fn commit(mut self) -> Result<(), Failure> {
         self.publish().map_err(|error| match error {
@@ -373,7 +380,7 @@ fn named(directory: &OwnedFd) -> Result<(File, OsString), Errno> {
 }
 
 /// Names to try, different in each process and at each call.
-fn temporary_names() -> impl Iterator<Item = OsString> {
+pub(crate) fn temporary_names() -> impl Iterator<Item = OsString> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     (0..100).map(|_| {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -412,6 +419,8 @@ pub(crate) struct Source {
     pub(crate) file: File,
     /// For messages.
     pub(crate) shown: String,
+    /// Where it is; `-` is standard input.
+    pub(crate) path: PathBuf,
     /// Its metadata when opened.
     pub(crate) meta: std::fs::Metadata,
 }
@@ -434,10 +443,17 @@ impl Source {
         if meta.is_dir() {
             return Err(Failure::new(
                 Exit::Failed,
-                format!("cannot read `{shown}`: it is a directory; pack it first, with tar for example"),
+                format!(
+                    "cannot read `{shown}`: it is a directory; encrypt --archive packs one into a single file"
+                ),
             ));
         }
-        Ok(Self { file, shown, meta })
+        Ok(Self { file, shown, path: path.to_owned(), meta })
+    }
+
+    /// Bytes of a regular file.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.meta.is_file().then(|| self.meta.len())
     }
 
     /// Permission bits that a file made from this input gets.

@@ -56,9 +56,12 @@ fn suites_whose_data_keys_serve_once_are_refused_before_anything_is_read() {
     let home = Home::new();
     home.write("f", "content");
     for suite in ["0578", "0378", "0178", "0014"] {
-        let policy = if suite.starts_with("05") { "require-encrypt-require-decrypt" } else { "forbid-encrypt-allow-decrypt" };
-        let arguments =
-            ["encrypt", "--reuse-data-key", "--suite", suite, "--commitment-policy", policy, "f"];
+        let policy = if suite.starts_with("05") {
+            "require-encrypt-require-decrypt"
+        } else {
+            "forbid-encrypt-allow-decrypt"
+        };
+        let arguments = ["encrypt", "--reuse-data-key", "--suite", suite, "--commitment-policy", policy, "f"];
         if suite == "0178" {
             home.ok(&arguments);
             std::fs::remove_file(home.file("f.sealed")).unwrap();

@@ -125,7 +125,7 @@ impl EnvelopeBuilder {
             return Err(EnvelopeError::Usage("an envelope needs at least one key".to_owned()));
         }
         let keyrings: Arc<[Keyring]> = self.keyrings.into();
-        self.seal_options.check_for(&keyrings)?;
+        self.seal_options.check_for(keyrings.len())?;
         records::check_context(&self.key_context)?;
         SealOptions::new().context(self.key_context.clone()).check()?;
         let limits = self.record_limits.unwrap_or(Envelope::RECORD_LIMITS);

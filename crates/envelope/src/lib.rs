@@ -45,6 +45,7 @@ mod blocking;
 mod derive;
 mod envelope;
 mod error;
+mod file_key;
 pub mod format;
 mod inspect;
 mod keyring;
@@ -54,6 +55,7 @@ mod pipeline;
 mod platform;
 mod policy;
 mod records;
+mod reseal;
 mod reuse;
 mod seal;
 mod signature;
@@ -62,19 +64,22 @@ pub use blocking::block_on;
 pub use bulla_crypto::rsa_wrap::RsaPadding;
 pub use envelope::{Envelope, EnvelopeBuilder};
 pub use error::{EnvelopeError, ErrorClass, KeyFailure, NoKeyOpens, Side, Trial};
+pub use file_key::{DETACHED_KEYS_BYTES_MAX, DetachedKeys, FILE_KEY_NAME, FileKey, OpenedKeys};
 pub use format::{ContentType, EncryptedDataKey, FormatError, Header, HeaderLimits, SuiteId};
 pub use inspect::{Inspection, PlaintextSize, inspect};
 pub use keyring::{Keyring, KmsDiscovery, KmsKey, MAX_KMS_CALLS, RawAesKey, RawRsaKey};
 pub use one_call::{Opened, open, open_stream, seal, seal_stream};
 pub use open::{Message, OpenOptions, Opener};
 pub use pipeline::{Job, Summary};
-pub use platform::{Inherited, Input, Output};
+pub use platform::{Inherited, Input, Output, end_with_parent};
 pub use policy::CommitmentPolicy;
 pub use records::{
     BlindIndex, KeyTable, MAX_RECORD_BYTES, MAX_RECORD_CONTEXT_BYTES, MemoryKeyTable, RECORD_OVERHEAD_BYTES,
     RecordError, RecordKeyId, TableFuture,
 };
+pub use reseal::reseal;
 pub use reuse::{CachingKeyrings, MAX_MESSAGES_PER_KEY, ReuseLimits};
 pub use seal::{
-    DEFAULT_FRAME_LENGTH, MAX_SEALED_FRAME_LENGTH, SealOptions, Sealer, prepare_seal, prepare_seal_with,
+    DEFAULT_FRAME_LENGTH, MAX_SEALED_FRAME_LENGTH, SealOptions, Sealer, prepare_seal, prepare_seal_for,
+    prepare_seal_with,
 };

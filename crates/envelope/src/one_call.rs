@@ -56,11 +56,17 @@ pub async fn open(
 /// The content of a message of `message_bytes` bytes, in memory.
 pub(crate) fn open_into_memory(opener: Opener<'_>, message_bytes: usize) -> Result<Opened, EnvelopeError> {
     let header = opener.header().clone();
+    let plaintext = open_whole(opener, message_bytes)?;
+    Ok(Opened { plaintext, header })
+}
+
+/// The whole content of a message of so many bytes, in memory.
+pub(crate) fn open_whole(opener: Opener<'_>, message_bytes: usize) -> Result<SecretBytes, EnvelopeError> {
     // The content is shorter than its message, so this never grows, which would leave copies behind.
     let mut content = Content { bytes: SecretBytes::zeroed(message_bytes), filled: 0 };
     opener.run(Output::private(&mut content), &Job::single_threaded())?;
     content.bytes.truncate(content.filled);
-    Ok(Opened { plaintext: content.bytes, header })
+    Ok(content.bytes)
 }
 
 /// Seals from a reader into a writer. The future blocks while the body moves: run it where that is fine.

@@ -117,10 +117,10 @@ impl SealOptions {
 }
 
 impl SealOptions {
-    /// Whether these options can make a message for `keyrings`.
-    pub(crate) fn check_for(&self, keyrings: &[Keyring]) -> Result<(), EnvelopeError> {
+    /// Whether these options can make a message for so many keys.
+    pub(crate) fn check_for(&self, keyrings: usize) -> Result<(), EnvelopeError> {
         self.check()?;
-        if keyrings.len() > usize::from(self.limits.max_encrypted_data_keys) {
+        if keyrings > usize::from(self.limits.max_encrypted_data_keys) {
             return Err(EnvelopeError::Usage(format!(
                 "a message is sealed for at most {} keys",
                 self.limits.max_encrypted_data_keys
@@ -173,7 +173,24 @@ pub async fn prepare_seal_with(
     options: &SealOptions,
     rng: &dyn Rng,
 ) -> Result<Sealer, EnvelopeError> {
-    options.check_for(keyrings)?;
+    let keyrings: Vec<_> = keyrings.iter().collect();
+    prepare(&keyrings, options, rng).await
+}
+
+/// As [`prepare_seal`], for keys that stand in several places.
+///
+/// # Errors
+/// As [`prepare_seal`].
+pub async fn prepare_seal_for(keyrings: &[&Keyring], options: &SealOptions) -> Result<Sealer, EnvelopeError> {
+    prepare(keyrings, options, &SystemRng).await
+}
+
+async fn prepare(
+    keyrings: &[&Keyring],
+    options: &SealOptions,
+    rng: &dyn Rng,
+) -> Result<Sealer, EnvelopeError> {
+    options.check_for(keyrings.len())?;
     let suite = options.chosen_suite();
     let mut context = options.context.clone();
     let signer = suite.signature().map(MessageSigner::generate).transpose()?;
@@ -186,7 +203,8 @@ pub async fn prepare_seal_with(
     seal_under(wrapped, options, context, signer, rng)
 }
 
-/// Makes the header of a message under a data key, which is taken over and wiped.
+/// Makes the header of a message with an id of its own, under a data key that its keys have wrapped, which is taken over
+/// and wiped. The context is that of the options, and the public key of the signer.
 pub(crate) fn seal_under(
     wrapped: Wrapped,
     options: &SealOptions,

@@ -1,18 +1,25 @@
 //! `bulla encrypt`.
 
+use std::ffi::OsString;
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 
 use bulla_envelope::{
-    CachingKeyrings, EnvelopeError, Input, Job, ReuseLimits, SealOptions, Sealer, SuiteId, prepare_seal,
+    CachingKeyrings, EnvelopeError, Input, Job, Output, ReuseLimits, SealOptions, Sealer, SuiteId, Summary,
+    prepare_seal,
 };
 
 use crate::app::{App, shown};
+use crate::archive::Packing;
 use crate::cli::Encrypt;
+use crate::command::{self, Reading};
+use crate::detached;
 use crate::exit::Failure;
 use crate::keys::{self, Keys};
 use crate::kms::local::DEFAULT_ALIAS;
+use crate::mirror::{self, Way};
 use crate::output::{self, FileId, OutputRules, Source, Target};
 use crate::progress::Progress;
 use crate::work::{self, Done, Naming, STREAM};
@@ -22,11 +29,15 @@ pub(crate) async fn run(app: &mut App, command: &Encrypt) -> Result<(), Failure>
     let options = seal_options(command)?;
     keys::check(&command.key)?;
     let job = work::job(&command.work)?;
-    let plan = work::plan(&command.input, command.output.as_deref(), Naming::Sealed)?;
+    // What a command writes goes where standard input would.
+    let naming = if command.archive { Naming::Packed } else { Naming::Sealed };
+    let plan = work::plan(&command.input, command.output.as_deref(), naming)?;
+    detached::check_option(command.keys.as_deref(), plan.len())?;
     if plan.iter().any(|(_, output)| output == Path::new(STREAM)) && std::io::stdout().is_terminal() {
         return Err(not_for_a_terminal());
     }
-    let inputs = FileId::of_inputs(plan.iter().map(|(input, _)| input.as_path())).into();
+    let inputs = FileId::of_inputs(plan.iter().map(|(input, _)| input.as_path()));
+    let inputs = if command.run.is_empty() { inputs } else { Vec::new() }.into();
     let mut sealing =
         Sealing { app, command, options, job, inputs, keys: None, reusing: None, sealed: false };
     let result = work::each(&plan, async |(input, output)| sealing.one(input, output).await).await;
@@ -53,50 +64,161 @@ struct Sealing<'a> {
     sealed: bool,
 }
 
+/// What is sealed.
+enum Origin<'a> {
+    File(Source),
+    /// A directory, packed; and where failures of single files are told.
+    Archive(&'a Path, &'a mut Option<Receiver<Failure>>),
+    /// What a command writes.
+    Command(&'a [OsString]),
+}
+
+impl Origin<'_> {
+    fn shown(&self) -> String {
+        match self {
+            Self::File(source) => source.shown.clone(),
+            Self::Archive(directory, _) => directory.display().to_string(),
+            Self::Command(words) => command::output_of(words),
+        }
+    }
+
+    fn mode(&self) -> u32 {
+        match self {
+            Self::File(source) => source.mode(),
+            Self::Archive(..) | Self::Command(_) => output::MODE_PRIVATE,
+        }
+    }
+
+    /// Bytes to seal, where they are known before they are read.
+    fn length(&self) -> Option<u64> {
+        match self {
+            Self::File(source) => source.length(),
+            Self::Archive(..) | Self::Command(_) => None,
+        }
+    }
+
+    /// Begins to read: a command is started.
+    fn begin(self, app: &App) -> Result<Input<'static>, Failure> {
+        match self {
+            Self::File(source) => {
+                Input::file(source.file).map_err(|error| Failure::io("cannot read", &source.shown, &error))
+            }
+            Self::Archive(directory, failures) => {
+                let (packing, told) = Packing::of(directory, app.say)?;
+                *failures = Some(told);
+                Ok(Input::reader(packing))
+            }
+            Self::Command(words) => {
+                Ok(Input::reader(Reading::start(words, app.common.root_key.as_deref(), app.say)?))
+            }
+        }
+    }
+}
+
 impl Sealing<'_> {
-    async fn one(&mut self, input: &Path, output: &PathBuf) -> Result<(), Failure> {
-        let source = Source::open(input)?;
+    async fn one(&mut self, input: &Path, output: &Path) -> Result<(), Failure> {
+        let command = self.command;
+        if !command.run.is_empty() {
+            return self.seal(Origin::Command(&command.run), output).await.map(drop);
+        }
+        let directory = mirror::is_directory(input);
+        if command.archive && !directory {
+            return Err(Failure::usage(format!(
+                "--archive: `{}` is no directory; leave out --archive to seal a file",
+                shown(input, "standard input")
+            )));
+        }
+        if command.archive {
+            mirror::refuse_inside(input, output)?;
+            let mut failures = None;
+            self.seal(Origin::Archive(input, &mut failures), output).await?;
+            return match failures.and_then(|failures| failures.try_recv().ok()) {
+                Some(failure) => Err(failure.although("the rest was sealed")),
+                None => Ok(()),
+            };
+        }
+        if directory {
+            detached::refuse_for_directory(command.keys.as_deref())?;
+            let say = self.app.say;
+            let each = async |source, target: &Path| {
+                Ok(self.seal(Origin::File(source), target).await?.plaintext_bytes)
+            };
+            return mirror::each(input, output, Way::Seal, say, each).await;
+        }
+        self.seal(Origin::File(Source::open(input)?), output).await.map(drop)
+    }
+
+    async fn seal(&mut self, origin: Origin<'_>, output: &Path) -> Result<Summary, Failure> {
+        let input_shown = origin.shown();
         let inputs = Arc::clone(&self.inputs);
         let rules = OutputRules {
             force: self.app.common.force,
             sync: self.command.work.sync,
-            mode: source.mode(),
+            mode: origin.mode(),
             inputs: &inputs,
         };
         let target = output::open(output, rules)?;
+        let place = match self.command.detached_keys {
+            true => Some(detached::Place::open(output, self.command.keys.as_deref(), rules)?),
+            false => None,
+        };
         // Under whatever name.
         if matches!(&target, Target::Stream(stream) if stream.is_terminal()) {
             return Err(not_for_a_terminal());
         }
         let output_shown = shown(output, "standard output");
         let failed =
-            |error: &bulla_envelope::EnvelopeError| Failure::envelope(error, &source.shown, &output_shown);
-        let reading = source.file.try_clone().and_then(Input::file);
-        let reading = reading.map_err(|error| Failure::io("cannot read", &source.shown, &error))?;
+            |error: &bulla_envelope::EnvelopeError| Failure::envelope(error, &input_shown, &output_shown);
         let keys = match self.keys.take() {
             Some(keys) => keys,
             None => self.find_keys().await?,
         };
-        self.keys = Some(keys);
+        let keys = self.keys.insert(keys);
+        let pending = match place {
+            Some(place) => {
+                let context = keys::context_to_seal(&self.command.context)?;
+                Some(
+                    place
+                        .seal(&keys.keyrings, &context, work::limits(&self.command.work), &input_shown)
+                        .await?,
+                )
+            }
+            None => None,
+        };
+        let sealer = match &pending {
+            Some(pending) => prepare_seal(&pending.keyring, &self.options).await,
+            None => self.sealer(origin.length()).await,
+        };
+        let sealer = sealer.map_err(|error| failed(&error))?;
+        let mut header = sealer.header().clone();
+        if let Some(pending) = &pending {
+            // What is told are the keys that open it in the end.
+            header.encrypted_data_keys = pending.recipients().to_vec();
+        }
+        // Only now that the KMS is done with is a command run.
+        let reading = origin.begin(self.app)?;
         let length = reading.length();
-        let sealer = self.sealer(length).await.map_err(|error| failed(&error))?;
-        let header = sealer.header().clone();
         let job = work::sized(&self.job, length);
         let shows = !self.app.say.quiet && !self.app.say.json;
-        let progress = Progress::start(source.shown.clone(), job.progress.clone(), length, shows);
-        let written = work::write_to(target, |output| sealer.run(reading, output, &job), failed);
+        let progress = Progress::start(input_shown.clone(), job.progress.clone(), length, shows);
+        let run = |output: Output<'_>| sealer.run(reading, output, &job);
+        let written = match pending {
+            Some(pending) => pending.write_to(output, target, run, failed),
+            None => work::write_to(target, run, failed),
+        };
         drop(progress);
         let summary = written?;
         self.sealed = true;
         let done = Done {
             what: "sealed",
-            input: &source.shown,
+            input: &input_shown,
             output: Some(&output_shown),
             data_on_stdout: output == Path::new(STREAM),
             header: &header,
             summary: Some(summary),
         };
-        work::report(self.app, &done)
+        work::report(self.app, &done)?;
+        Ok(summary)
     }
 
     /// A message's header, under a data key of its own or, where the options say so, one that has served before.
@@ -152,7 +274,7 @@ impl Sealing<'_> {
 fn seal_options(command: &Encrypt) -> Result<SealOptions, Failure> {
     let mut options = SealOptions::new()
         .commitment_policy(work::policy(&command.work)?)
-        .context(keys::context(&command.context)?);
+        .context(keys::context_to_seal(&command.context)?);
     if let Some(text) = &command.suite {
         let id = u16::from_str_radix(text.trim_start_matches("0x"), 16).ok();
         let suite = id.and_then(|id| SuiteId::from_id(id).ok());

@@ -10,5 +10,6 @@ pub(crate) mod key;
 pub(crate) mod open;
 pub(crate) mod policy;
 pub(crate) mod profile;
+pub(crate) mod rewrap;
 pub(crate) mod serve;
 pub(crate) mod store;

@@ -10,7 +10,7 @@ pub use kms::{KmsDiscovery, KmsKey};
 pub use raw_aes::RawAesKey;
 pub use raw_rsa::RawRsaKey;
 pub(crate) use unwrap::{unwrap_data_key, unwrap_data_key_of};
-pub(crate) use wrap::{Wrapped, wrap_data_key};
+pub(crate) use wrap::{Wrapped, wrap_data_key, wrap_under};
 
 use crate::error::EnvelopeError;
 

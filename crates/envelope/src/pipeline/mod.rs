@@ -138,7 +138,7 @@ impl<F: Fn()> Drop for OnPanic<F> {
     }
 }
 
-const PANICKED: EnvelopeError = EnvelopeError::Internal("a reader or writer panicked");
+pub(crate) const PANICKED: EnvelopeError = EnvelopeError::Internal("a reader or writer panicked");
 
 /// Threads that `bytes` of buffers each allow, at most `wanted`, at least one.
 fn threads_within_budget(wanted: usize, bytes: usize) -> usize {

@@ -1,7 +1,9 @@
 //! Where bytes come from and go to: files by position, everything else in order.
 
+mod child;
 mod inherited;
 
+pub use child::end_with_parent;
 pub use inherited::Inherited;
 
 use std::fs::File;

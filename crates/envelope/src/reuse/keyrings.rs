@@ -46,7 +46,7 @@ impl CachingKeyrings {
         options: &SealOptions,
         plaintext_bytes: Option<u64>,
     ) -> Result<Sealer, EnvelopeError> {
-        options.check_for(&self.keyrings)?;
+        options.check_for(self.keyrings.len())?;
         options.check_reuse()?;
         let suite = options.chosen_suite();
         let Some(bytes) = plaintext_bytes else { return prepare_seal(&self.keyrings, options).await };
@@ -55,14 +55,10 @@ impl CachingKeyrings {
         let entry = self
             .sealing
             .take_or_fill(id, bytes, async {
-                let wrapped = wrap_data_key(
-                    &self.keyrings,
-                    suite.key_bytes(),
-                    options.pairs(),
-                    &serialised,
-                    &SystemRng,
-                )
-                .await?;
+                let keyrings: Vec<_> = self.keyrings.iter().collect();
+                let wrapped =
+                    wrap_data_key(&keyrings, suite.key_bytes(), options.pairs(), &serialised, &SystemRng)
+                        .await?;
                 Ok::<_, EnvelopeError>((wrapped.data_key, wrapped.encrypted))
             })
             .await?;
