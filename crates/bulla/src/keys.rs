@@ -101,9 +101,14 @@ pub(crate) async fn for_sealing(app: &mut App, arguments: &[String]) -> Result<K
     Ok(Keys { keyrings, only_in: local.filter(|_| !elsewhere) })
 }
 
-/// The keys to open with. A key id or alias is asked for its ARN: only ARNs are compared with the file.
-pub(crate) async fn for_opening(app: &mut App, arguments: &[String]) -> Result<Vec<Keyring>, Failure> {
+/// The keys to open with. A key id or alias is asked for its ARN: only ARNs are compared with the file. A KMS that can't
+/// be reached for that is given back as a failure beside the other keys, one of which may open.
+pub(crate) async fn for_opening(
+    app: &mut App,
+    arguments: &[String],
+) -> Result<(Vec<Keyring>, Option<Failure>), Failure> {
     let mut keyrings = Vec::new();
+    let mut unreachable = None;
     for text in arguments {
         match KeyArgument::parse(text)? {
             KeyArgument::Kms { key, at } => {
@@ -114,14 +119,25 @@ pub(crate) async fn for_opening(app: &mut App, arguments: &[String]) -> Result<V
                     key.to_owned()
                 } else {
                     let input = DescribeKeyInput { key_id: key.to_owned(), ..DescribeKeyInput::default() };
-                    found.kms.describe_key(input).await?.key_metadata.arn
+                    match found.kms.describe_key(input).await.map_err(Failure::from) {
+                        Ok(described) => described.key_metadata.arn,
+                        Err(failure) if failure.exit == Exit::Unreachable && arguments.len() > 1 => {
+                            unreachable.get_or_insert(failure);
+                            continue;
+                        }
+                        Err(failure) => return Err(failure),
+                    }
                 };
-                keyrings.push(KmsKey::new(found.kms, arn).into());
+                let key = KmsKey::new(found.kms, arn);
+                keyrings.push(if found.local.is_some() { key.on_this_host() } else { key }.into());
             }
             raw => keyrings.push(raw_keyring(&raw)?),
         }
     }
-    Ok(keyrings)
+    match unreachable {
+        Some(failure) if keyrings.is_empty() => Err(failure),
+        unreachable => Ok((keyrings, unreachable)),
+    }
 }
 
 /// The KMS keys that a file names, of the caller's own account and of `accounts`; and in words which these are.

@@ -105,7 +105,7 @@ impl<'a> Message<'a> {
         // The context was read in its one canonical form, so this gives the bytes that stand in the header.
         let serialised =
             serialise_context(&header.context).ok_or(EnvelopeError::Internal("the context does not fit"))?;
-        let data_key = unwrap_data_key(keyrings, header, &serialised).await?;
+        let (data_key, opened_by) = unwrap_data_key(keyrings, header, &serialised).await?;
         let derived = derive(header.suite, &header.message_id, data_key)?;
         check_commitment(derived.commitment.as_ref(), header.commitment.as_ref())?;
         let large = match header.content {
@@ -120,6 +120,7 @@ impl<'a> Message<'a> {
             cipher,
             verifier: self.verifier,
             release_before_signature: self.release_before_signature,
+            opened_by,
         })
     }
 }
@@ -131,6 +132,7 @@ pub struct Opener<'a> {
     pub(crate) cipher: MessageCipher,
     pub(crate) verifier: Option<MessageVerifier>,
     pub(crate) release_before_signature: bool,
+    opened_by: String,
 }
 
 impl Opener<'_> {
@@ -139,6 +141,12 @@ impl Opener<'_> {
     #[must_use]
     pub fn header(&self) -> &Header {
         &self.header.header
+    }
+
+    /// The key that opened the data key: the ARN of a KMS key, or as raw keys are named.
+    #[must_use]
+    pub fn opened_by(&self) -> &str {
+        &self.opened_by
     }
 
     /// Opens the body into `output`, to the end of the input. Blocks; takes `job.threads` threads.
@@ -169,6 +177,15 @@ impl Opener<'_> {
         job: &Job,
     ) -> Result<Summary, EnvelopeError> {
         pipeline::open::run_range(self, range, output, job)
+    }
+
+    /// The content for reading here and there: each time the frames that hold what is read. For framed, unsigned
+    /// messages in regular files.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Usage`] for other messages and inputs; else as [`Opener::run`], of the final frame.
+    pub fn into_reader(self) -> Result<pipeline::SealedReader, EnvelopeError> {
+        pipeline::SealedReader::of(self)
     }
 }
 

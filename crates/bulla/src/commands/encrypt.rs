@@ -160,10 +160,9 @@ impl Sealing<'_> {
         let reading = origin.begin(self.app)?;
         let length = reading.length();
         let job = work::sized(&self.job, length);
-        let shows = !self.app.say.quiet && !self.app.say.json;
-        let progress = Progress::start(input_shown.clone(), job.progress.clone(), length, shows);
+        let progress = Progress::start(input_shown.clone(), job.progress.clone(), length, self.app.say);
         let written = work::write_to(target, |output| sealer.run(reading, output, &job), failed);
-        drop(progress);
+        let elapsed = progress.end();
         let summary = written?;
         self.sealed = true;
         let done = Done {
@@ -172,7 +171,7 @@ impl Sealing<'_> {
             output: Some(&output_shown),
             data_on_stdout: output == Path::new(STREAM),
             header: &header,
-            summary: Some(summary),
+            summary: Some((summary, elapsed)),
         };
         work::report(self.app, &done)?;
         Ok(summary)

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::IsTerminal;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use bulla_api::{ErrorCode, KmsError};
 use bulla_envelope::{
@@ -73,7 +74,22 @@ pub(crate) async fn verify(app: &mut App, command: &Verify) -> Result<(), Failur
     let options = open_options(&command.opening)?;
     let header_only = command.header;
     let mut opening = Opener::new(app, &command.opening, options)?;
-    work::each(&command.input, async |input: &PathBuf| opening.verify(input, header_only).await).await
+    let all = async |input: &PathBuf| {
+        refuse_terminal(input)?;
+        mirror::each_sealed(input, async |source| opening.verify(source, header_only).await).await
+    };
+    work::each(&command.input, all).await
+}
+
+/// Opens each input whole, writes nothing, and says of each by which key, how much it was and how long it took.
+pub(crate) async fn rehearse(app: &mut App, arguments: &Opening, inputs: &[PathBuf]) -> Result<(), Failure> {
+    let options = open_options(arguments)?;
+    let mut opening = Opener::new(app, arguments, options)?;
+    let all = async |input: &PathBuf| {
+        refuse_terminal(input)?;
+        mirror::each_sealed(input, async |source| opening.rehearse(source).await).await
+    };
+    work::each(inputs, all).await
 }
 
 struct Opener<'a> {
@@ -85,13 +101,15 @@ struct Opener<'a> {
     keyrings: Option<Vec<Keyring>>,
     /// Which KMS and which accounts discovery is about, for messages.
     asked: Option<String>,
+    /// A KMS of `-k` that could not be asked: an error only if no other key opens.
+    unreachable: Option<Failure>,
 }
 
 impl<'a> Opener<'a> {
     fn new(app: &'a mut App, arguments: &'a Opening, options: OpenOptions) -> Result<Self, Failure> {
         let job = work::job(&arguments.work)?;
         keys::check(&arguments.key)?;
-        Ok(Self { app, arguments, options, job, keyrings: None, asked: None })
+        Ok(Self { app, arguments, options, job, keyrings: None, asked: None, unreachable: None })
     }
 
     /// Opens an input for a command to read.
@@ -106,7 +124,7 @@ impl<'a> Opener<'a> {
         let root = self.app.common.root_key.as_deref();
         let run = |output: Output<'_>| range::run(opener, range, output, &job);
         let fed = command::feed(words, root, self.app.say, run, failed);
-        drop(progress);
+        let elapsed = progress.end();
         let summary = match fed? {
             Fed::All(summary) => Some(summary),
             Fed::Part => {
@@ -118,6 +136,7 @@ impl<'a> Opener<'a> {
             }
         };
         // Standard output is the command's.
+        let summary = summary.map(|summary| (summary, elapsed));
         self.report("opened", &source, Some(&output_shown), true, &header, summary)
     }
 
@@ -166,7 +185,7 @@ impl<'a> Opener<'a> {
             let opened = opener.run(Output::stream(File::from(OwnedFd::from(writer))), &job);
             (opened, unpacking.join())
         });
-        drop(progress);
+        let elapsed = progress.end();
         let unpacked = unpacked.map_err(|_| Failure::new(Exit::Failed, "the archive's thread ended"))?;
         let summary = match opened {
             Ok(summary) => summary,
@@ -185,7 +204,7 @@ impl<'a> Opener<'a> {
                 source.shown
             ));
         }
-        self.report("opened", &source, Some(&output_shown), false, &header, Some(summary))?;
+        self.report("opened", &source, Some(&output_shown), false, &header, Some((summary, elapsed)))?;
         left_out.map_err(|failure| failure.although("the rest was unpacked"))
     }
 
@@ -210,15 +229,39 @@ impl<'a> Opener<'a> {
         let job = work::sized(&self.job, length);
         let progress = self.progress(&source, &job, length);
         let written = work::write_to(target, |output| range::run(opener, range, output, &job), failed);
-        drop(progress);
+        let elapsed = progress.end();
         let data_on_stdout = output == Path::new(STREAM);
         let summary = written?;
-        self.report("opened", &source, Some(&output_shown), data_on_stdout, &header, Some(summary))?;
+        self.report(
+            "opened",
+            &source,
+            Some(&output_shown),
+            data_on_stdout,
+            &header,
+            Some((summary, elapsed)),
+        )?;
         Ok(summary)
     }
 
-    async fn verify(&mut self, input: &Path, header_only: bool) -> Result<(), Failure> {
-        let source = open_source(input)?;
+    async fn rehearse(&mut self, source: Source) -> Result<(), Failure> {
+        let started = Instant::now();
+        let failed = |error: &EnvelopeError| Failure::envelope(error, &source.shown, "nothing");
+        let (opener, length) = self.unlock(&source, failed).await?;
+        let key = opener.opened_by().to_owned();
+        let job = work::sized(&self.job, length);
+        let progress = self.progress(&source, &job, length);
+        let summary = opener.run(Output::discard(), &job);
+        drop(progress);
+        let bytes = summary.map_err(|error| failed(&error))?.plaintext_bytes;
+        let seconds = started.elapsed().as_secs_f64();
+        let input = &source.shown;
+        let event = serde_json::json!({
+            "event": "rehearsed", "input": input, "key": key, "plaintext_bytes": bytes, "seconds": seconds,
+        });
+        self.app.say.result(&format!("{input}: {bytes} bytes in {seconds:.1} s, by {key}"), &event)
+    }
+
+    async fn verify(&mut self, source: Source, header_only: bool) -> Result<(), Failure> {
         let failed = |error: &EnvelopeError| Failure::envelope(error, &source.shown, "nothing");
         let (opener, length) = self.unlock(&source, failed).await?;
         let header = opener.header().clone();
@@ -228,9 +271,9 @@ impl<'a> Opener<'a> {
         let job = work::sized(&self.job, length);
         let progress = self.progress(&source, &job, length);
         let summary = opener.run(Output::discard(), &job);
-        drop(progress);
+        let elapsed = progress.end();
         let summary = summary.map_err(|error| failed(&error))?;
-        self.report("verified", &source, None, false, &header, Some(summary))
+        self.report("verified", &source, None, false, &header, Some((summary, elapsed)))
     }
 
     /// Reads the header and opens the data key.
@@ -249,6 +292,9 @@ impl<'a> Opener<'a> {
         let keyrings = self.keyrings.as_deref().unwrap_or_default();
         let opener = message.unlock(keyrings).await.map_err(|error| {
             let mut failure = failed(&error);
+            if let (EnvelopeError::NoKeyOpens(_), Some(unreachable)) = (&error, &self.unreachable) {
+                return unreachable.clone().although(&format!("no other key opens: {failure}"));
+            }
             if let EnvelopeError::NoKeyOpens(none) = &error
                 && none.trials.iter().any(may_be_rotated)
             {
@@ -269,7 +315,9 @@ impl<'a> Opener<'a> {
 
     async fn find_keyrings(&mut self, message: &Message<'_>) -> Result<Option<Vec<Keyring>>, Failure> {
         if !self.arguments.key.is_empty() {
-            return keys::for_opening(self.app, &self.arguments.key).await.map(Some);
+            let (keyrings, unreachable) = keys::for_opening(self.app, &self.arguments.key).await?;
+            self.unreachable = unreachable;
+            return Ok(Some(keyrings));
         }
         let for_kms = message.header().encrypted_data_keys.iter().any(|key| key.provider_id == KMS_PROVIDER);
         // A message for raw keys only is no business of a KMS.
@@ -282,8 +330,7 @@ impl<'a> Opener<'a> {
     }
 
     fn progress(&self, source: &Source, job: &Job, length: Option<u64>) -> Progress {
-        let shows = !self.app.say.quiet && !self.app.say.json;
-        Progress::start(source.shown.clone(), job.progress.clone(), length, shows)
+        Progress::start(source.shown.clone(), job.progress.clone(), length, self.app.say)
     }
 
     fn report(
@@ -293,7 +340,7 @@ impl<'a> Opener<'a> {
         output: Option<&str>,
         data_on_stdout: bool,
         header: &bulla_envelope::Header,
-        summary: Option<Summary>,
+        summary: Option<(Summary, Duration)>,
     ) -> Result<(), Failure> {
         let done = Done { what, input: &source.shown, output, data_on_stdout, header, summary };
         work::report(self.app, &done)
@@ -312,12 +359,17 @@ fn may_be_rotated(trial: &Trial) -> bool {
 
 /// Sealed data doesn't come from a keyboard.
 fn open_source(input: &Path) -> Result<Source, Failure> {
+    refuse_terminal(input)?;
+    Source::open(input)
+}
+
+fn refuse_terminal(input: &Path) -> Result<(), Failure> {
     if input == Path::new(STREAM) && std::io::stdin().is_terminal() {
         return Err(Failure::usage(
             "sealed data does not come from a terminal; name a file, or redirect standard input",
         ));
     }
-    Source::open(input)
+    Ok(())
 }
 
 fn open_options(arguments: &Opening) -> Result<OpenOptions, Failure> {
