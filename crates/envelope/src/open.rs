@@ -101,12 +101,15 @@ impl<'a> Message<'a> {
     /// [`EnvelopeError::NoKeyOpens`]; [`EnvelopeError::CommitmentMismatch`]; [`EnvelopeError::HeaderNotAuthentic`];
     /// [`EnvelopeError::Usage`] for a key that can't open.
     pub async fn unlock(self, keyrings: &[Keyring]) -> Result<Opener<'a>, EnvelopeError> {
-        let data_key = self.data_key(keyrings).await?;
-        self.unlock_with(data_key)
+        let (data_key, opened_by) = self.data_key(keyrings).await?;
+        self.unlock_with(data_key, opened_by)
     }
 
-    /// The data key, by the first key that opens it. What belongs to it is not verified yet.
-    pub(crate) async fn data_key(&self, keyrings: &[Keyring]) -> Result<SecretBytes, EnvelopeError> {
+    /// The data key, by the first key that opens it, and that key's name. What belongs to it is not verified yet.
+    pub(crate) async fn data_key(
+        &self,
+        keyrings: &[Keyring],
+    ) -> Result<(SecretBytes, String), EnvelopeError> {
         let header = &self.header.header;
         // The context was read in its one canonical form, so this gives the bytes that stand in the header.
         let serialised =
@@ -115,7 +118,11 @@ impl<'a> Message<'a> {
     }
 
     /// Derives the content key from the data key, and verifies commitment and header.
-    pub(crate) fn unlock_with(self, data_key: SecretBytes) -> Result<Opener<'a>, EnvelopeError> {
+    pub(crate) fn unlock_with(
+        self,
+        data_key: SecretBytes,
+        opened_by: String,
+    ) -> Result<Opener<'a>, EnvelopeError> {
         let header = &self.header.header;
         let derived = derive(header.suite, &header.message_id, data_key)?;
         check_commitment(derived.commitment.as_ref(), header.commitment.as_ref())?;
@@ -131,6 +138,7 @@ impl<'a> Message<'a> {
             cipher,
             verifier: self.verifier,
             release_before_signature: self.release_before_signature,
+            opened_by,
         })
     }
 }
@@ -142,6 +150,7 @@ pub struct Opener<'a> {
     pub(crate) cipher: MessageCipher,
     pub(crate) verifier: Option<MessageVerifier>,
     pub(crate) release_before_signature: bool,
+    opened_by: String,
 }
 
 impl Opener<'_> {
@@ -150,6 +159,12 @@ impl Opener<'_> {
     #[must_use]
     pub fn header(&self) -> &Header {
         &self.header.header
+    }
+
+    /// The key that opened the data key: the ARN of a KMS key, or as raw keys are named.
+    #[must_use]
+    pub fn opened_by(&self) -> &str {
+        &self.opened_by
     }
 
     /// Opens the body into `output`, to the end of the input. Blocks; takes `job.threads` threads.
@@ -180,6 +195,15 @@ impl Opener<'_> {
         job: &Job,
     ) -> Result<Summary, EnvelopeError> {
         pipeline::open::run_range(self, range, output, job)
+    }
+
+    /// The content for reading here and there: each time the frames that hold what is read. For framed, unsigned
+    /// messages in regular files.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Usage`] for other messages and inputs; else as [`Opener::run`], of the final frame.
+    pub fn into_reader(self) -> Result<pipeline::SealedReader, EnvelopeError> {
+        pipeline::SealedReader::of(self)
     }
 }
 
@@ -215,7 +239,7 @@ mod tests {
             let bytes = |member: &str| STANDARD.decode(vector[member].as_str().unwrap()).unwrap();
             let (message, data_key) = (bytes("message"), SecretBytes::from_vec(bytes("data_key")));
             let read = Message::read(Input::reader(message.as_slice()), &OpenOptions::new());
-            let opened = read.and_then(|read| read.unlock_with(data_key)).and_then(|opener| {
+            let opened = read.and_then(|read| read.unlock_with(data_key, String::new())).and_then(|opener| {
                 let mut content = Vec::new();
                 opener.run(Output::private(&mut content), &Job::single_threaded()).map(|_| content)
             });
