@@ -5,7 +5,7 @@
 mod common;
 
 use common::stub::{Does, Stub};
-use common::{Home, Server, ended, freeze, signal};
+use common::{Home, Server, freeze, signal};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
