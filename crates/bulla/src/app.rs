@@ -129,6 +129,7 @@ impl App {
             Command::Serve(_) => "serve",
             Command::Store(_) => "store",
             Command::Account(_) => "account",
+            Command::Drill(_) => "drill",
             Command::Access(Access::ResetRoot) => "access reset-root",
             Command::Access(Access::DisableRoot) => "access disable-root",
             Command::Key(Key::Policy(KeyPolicy::Reset { .. })) => "key policy reset",
@@ -160,6 +161,14 @@ impl App {
     /// The data directory.
     pub(crate) fn place(&self) -> Result<Place, Failure> {
         Place::of(&self.common, self.data_dir_because.clone())
+    }
+
+    /// From now on the KMS is the engine over the store in this directory, whatever is configured.
+    pub(crate) fn use_restored_store(&mut self, directory: &Path, because: &str) {
+        self.common.data_dir = Some(directory.to_owned());
+        self.data_dir_because = because.to_owned();
+        self.settings.store = Some(Setting { value: (), because: because.to_owned(), rank: Rank::Flag });
+        self.found.clear();
     }
 
     /// The KMS that the options mean, or the one that a KEY names after its `@`.

@@ -128,6 +128,8 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Change who can open sealed files
     Rewrap(Rewrap),
+    /// Rehearse a restore: open files with a backup of the key store, write nothing
+    Drill(Drill),
     /// Show what a sealed file says of itself; needs no key
     Inspect(Inspect),
     /// Make and manage keys
@@ -372,7 +374,25 @@ pub(crate) struct Verify {
     /// Check header and key only, not the body
     #[arg(long)]
     pub(crate) header: bool,
-    /// Files to check; - is standard input
+    /// Files to check, and directories of such; - is standard input
+    #[arg(value_name = "INPUT", required = true)]
+    pub(crate) input: Vec<PathBuf>,
+}
+
+/// `bulla drill`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The store is restored into a temporary directory, which is removed in the end. Each file is opened \
+whole.\n\nExample:\n  \
+bulla drill --store-backup keys.bak --root-key file:root.key *.sealed"
+)]
+pub(crate) struct Drill {
+    /// What bulla store backup has written
+    #[arg(long, value_name = "FILE")]
+    pub(crate) store_backup: PathBuf,
+    #[command(flatten)]
+    pub(crate) opening: Opening,
+    /// Files to open, and directories of such
     #[arg(value_name = "INPUT", required = true)]
     pub(crate) input: Vec<PathBuf>,
 }

@@ -105,22 +105,38 @@ pub(crate) async fn for_sealing(app: &mut App, arguments: &[String]) -> Result<K
     Ok(Keys { keyrings, only_in: local.filter(|_| !elsewhere) })
 }
 
-/// The keys to open with. A key id or alias is asked for its ARN: only ARNs are compared with the file.
-pub(crate) async fn for_opening(app: &mut App, arguments: &[String]) -> Result<Vec<Keyring>, Failure> {
+/// The keys to open with. A key id or alias is asked for its ARN: only ARNs are compared with the file. A KMS that can't
+/// be reached for that is given back as a failure beside the other keys, one of which may open.
+pub(crate) async fn for_opening(
+    app: &mut App,
+    arguments: &[String],
+) -> Result<(Vec<Keyring>, Option<Failure>), Failure> {
     let mut keyrings = Vec::new();
+    let mut unreachable = None;
     for text in arguments {
         match KeyArgument::parse(text)? {
             KeyArgument::Kms { key, at } => {
                 check_kms_key(key)?;
                 let found = app.kms(at).await?;
                 require_store(&found)?;
-                let arn = arn_of(&found, key).await?;
-                keyrings.push(KmsKey::new(found.kms, arn).into());
+                let arn = match arn_of(&found, key).await {
+                    Ok(arn) => arn,
+                    Err(failure) if failure.exit == Exit::Unreachable && arguments.len() > 1 => {
+                        unreachable.get_or_insert(failure);
+                        continue;
+                    }
+                    Err(failure) => return Err(failure),
+                };
+                let key = KmsKey::new(found.kms, arn);
+                keyrings.push(if found.local.is_some() { key.on_this_host() } else { key }.into());
             }
             raw => keyrings.push(raw_keyring(&raw)?),
         }
     }
-    Ok(keyrings)
+    match unreachable {
+        Some(failure) if keyrings.is_empty() => Err(failure),
+        unreachable => Ok((keyrings, unreachable)),
+    }
 }
 
 /// The ARN of a key, which is asked for where it has another name.

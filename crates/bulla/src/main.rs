@@ -165,6 +165,7 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), Failure> {
             Command::Decrypt(command) => commands::open::decrypt(&mut app, command).await,
             Command::Verify(command) => commands::open::verify(&mut app, command).await,
             Command::Rewrap(command) => commands::rewrap::run(&mut app, command).await,
+            Command::Drill(command) => commands::drill::run(&mut app, command).await,
             Command::Inspect(command) => commands::inspect::run(&app, command).await,
             Command::Key(command) => commands::key::run(&mut app, command).await,
             Command::Store(command) => commands::store::run(&app, command).await,

@@ -113,6 +113,46 @@ pub(crate) async fn each(
     worst.end()
 }
 
+/// Does `one` with an input, or, if that is a directory, with each sealed file below it.
+pub(crate) async fn each_sealed(
+    input: &Path,
+    mut one: impl AsyncFnMut(Source) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    if !is_directory(input) {
+        return one(Source::open(input)?).await;
+    }
+    let mut worst = Worst::default();
+    let mut none = true;
+    for entry in Walk::of(input)? {
+        let done = match entry {
+            Ok(entry)
+                if entry.kind == Kind::File
+                    && entry.path.as_os_str().as_bytes().ends_with(SUFFIX.as_bytes()) =>
+            {
+                none = false;
+                match source(&entry) {
+                    Ok(source) => one(source).await,
+                    Err(failure) => Err(failure),
+                }
+            }
+            Ok(_) => Ok(()),
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = done {
+            none = false;
+            worst.add(failure);
+        }
+    }
+    if none {
+        // Nothing checked is not all well.
+        return Err(Failure::new(
+            Exit::Failed,
+            format!("`{}` holds no file whose name ends with {SUFFIX}; check the path", input.display()),
+        ));
+    }
+    worst.end()
+}
+
 fn leave_out(say: Say, count: &mut Count, entry: &Entry, why: &str) {
     count.left_out += 1;
     say.note(&format!("bulla: `{}` is left out: {why}", entry.shown.display()));

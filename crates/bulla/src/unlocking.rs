@@ -22,13 +22,15 @@ pub(crate) struct Unlocking<'a> {
     reuse: bool,
     /// Which KMS and which accounts discovery is about, for messages.
     asked: Option<String>,
+    /// A KMS of `-k` that could not be asked: an error only if no other key opens.
+    unreachable: Option<Failure>,
 }
 
 impl<'a> Unlocking<'a> {
     /// By `-k` and `--discovery-account`.
     pub(crate) fn new(arguments: &'a [String], accounts: &'a [String]) -> Result<Self, Failure> {
         keys::check(arguments)?;
-        Ok(Self { arguments, accounts, keyrings: None, reuse: false, asked: None })
+        Ok(Self { arguments, accounts, keyrings: None, reuse: false, asked: None, unreachable: None })
     }
 
     /// Keeps data keys for other messages that were sealed under the same, as long as the limits say.
@@ -68,7 +70,9 @@ impl<'a> Unlocking<'a> {
 
     async fn find(&mut self, app: &mut App, header: &Header) -> Result<Option<Vec<Keyring>>, Failure> {
         if !self.arguments.is_empty() {
-            return keys::for_opening(app, self.arguments).await.map(Some);
+            let (keyrings, unreachable) = keys::for_opening(app, self.arguments).await?;
+            self.unreachable = unreachable;
+            return Ok(Some(keyrings));
         }
         let for_kms = header.encrypted_data_keys.iter().any(|key| key.provider_id == KMS_PROVIDER);
         // A message for raw keys only is no business of a KMS.
@@ -83,6 +87,9 @@ impl<'a> Unlocking<'a> {
     /// A failure to open with them, with what else may be the cause.
     pub(crate) fn explained(&self, mut failure: Failure, error: &EnvelopeError) -> Failure {
         let EnvelopeError::NoKeyOpens(none) = error else { return failure };
+        if let Some(unreachable) = &self.unreachable {
+            return unreachable.clone().although(&format!("no other key opens: {failure}"));
+        }
         if none.trials.iter().any(may_be_rotated) {
             failure.message.push_str(
                 ", or, if the key was rotated since this store was backed up, a newer backup of the store",

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bulla_envelope::{CommitmentPolicy, EnvelopeError, Header, HeaderLimits, Job, Output, Summary};
 
@@ -11,6 +12,7 @@ use crate::cli::Work;
 use crate::exit::Failure;
 use crate::mirror;
 use crate::output::Target;
+use crate::progress;
 use crate::say::error_line;
 
 /// What a sealed file's name ends with.
@@ -215,13 +217,15 @@ pub(crate) struct Done<'a> {
     pub(crate) data_on_stdout: bool,
     /// The message's header.
     pub(crate) header: &'a Header,
-    /// How much it was, unless only the header was looked at.
-    pub(crate) summary: Option<Summary>,
+    /// How much it was and how long it took, unless only a part was looked at.
+    pub(crate) summary: Option<(Summary, Duration)>,
 }
 
 /// Tells of it, as far as the options ask for that.
 pub(crate) fn report(app: &App, done: &Done<'_>) -> Result<(), Failure> {
     let Done { what, input, output, header, summary, .. } = done;
+    let (summary, elapsed) = summary.unzip();
+    let seconds = elapsed.map(|elapsed| elapsed.as_secs_f64());
     let suite = format!("{:04x}", header.suite.id());
     let keys: Vec<_> = header.encrypted_data_keys.iter().map(|key| key.display_name()).collect();
     if summary.is_some_and(|summary| summary.input_grew) {
@@ -230,7 +234,19 @@ pub(crate) fn report(app: &App, done: &Done<'_>) -> Result<(), Failure> {
     }
     let to = output.map(|output| format!(" to `{output}`")).unwrap_or_default();
     let size = summary.map(|summary| format!(", {} bytes", summary.plaintext_bytes)).unwrap_or_default();
-    let text = format!("{what} `{input}`{to}{size}, suite {suite}, keys {}", keys.join(", "));
+    let speed = summary.zip(elapsed).map(|(summary, elapsed)| {
+        format!(
+            " in {:.1} s, {}",
+            elapsed.as_secs_f64(),
+            progress::speed(summary.plaintext_bytes, None, elapsed)
+        )
+    });
+    let speed = speed.unwrap_or_default();
+    let pairs: Vec<_> = header.context.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let context = if pairs.is_empty() { String::new() } else { format!(", context {}", pairs.join(", ")) };
+    let text = format!("{what} `{input}`{to}{size}{speed}, suite {suite}, keys {}{context}", keys.join(", "));
+    let pairs: serde_json::Map<_, _> =
+        header.context.iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
     let event = serde_json::json!({
         "event": what,
         "input": input,
@@ -240,6 +256,8 @@ pub(crate) fn report(app: &App, done: &Done<'_>) -> Result<(), Failure> {
         "frames": summary.map(|summary| summary.frames),
         "suite": suite,
         "keys": keys,
+        "context": pairs,
+        "seconds": seconds,
     });
     app.say.done(&text, &event, done.data_on_stdout)
 }

@@ -463,3 +463,30 @@ fn keys_of_a_kms_are_compared_by_arn() {
     let records = std::fs::read(home.data().join("audit.log")).unwrap();
     assert!(String::from_utf8_lossy(&records).contains("bulla-file-key"), "the context is recorded");
 }
+
+#[test]
+fn directories_commands_and_ranges_go_with_detached_keys() {
+    let home = home();
+    let key = raw("a");
+    std::fs::create_dir_all(home.file("d/e")).unwrap();
+    home.write("d/one", "one");
+    home.write("d/e/two", "two");
+    home.ok(&["encrypt", "--detached-keys", "-k", &key, "d"]);
+    assert!(home.file("d.sealed/e/two.sealed.keys").exists());
+    home.fails(&["encrypt", "--detached-keys", "--keys", "k", "-k", &key, "-o", "x", "d"], 2, &["--keys k"]);
+    home.ok(&["rewrap", "-k", &key, "--to", &raw("b"), "d.sealed"]);
+    let opened = home.ok(&["decrypt", "-k", &raw("b"), "-o", "out", "d.sealed"]);
+    assert!(!opened.err.contains("left out"), "{}", opened.err);
+    assert_eq!((home.read("out/one"), home.read("out/e/two")), (b"one".to_vec(), b"two".to_vec()));
+    assert!(!home.file("out/one.sealed.keys").exists());
+    home.ok(&["verify", "-k", &raw("b"), "d.sealed"]);
+
+    home.ok(&["encrypt", "--detached-keys", "-k", &key, "-o", "x.sealed", "--", "printf", "0123456789"]);
+    let part = home.ok(&["decrypt", "-k", &key, "--range", "2-4", "-o", "-", "x.sealed"]);
+    assert_eq!(part.out, b"234");
+    // Nothing is left of what a failing command wrote.
+    home.fails(&["encrypt", "--detached-keys", "-k", &key, "-o", "y.sealed", "--", "false"], 7, &["false"]);
+    assert!(!home.file("y.sealed").exists() && !home.file("y.sealed.keys").exists());
+    // Nor is the file key given to a command.
+    home.fails(&["decrypt", "-k", &key, "x.sealed.keys", "--", "cat"], 2, &["the key of another file"]);
+}

@@ -181,8 +181,8 @@ impl Envelope {
         input: Input<'a>,
     ) -> Result<Opener<'a>, EnvelopeError> {
         let message = self.read(context, input)?;
-        let data_key = self.0.open_data_key(message.header()).await?;
-        message.unlock_with(data_key)
+        let (data_key, opened_by) = self.0.open_data_key(message.header()).await?;
+        message.unlock_with(data_key, opened_by)
     }
 
     /// Seals a small message. Everything is in memory.
@@ -435,8 +435,8 @@ impl Envelope {
     ) -> Result<Opener<'a>, EnvelopeError> {
         let message = self.read(context, input)?;
         let (inner, header) = (Arc::clone(&self.0), message.header().clone());
-        let data_key = block_on(async move { inner.open_data_key(&header).await })??;
-        message.unlock_with(data_key)
+        let (data_key, opened_by) = block_on(async move { inner.open_data_key(&header).await })??;
+        message.unlock_with(data_key, opened_by)
     }
 }
 
@@ -448,7 +448,7 @@ impl Inner {
         }
     }
 
-    async fn open_data_key(&self, header: &Header) -> Result<SecretBytes, EnvelopeError> {
+    async fn open_data_key(&self, header: &Header) -> Result<(SecretBytes, String), EnvelopeError> {
         match &self.caching {
             Some(caching) => caching.open_data_key(header).await,
             None => unwrap_data_key_of(&self.keyrings, header).await,

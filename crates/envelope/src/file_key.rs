@@ -186,13 +186,13 @@ impl DetachedKeys {
     pub async fn open(&self, keyrings: &[Keyring]) -> Result<OpenedKeys<'_>, EnvelopeError> {
         let options = OpenOptions::new().max_encrypted_data_keys(self.limits.max_encrypted_data_keys);
         let message = Message::read(Input::reader(self.bytes.as_slice()), &options)?;
-        let data_key = unwrap_data_key_of(keyrings, message.header()).await?;
-        let opener = message.unlock_with(SecretBytes::copy_of(data_key.expose()))?;
+        let (data_key, opened_by) = unwrap_data_key_of(keyrings, message.header()).await?;
+        let opener = message.unlock_with(SecretBytes::copy_of(data_key.expose()), opened_by.clone())?;
         let key = open_whole(opener, self.bytes.len())?;
         if key.len() != FILE_KEY_BYTES {
             return Err(EnvelopeError::NoDetachedKeys);
         }
-        Ok(OpenedKeys { keys: self, data_key, file_key: FileKey { id: self.id.clone(), key } })
+        Ok(OpenedKeys { keys: self, data_key, opened_by, file_key: FileKey { id: self.id.clone(), key } })
     }
 }
 
@@ -200,6 +200,8 @@ impl DetachedKeys {
 pub struct OpenedKeys<'a> {
     keys: &'a DetachedKeys,
     data_key: SecretBytes,
+    /// The key that opened them.
+    pub opened_by: String,
     /// The file key.
     pub file_key: FileKey,
 }

@@ -11,6 +11,8 @@
 //! | sealing | [`prepare_seal`] | [`Sealer::run`] |
 //! | opening | [`Message::read`], then [`Message::unlock`] | [`Opener::run`] |
 //!
+//! [`Opener::into_reader`] gives a file's content for reading here and there ([`SealedReader`]).
+//!
 //! [`seal`] and [`open`] do all of it for a small record in memory, [`seal_stream`] and [`open_stream`] for anything
 //! that reads and writes, and [`inspect`] tells what a message says of itself.
 //!
@@ -70,7 +72,7 @@ pub use inspect::{Inspection, PlaintextSize, inspect};
 pub use keyring::{Keyring, KmsDiscovery, KmsKey, MAX_KMS_CALLS, RawAesKey, RawRsaKey};
 pub use one_call::{Opened, open, open_stream, seal, seal_stream};
 pub use open::{Message, OpenOptions, Opener};
-pub use pipeline::{Job, Summary};
+pub use pipeline::{Job, SealedReader, Summary};
 pub use platform::{Inherited, Input, Output, end_with_parent};
 pub use policy::CommitmentPolicy;
 pub use records::{

@@ -101,12 +101,16 @@ impl<'a> Message<'a> {
     /// [`EnvelopeError::NoKeyOpens`]; [`EnvelopeError::CommitmentMismatch`]; [`EnvelopeError::HeaderNotAuthentic`];
     /// [`EnvelopeError::Usage`] for a key that can't open.
     pub async fn unlock(self, keyrings: &[Keyring]) -> Result<Opener<'a>, EnvelopeError> {
-        let data_key = unwrap_data_key_of(keyrings, &self.header.header).await?;
-        self.unlock_with(data_key)
+        let (data_key, opened_by) = unwrap_data_key_of(keyrings, &self.header.header).await?;
+        self.unlock_with(data_key, opened_by)
     }
 
-    /// As [`Message::unlock`], with the data key, which is taken over and wiped.
-    pub(crate) fn unlock_with(self, data_key: SecretBytes) -> Result<Opener<'a>, EnvelopeError> {
+    /// As [`Message::unlock`], with the data key, which is taken over and wiped, and the name of the key that opened it.
+    pub(crate) fn unlock_with(
+        self,
+        data_key: SecretBytes,
+        opened_by: String,
+    ) -> Result<Opener<'a>, EnvelopeError> {
         let header = &self.header.header;
         let derived = derive(header.suite, &header.message_id, data_key)?;
         check_commitment(derived.commitment.as_ref(), header.commitment.as_ref())?;
@@ -122,6 +126,7 @@ impl<'a> Message<'a> {
             cipher,
             verifier: self.verifier,
             release_before_signature: self.release_before_signature,
+            opened_by,
         })
     }
 }
@@ -140,6 +145,7 @@ pub struct Opener<'a> {
     pub(crate) cipher: MessageCipher,
     pub(crate) verifier: Option<MessageVerifier>,
     pub(crate) release_before_signature: bool,
+    opened_by: String,
 }
 
 impl Opener<'_> {
@@ -148,6 +154,12 @@ impl Opener<'_> {
     #[must_use]
     pub fn header(&self) -> &Header {
         &self.header.header
+    }
+
+    /// The key that opened the data key: the ARN of a KMS key, or as raw keys are named.
+    #[must_use]
+    pub fn opened_by(&self) -> &str {
+        &self.opened_by
     }
 
     /// Opens the body into `output`, to the end of the input. Blocks; takes `job.threads` threads.
@@ -178,6 +190,15 @@ impl Opener<'_> {
         job: &Job,
     ) -> Result<Summary, EnvelopeError> {
         pipeline::open::run_range(self, range, output, job)
+    }
+
+    /// The content for reading here and there: each time the frames that hold what is read. For framed, unsigned
+    /// messages in regular files.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Usage`] for other messages and inputs; else as [`Opener::run`], of the final frame.
+    pub fn into_reader(self) -> Result<pipeline::SealedReader, EnvelopeError> {
+        pipeline::SealedReader::of(self)
     }
 }
 
@@ -213,7 +234,7 @@ mod tests {
             let bytes = |member: &str| STANDARD.decode(vector[member].as_str().unwrap()).unwrap();
             let (message, data_key) = (bytes("message"), SecretBytes::from_vec(bytes("data_key")));
             let read = Message::read(Input::reader(message.as_slice()), &OpenOptions::new());
-            let opened = read.and_then(|read| read.unlock_with(data_key)).and_then(|opener| {
+            let opened = read.and_then(|read| read.unlock_with(data_key, String::new())).and_then(|opener| {
                 let mut content = Vec::new();
                 opener.run(Output::private(&mut content), &Job::single_threaded()).map(|_| content)
             });

@@ -199,14 +199,13 @@ impl Sealing<'_> {
         let reading = origin.begin(self.app)?;
         let length = reading.length();
         let job = work::sized(&self.job, length);
-        let shows = !self.app.say.quiet && !self.app.say.json;
-        let progress = Progress::start(input_shown.clone(), job.progress.clone(), length, shows);
+        let progress = Progress::start(input_shown.clone(), job.progress.clone(), length, self.app.say);
         let run = |output: Output<'_>| sealer.run(reading, output, &job);
         let written = match pending {
             Some(pending) => pending.write_to(output, target, run, failed),
             None => work::write_to(target, run, failed),
         };
-        drop(progress);
+        let elapsed = progress.end();
         let summary = written?;
         self.sealed = true;
         let done = Done {
@@ -215,7 +214,7 @@ impl Sealing<'_> {
             output: Some(&output_shown),
             data_on_stdout: output == Path::new(STREAM),
             header: &header,
-            summary: Some(summary),
+            summary: Some((summary, elapsed)),
         };
         work::report(self.app, &done)?;
         Ok(summary)

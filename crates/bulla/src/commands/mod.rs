@@ -3,6 +3,7 @@
 pub(crate) mod access;
 pub(crate) mod account;
 pub(crate) mod audit;
+pub(crate) mod drill;
 pub(crate) mod encrypt;
 pub(crate) mod explain;
 pub(crate) mod inspect;

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::IsTerminal;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use bulla_envelope::{EnvelopeError, Header, Input, Job, Message, OpenOptions, Output, Side, Summary};
 
@@ -70,7 +71,22 @@ pub(crate) async fn verify(app: &mut App, command: &Verify) -> Result<(), Failur
     let header_only = command.header;
     detached::check_option(command.opening.keys.as_deref(), command.input.len())?;
     let mut opening = Opener::new(app, &command.opening, options)?;
-    work::each(&command.input, async |input: &PathBuf| opening.verify(input, header_only).await).await
+    let all = async |input: &PathBuf| {
+        refuse_terminal(input)?;
+        mirror::each_sealed(input, async |source| opening.verify(source, header_only).await).await
+    };
+    work::each(&command.input, all).await
+}
+
+/// Opens each input whole, writes nothing, and says of each by which key, how much it was and how long it took.
+pub(crate) async fn rehearse(app: &mut App, arguments: &Opening, inputs: &[PathBuf]) -> Result<(), Failure> {
+    let options = open_options(arguments)?;
+    let mut opening = Opener::new(app, arguments, options)?;
+    let all = async |input: &PathBuf| {
+        refuse_terminal(input)?;
+        mirror::each_sealed(input, async |source| opening.rehearse(source).await).await
+    };
+    work::each(inputs, all).await
 }
 
 struct Opener<'a> {
@@ -94,14 +110,14 @@ impl<'a> Opener<'a> {
         let source = open_source(input)?;
         let output_shown = words.first().map_or_else(String::new, |word| word.to_string_lossy().into_owned());
         let failed = |error: &EnvelopeError| Failure::envelope(error, &source.shown, &output_shown);
-        let (opener, header, length) = self.unlock(&source, failed).await?;
+        let (opener, header, length, _) = self.unlock(&source, failed).await?;
         refuse_file_key(&source, &header)?;
         let job = work::sized(&self.job, length);
         let progress = self.progress(&source, &job, length);
         let root = self.app.common.root_key.as_deref();
         let run = |output: Output<'_>| range::run(opener, range, output, &job);
         let fed = command::feed(words, root, self.app.say, run, failed);
-        drop(progress);
+        let elapsed = progress.end();
         let summary = match fed? {
             Fed::All(summary) => Some(summary),
             Fed::Part => {
@@ -113,6 +129,7 @@ impl<'a> Opener<'a> {
             }
         };
         // Standard output is the command's.
+        let summary = summary.map(|summary| (summary, elapsed));
         self.report("opened", &source, Some(&output_shown), true, &header, summary)
     }
 
@@ -147,7 +164,7 @@ impl<'a> Opener<'a> {
         }
         let output_shown = output.display().to_string();
         let failed = |error: &EnvelopeError| Failure::envelope(error, &source.shown, &output_shown);
-        let (opener, header, length) = self.unlock(&source, failed).await?;
+        let (opener, header, length, _) = self.unlock(&source, failed).await?;
         refuse_file_key(&source, &header)?;
         let job = work::sized(&self.job, length);
         let output = mirror::plain(output);
@@ -162,7 +179,7 @@ impl<'a> Opener<'a> {
             let opened = opener.run(Output::stream(File::from(OwnedFd::from(writer))), &job);
             (opened, unpacking.join())
         });
-        drop(progress);
+        let elapsed = progress.end();
         let unpacked = unpacked.map_err(|_| Failure::new(Exit::Failed, "the archive's thread ended"))?;
         let summary = match opened {
             Ok(summary) => summary,
@@ -181,7 +198,7 @@ impl<'a> Opener<'a> {
                 source.shown
             ));
         }
-        self.report("opened", &source, Some(&output_shown), false, &header, Some(summary))?;
+        self.report("opened", &source, Some(&output_shown), false, &header, Some((summary, elapsed)))?;
         left_out.map_err(|failure| failure.although("the rest was unpacked"))
     }
 
@@ -201,40 +218,63 @@ impl<'a> Opener<'a> {
         let target = output::open(output, rules)?;
         let output_shown = shown(output, "standard output");
         let failed = |error: &EnvelopeError| Failure::envelope(error, &source.shown, &output_shown);
-        let (opener, header, length) = self.unlock(&source, failed).await?;
+        let (opener, header, length, _) = self.unlock(&source, failed).await?;
         refuse_file_key(&source, &header)?;
         let job = work::sized(&self.job, length);
         let progress = self.progress(&source, &job, length);
         let written = work::write_to(target, |output| range::run(opener, range, output, &job), failed);
-        drop(progress);
+        let elapsed = progress.end();
         let data_on_stdout = output == Path::new(STREAM);
         let summary = written?;
-        self.report("opened", &source, Some(&output_shown), data_on_stdout, &header, Some(summary))?;
+        self.report(
+            "opened",
+            &source,
+            Some(&output_shown),
+            data_on_stdout,
+            &header,
+            Some((summary, elapsed)),
+        )?;
         Ok(summary)
     }
 
-    async fn verify(&mut self, input: &Path, header_only: bool) -> Result<(), Failure> {
-        let source = open_source(input)?;
+    async fn rehearse(&mut self, source: Source) -> Result<(), Failure> {
+        let started = Instant::now();
         let failed = |error: &EnvelopeError| Failure::envelope(error, &source.shown, "nothing");
-        let (opener, header, length) = self.unlock(&source, failed).await?;
+        let (opener, _, length, key) = self.unlock(&source, failed).await?;
+        let job = work::sized(&self.job, length);
+        let progress = self.progress(&source, &job, length);
+        let summary = opener.run(Output::discard(), &job);
+        drop(progress);
+        let bytes = summary.map_err(|error| failed(&error))?.plaintext_bytes;
+        let seconds = started.elapsed().as_secs_f64();
+        let input = &source.shown;
+        let event = serde_json::json!({
+            "event": "rehearsed", "input": input, "key": key, "plaintext_bytes": bytes, "seconds": seconds,
+        });
+        self.app.say.result(&format!("{input}: {bytes} bytes in {seconds:.1} s, by {key}"), &event)
+    }
+
+    async fn verify(&mut self, source: Source, header_only: bool) -> Result<(), Failure> {
+        let failed = |error: &EnvelopeError| Failure::envelope(error, &source.shown, "nothing");
+        let (opener, header, length, _) = self.unlock(&source, failed).await?;
         if header_only {
             return self.report("verified the header of", &source, None, false, &header, None);
         }
         let job = work::sized(&self.job, length);
         let progress = self.progress(&source, &job, length);
         let summary = opener.run(Output::discard(), &job);
-        drop(progress);
+        let elapsed = progress.end();
         let summary = summary.map_err(|error| failed(&error))?;
-        self.report("verified", &source, None, false, &header, Some(summary))
+        self.report("verified", &source, None, false, &header, Some((summary, elapsed)))
     }
 
     /// Reads the header and opens the data key, that of the file with detached keys if it has such. The header that is
-    /// given back names the keys that open it in the end.
+    /// given back names the keys that open it in the end, the text the one that did.
     async fn unlock(
         &mut self,
         source: &Source,
         failed: impl Fn(&EnvelopeError) -> Failure,
-    ) -> Result<(bulla_envelope::Opener<'static>, Header, Option<u64>), Failure> {
+    ) -> Result<(bulla_envelope::Opener<'static>, Header, Option<u64>, String), Failure> {
         let reading = source.file.try_clone().and_then(Input::file);
         let reading = reading.map_err(|error| Failure::io("cannot read", &source.shown, &error))?;
         let length = reading.length();
@@ -243,10 +283,11 @@ impl<'a> Opener<'a> {
         if header.file_key_id().is_some() && !keys::has_file_key(&self.arguments.key) {
             let limits = work::limits(&self.arguments.work);
             let found = detached::find(&source.path, self.arguments.keys.as_deref(), &header, limits)?;
-            let keyring = found.open(self.app, &mut self.unlocking).await?.file_key.keyring();
+            let opened = found.open(self.app, &mut self.unlocking).await?;
+            let (keyring, by) = (opened.file_key.keyring(), opened.opened_by.clone());
             let opener = message.unlock(&[keyring.map_err(|error| failed(&error))?]).await;
             header.encrypted_data_keys.clone_from(&found.keys.header().encrypted_data_keys);
-            return Ok((opener.map_err(|error| failed(&error))?, header, length));
+            return Ok((opener.map_err(|error| failed(&error))?, header, length, by));
         }
         if let Some(given) = &self.arguments.keys {
             return Err(Failure::usage(format!(
@@ -256,12 +297,12 @@ impl<'a> Opener<'a> {
             )));
         }
         let opener = self.unlocking.unlock(self.app, message, failed).await?;
-        Ok((opener, header, length))
+        let by = opener.opened_by().to_owned();
+        Ok((opener, header, length, by))
     }
 
     fn progress(&self, source: &Source, job: &Job, length: Option<u64>) -> Progress {
-        let shows = !self.app.say.quiet && !self.app.say.json;
-        Progress::start(source.shown.clone(), job.progress.clone(), length, shows)
+        Progress::start(source.shown.clone(), job.progress.clone(), length, self.app.say)
     }
 
     fn report(
@@ -271,7 +312,7 @@ impl<'a> Opener<'a> {
         output: Option<&str>,
         data_on_stdout: bool,
         header: &bulla_envelope::Header,
-        summary: Option<Summary>,
+        summary: Option<(Summary, Duration)>,
     ) -> Result<(), Failure> {
         let done = Done { what, input: &source.shown, output, data_on_stdout, header, summary };
         work::report(self.app, &done)
@@ -291,12 +332,17 @@ fn refuse_file_key(source: &Source, header: &Header) -> Result<(), Failure> {
 
 /// Sealed data doesn't come from a keyboard.
 fn open_source(input: &Path) -> Result<Source, Failure> {
+    refuse_terminal(input)?;
+    Source::open(input)
+}
+
+fn refuse_terminal(input: &Path) -> Result<(), Failure> {
     if input == Path::new(STREAM) && std::io::stdin().is_terminal() {
         return Err(Failure::usage(
             "sealed data does not come from a terminal; name a file, or redirect standard input",
         ));
     }
-    Source::open(input)
+    Ok(())
 }
 
 pub(crate) fn open_options(arguments: &Opening) -> Result<OpenOptions, Failure> {

@@ -287,8 +287,7 @@ impl Rewrapping<'_> {
             return Err(Failure::usage(format!("`{shown}` is no regular file, and can't be rewrapped")));
         };
         let job = work::sized(&self.job, Some(before.len()));
-        let shows = !self.app.say.quiet && !self.app.say.json;
-        let progress = Progress::start(shown.clone(), job.progress.clone(), Some(before.len()), shows);
+        let progress = Progress::start(shown.clone(), job.progress.clone(), Some(before.len()), self.app.say);
         let summary = bulla_envelope::reseal(opener, sealer, Output::unpublished(&fresh.file), &job);
         drop(progress);
         let summary = summary.map_err(|error| failed(&error))?;

@@ -43,6 +43,16 @@ impl Keyring {
             Self::RawRsa(key) => key.name.display(),
         }
     }
+
+    /// Whether its KMS is on this host, and so asked before others.
+    pub(crate) const fn is_on_this_host(&self) -> bool {
+        match self {
+            Self::Kms(key) => key.on_this_host,
+            // The one that is asked for all that a message names.
+            Self::Discovery(_) => false,
+            Self::RawAes(_) | Self::RawRsa(_) => true,
+        }
+    }
 }
 
 impl From<KmsKey> for Keyring {

@@ -8,6 +8,7 @@
 
 pub(crate) mod large;
 pub(crate) mod open;
+mod reader;
 pub(crate) mod seal;
 mod sink;
 mod turnstile;
@@ -19,6 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::EnvelopeError;
 
+pub use reader::SealedReader;
 pub(crate) use turnstile::Turnstile;
 
 /// Largest piece that is held whole in memory, in bytes of plaintext.

@@ -18,7 +18,8 @@ use crate::seal::{SealOptions, Sealer, prepare_seal, seal_under};
 pub struct CachingKeyrings {
     keyrings: Arc<[Keyring]>,
     sealing: Cache<Vec<EncryptedDataKey>>,
-    opening: Cache<()>,
+    /// With the name of the key that opened each.
+    opening: Cache<String>,
 }
 
 impl CachingKeyrings {
@@ -72,19 +73,22 @@ impl CachingKeyrings {
     /// # Errors
     /// As [`Message::unlock`].
     pub async fn unlock<'a>(&self, message: Message<'a>) -> Result<Opener<'a>, EnvelopeError> {
-        let data_key = self.open_data_key(message.header()).await?;
-        message.unlock_with(data_key)
+        let (data_key, opened_by) = self.open_data_key(message.header()).await?;
+        message.unlock_with(data_key, opened_by)
     }
 
-    pub(crate) async fn open_data_key(&self, header: &Header) -> Result<SecretBytes, EnvelopeError> {
+    pub(crate) async fn open_data_key(
+        &self,
+        header: &Header,
+    ) -> Result<(SecretBytes, String), EnvelopeError> {
         if !may_reuse(header.suite) {
             return unwrap_data_key_of(&self.keyrings, header).await;
         }
         let serialised = header.serialised_context()?;
         let id = self.opening_id(header.suite, &header.encrypted_data_keys, &serialised);
-        let open = async { unwrap_data_key(&self.keyrings, header, &serialised).await.map(|key| (key, ())) };
+        let open = unwrap_data_key(&self.keyrings, header, &serialised);
         let entry = self.opening.take_or_fill(id, 0, open).await?;
-        Ok(SecretBytes::copy_of(entry.key()))
+        Ok((SecretBytes::copy_of(entry.key()), entry.with.clone()))
     }
 
     /// Wipes the keys that are kept.
