@@ -108,7 +108,7 @@ def test_databases_come_back(cluster):
 
 
 def test_a_cluster_comes_back_with_its_write_ahead_log(cluster):
-    cluster.sh("bulla encrypt -q -k alias/backup -o base.tar.sealed -- pg_basebackup -D - -F tar -X fetch")
+    cluster.sh("bulla encrypt -q -k alias/backup -o base.tar.sealed -- pg_basebackup -D - -F tar -X fetch --checkpoint=fast")
     cluster.sh("psql -qXc 'insert into numbers select generate_series(1, 5000)' -c 'select pg_switch_wal()' > /dev/null")
     archived = f"{cluster.dir}/archive"
     until = time.monotonic() + WAIT_S

@@ -19,7 +19,7 @@ use crate::exit::{Exit, Failure};
 /// Permission bits where no input says otherwise.
 pub(crate) const MODE_PRIVATE: u32 = 0o600;
 /// Start of the names of temporary files, where the file system has no unnamed ones.
-const TEMPORARY_PREFIX: &str = ".bulla-tmp-";
+pub(crate) const TEMPORARY_PREFIX: &str = ".bulla-tmp-";
 /// As many symbolic links as the kernel follows.
 const LINKS_MAX: usize = 40;
 

@@ -200,7 +200,7 @@ fn a_command_is_killed_rather_than_shown_an_end_that_is_none() {
     }
     // Of a file that is too short, of which the command sees nothing.
     home.write("short.sealed", &sealed[..5_000_000]);
-    home.fails(&["decrypt", "short.sealed", "--", "sh", "-c", script], 3, &["truncated"]);
+    home.fails(&["decrypt", "short.sealed", "--", "sh", "-c", script], 3, &["cut short"]);
     assert!(!home.file("complete").exists());
 }
 
@@ -209,13 +209,12 @@ fn a_command_does_not_outlive_a_bulla_that_is_killed() {
     let home = home_with_key();
     home.write("f", noise(4_000_000));
     home.ok(&["encrypt", "-k", "alias/k", "f"]);
-    let script = "echo $$ > id; sleep 600; cat > /dev/null; touch complete";
+    let script = "echo $$ > id; while :; do sleep 0.1; done";
     let mut child = home.command(&["decrypt", "f.sealed", "--", "sh", "-c", script]).spawn().unwrap();
     wait_for(&home.file("id"));
     child.kill().unwrap();
     child.wait().unwrap();
     wait_for_end(String::from_utf8(home.read("id")).unwrap().trim());
-    assert!(!home.file("complete").exists());
 }
 
 #[test]
