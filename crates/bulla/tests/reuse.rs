@@ -27,7 +27,7 @@ fn many_files_share_one_data_key_and_each_opens_by_itself() {
     home.ok(&["key", "create", "alias/k"]);
     let names: Vec<String> = (0..20).map(|number| format!("f{number}")).collect();
     for (number, name) in names.iter().enumerate() {
-        home.write(name, noise(number * 1000));
+        home.write(name, noise(number * 1000 + 1));
     }
     let mut arguments = vec!["encrypt", "-k", "alias/k", "--reuse-data-key"];
     arguments.extend(names.iter().map(String::as_str));
@@ -56,9 +56,12 @@ fn suites_whose_data_keys_serve_once_are_refused_before_anything_is_read() {
     let home = Home::new();
     home.write("f", "content");
     for suite in ["0578", "0378", "0178", "0014"] {
-        let policy = if suite.starts_with("05") { "require-encrypt-require-decrypt" } else { "forbid-encrypt-allow-decrypt" };
-        let arguments =
-            ["encrypt", "--reuse-data-key", "--suite", suite, "--commitment-policy", policy, "f"];
+        let policy = if suite.starts_with("05") {
+            "require-encrypt-require-decrypt"
+        } else {
+            "forbid-encrypt-allow-decrypt"
+        };
+        let arguments = ["encrypt", "--reuse-data-key", "--suite", suite, "--commitment-policy", policy, "f"];
         if suite == "0178" {
             home.ok(&arguments);
             std::fs::remove_file(home.file("f.sealed")).unwrap();
