@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import subprocess
+import threading
 
 import pytest
 from conftest import Server
@@ -12,8 +13,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from memory_scan import forms, scan
 
-FRAME = 1024
-CONTENT = os.urandom(8 * FRAME)
+# Several times what one thread takes in before it writes, and what pipes hold.
+CONTENT = os.urandom(12 << 20)
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may read the memory of a process that is not dumpable")
 
@@ -53,6 +54,31 @@ def fields_of(message: bytes) -> tuple[bytes, bytes]:
     return message_id, field
 
 
+def feed(process, content: bytes) -> threading.Thread:
+    """Writes while the output is read, or isn't. Leaves the input open."""
+
+    def write():
+        process.stdin.write(content)
+        process.stdin.flush()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    return thread
+
+
+def finish(process, feeding: threading.Thread, rest=b"") -> bytes:
+    """Reads all that is left, while the rest of the input is written and the input closed."""
+    out = []
+    reading = threading.Thread(target=lambda: out.append(process.stdout.read()))
+    reading.start()
+    feeding.join()
+    process.stdin.write(rest)
+    process.stdin.close()
+    reading.join()
+    assert process.wait(timeout=30) == 0
+    return out[0]
+
+
 def read_some(process, least: int) -> bytes:
     got = b""
     while len(got) < least:
@@ -80,40 +106,32 @@ def check(process, data_key: bytes, content_key: bytes):
 
 def test_a_sealing_process_holds_no_data_key(place):
     server, key = place
-    process = started(server, "encrypt", "--data-dir", server.dir, "-k", key, "--frame-length", str(FRAME))
-    process.stdin.write(CONTENT)
-    process.stdin.flush()
+    process = started(server, "encrypt", "--data-dir", server.dir, "-k", key)
+    feeding = feed(process, CONTENT)
     message = read_some(process, 600)
     check(process, *data_key_of(server, message))
-    process.communicate(timeout=30)
-    assert process.returncode == 0
+    finish(process, feeding)
 
 
 def test_an_opening_process_holds_no_data_key(place):
     server, key = place
-    message = server.host.run("encrypt", "--data-dir", server.dir, "-k", key, "--frame-length", str(FRAME), input=CONTENT).stdout
+    message = server.host.run("encrypt", "--data-dir", server.dir, "-k", key, input=CONTENT).stdout
     data_key, content_key = data_key_of(server, message)
     process = started(server, "decrypt", "--data-dir", server.dir, "-k", key)
-    process.stdin.write(message[: -FRAME])
-    process.stdin.flush()
-    got = read_some(process, FRAME)
+    feeding = feed(process, message[:-1])
+    got = read_some(process, 1)
     check(process, data_key, content_key)
-    process.stdin.write(message[-FRAME:])
-    process.stdin.close()
-    assert got + process.stdout.read() == CONTENT
-    assert process.wait(timeout=30) == 0
+    assert got + finish(process, feeding, message[-1:]) == CONTENT
 
 
 def test_a_process_whose_keys_came_from_a_server_through_its_socket_holds_no_data_key(place):
     server, key = place
     with server:
-        process = started(server, "encrypt", "--data-dir", server.dir, "-k", key, "--frame-length", str(FRAME))
-        process.stdin.write(CONTENT)
-        process.stdin.flush()
+        process = started(server, "encrypt", "--data-dir", server.dir, "-k", key)
+        feeding = feed(process, CONTENT)
         message = read_some(process, 600)
     check(process, *data_key_of(server, message))
-    process.communicate(timeout=30)
-    assert process.returncode == 0
+    finish(process, feeding)
 
 
 def test_an_abort_leaves_no_core(place, tmp_path):

@@ -27,7 +27,7 @@ fn many_files_share_one_data_key_and_each_opens_by_itself() {
     home.ok(&["key", "create", "alias/k"]);
     let names: Vec<String> = (0..20).map(|number| format!("f{number}")).collect();
     for (number, name) in names.iter().enumerate() {
-        home.write(name, noise(number * 1000));
+        home.write(name, noise(number * 1000 + 1));
     }
     let mut arguments = vec!["encrypt", "-k", "alias/k", "--reuse-data-key"];
     arguments.extend(names.iter().map(String::as_str));
