@@ -668,3 +668,15 @@ async fn each_success_and_each_failure_leaves_one_record_that_tells_no_secret() 
         assert_ne!(records[0]["errorCode"], Value::Null, "{operation}");
     }
 }
+
+#[tokio::test]
+async fn access_keys_of_roots_that_are_in_use_are_counted() {
+    let world = World::with_two_accounts(18).await;
+    assert_eq!(world.engine.status().root_keys_in_use, None);
+    for expected in [2, 1, 0] {
+        world.engine.tick().await;
+        assert_eq!(world.engine.status().root_keys_in_use, Some(expected));
+        let account = if expected == 2 { ACCOUNT } else { support::OTHER_ACCOUNT };
+        world.engine.disable_root_access_key(account.parse().unwrap()).await.unwrap();
+    }
+}

@@ -5,6 +5,7 @@
 use super::{Pages, by_arn, invalid_input, no_such_entity};
 use crate::authenticate::Authenticated;
 use crate::authorize::{Authorized, Names};
+use crate::conditions::has_several;
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::identity_policies::IdentityPolicies;
@@ -53,7 +54,7 @@ struct Given(BTreeMap<String, Vec<String>>);
 impl Context for Given {
     fn get(&self, key: &str) -> Option<Values<'_>> {
         match self.0.get(key)?.as_slice() {
-            [one] => Some(one.as_str().into()),
+            [one] if !has_several(key) => Some(one.as_str().into()),
             many => Some(Values::Many(many.iter().map(|value| Cow::Borrowed(value.as_str())).collect())),
         }
     }
