@@ -143,7 +143,17 @@ fn condition_keys_are_supposed_as_the_caller_says() {
     let home = Home::new();
     let (arn, root) = guarded(&home);
     let verdict = |more: &[&str]| {
-        let asked = ["policy", "explain", "--json", "--principal", &root, "--action", "kms:TagResource", "--key", &arn];
+        let asked = [
+            "policy",
+            "explain",
+            "--json",
+            "--principal",
+            &root,
+            "--action",
+            "kms:TagResource",
+            "--key",
+            &arn,
+        ];
         json_of(&home.ok(&[&asked, more].concat()))["Verdict"].clone()
     };
     put(

@@ -304,7 +304,9 @@ impl<'a> Connection<'a> {
         let Self::Supposed(given) = self else { return None };
         match given.get(key)?.as_slice() {
             [one] if !has_several(key) => Some(Values::from(one.as_str())),
-            several => Some(Values::Many(several.iter().map(|value| Cow::Borrowed(value.as_str())).collect())),
+            several => {
+                Some(Values::Many(several.iter().map(|value| Cow::Borrowed(value.as_str())).collect()))
+            }
         }
     }
 

@@ -99,7 +99,8 @@ impl Session {
     /// What a claim said, by the condition key that is made of the provider's name and the claim's.
     pub fn claim<'s>(&'s self, key: &str) -> Vec<&'s str> {
         let provider = self.web_identity_provider.as_deref();
-        let url = provider.and_then(|arn| arn.split_once(":oidc-provider/")).map(|(_, url)| url.to_lowercase());
+        let url =
+            provider.and_then(|arn| arn.split_once(":oidc-provider/")).map(|(_, url)| url.to_lowercase());
         let name = url.and_then(|url| key.strip_prefix(&url)?.strip_prefix(':'));
         let Some(name) = name else { return Vec::new() };
         let claims = self.web_identity_claims.iter().filter(|(claim, _)| claim == name);

@@ -281,7 +281,8 @@ impl WebIdentity {
 
     /// What a session of it keeps, by the claims' own names.
     pub(crate) fn lasting_claims(&self) -> Vec<(String, String)> {
-        let provider = self.provider_arn.split_once(":oidc-provider/").map_or("", |(_, url)| url).to_lowercase();
+        let provider =
+            self.provider_arn.split_once(":oidc-provider/").map_or("", |(_, url)| url).to_lowercase();
         let values = |name: &'static str| {
             let values = self.says(&format!("{provider}:{name}")).unwrap_or_default();
             values.iter().map(move |value| (name.to_owned(), value.clone()))

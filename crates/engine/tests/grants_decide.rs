@@ -313,7 +313,8 @@ async fn grants_follow_a_user_that_is_renamed_and_nobody_who_takes_its_name() {
     world.call("CreateUser", json!({"UserName": "ann"})).await.ok();
     let ann = signer("ann").await;
     let arn = format!("arn:aws:iam::{ACCOUNT}:user/ann");
-    let grant = json!({"KeyId": scene.key, "GranteePrincipal": arn, "Operations": ["Encrypt", "RetireGrant"]});
+    let grant =
+        json!({"KeyId": scene.key, "GranteePrincipal": arn, "Operations": ["Encrypt", "RetireGrant"]});
     let made = world.call("CreateGrant", grant).await.ok();
     let encrypt = async |signer: &support::Signer| {
         world.call_by(signer, "Encrypt", json!({"KeyId": scene.key, "Plaintext": HELLO})).await.error

@@ -519,10 +519,7 @@ async fn a_session_keeps_the_claims_that_its_policies_may_ask_for() {
     put(json!({"StringEquals": {key("sub"): "repo:x"}})).await;
     let other = provider.token(json!({"sub": "repo:y"}));
     let other = world.call_unsigned(WEB, &with_token("web", &other)).await.ok().credentials();
-    assert_eq!(
-        world.call_with(&other, "ListKeys", json!({})).await.error,
-        Some("AccessDeniedException")
-    );
+    assert_eq!(world.call_with(&other, "ListKeys", json!({})).await.error, Some("AccessDeniedException"));
     // The trust policy may ask for all.
     for (claim, value, expected) in
         [("aud", "party", true), ("oaud", "client", true), ("ref", "main", true), ("aud", "client", false)]

@@ -177,8 +177,7 @@ async fn authorize() {
         let start = thread_ns();
         for _ in 0..ROUNDS {
             let mut body = body.clone();
-            let answer =
-                world.engine.dispatch(Ok(caller.clone()), world.meta(), target, &mut body).await;
+            let answer = world.engine.dispatch(Ok(caller.clone()), world.meta(), target, &mut body).await;
             assert_eq!(answer.status(), status);
         }
         println!("{what}: {:.2} us", micros_each(start));

@@ -3,12 +3,8 @@
 use bulla_api::{Service, TABLE, model};
 
 /// Actions without an operation of their name that this version has. Source: service authorization reference.
-const OTHERS: [&str; 4] = [
-    "iam:PassRole",
-    "kms:SynchronizeMultiRegionKey",
-    "sts:GetServiceBearerToken",
-    "sts:SetContext",
-];
+const OTHERS: [&str; 4] =
+    ["iam:PassRole", "kms:SynchronizeMultiRegionKey", "sts:GetServiceBearerToken", "sts:SetContext"];
 
 /// Longest action that another is suggested for.
 const SUGGESTED_FOR_MAX: usize = 64;
@@ -93,7 +89,14 @@ mod tests {
     #[test]
     fn nothing_is_said_of_actions_that_there_are_or_may_be() {
         for written in [
-            "*", "kms:*", "kms:Decrypt", "KMS:DECRYPT", "kms:ReEncrypt*", "kms:?ecrypt", "iam:PassRole", "s3:GetObjekt",
+            "*",
+            "kms:*",
+            "kms:Decrypt",
+            "KMS:DECRYPT",
+            "kms:ReEncrypt*",
+            "kms:?ecrypt",
+            "iam:PassRole",
+            "s3:GetObjekt",
             // Of AWS, and not in this version.
             "iam:CreateSAMLProvider",
         ] {

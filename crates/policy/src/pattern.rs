@@ -313,11 +313,7 @@ fn variable(text: &str) -> Option<(Piece, &str)> {
 impl Variable {
     fn new(key: &str, default: Option<&str>) -> Self {
         let key = key.trim();
-        Self {
-            key: key.to_ascii_lowercase().into(),
-            written: key.into(),
-            default: default.map(Into::into),
-        }
+        Self { key: key.to_ascii_lowercase().into(), written: key.into(), default: default.map(Into::into) }
     }
 
     /// A key with several values can't stand in a text (IAM user guide, "Single-valued vs. multivalued context keys").

@@ -699,10 +699,7 @@ mod tests {
             let context = &crate::NoContext;
             policy.says(&Asked { principal: &principal, has_boundary: false, action, resource, context })
         };
-        assert_eq!(
-            says("Allow", &format!(r#"{{"Federated":"{provider}"}}"#)),
-            Says::Allow(Reach::Caller)
-        );
+        assert_eq!(says("Allow", &format!(r#"{{"Federated":"{provider}"}}"#)), Says::Allow(Reach::Caller));
         for anybody in [r#""*""#, r#"{"AWS":"*"}"#, r#"{"AWS":"111122223333"}"#] {
             assert_eq!(says("Allow", anybody), Says::Nothing, "{anybody}");
         }

@@ -210,7 +210,10 @@ fn several(given: &[String]) -> Result<BTreeMap<String, Vec<String>>, Failure> {
     let mut several: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for pair in given {
         let (key, value) = pair.split_once('=').ok_or_else(|| {
-            Failure::usage(format!("--context-key {}: must be KEY=VALUE, as aws:SourceIp=192.0.2.7", one_line(pair)))
+            Failure::usage(format!(
+                "--context-key {}: must be KEY=VALUE, as aws:SourceIp=192.0.2.7",
+                one_line(pair)
+            ))
         })?;
         several.entry(key.to_owned()).or_default().push(value.to_owned());
     }

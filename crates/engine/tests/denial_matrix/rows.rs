@@ -326,7 +326,9 @@ async fn records_of(world: &World, account: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
         let page = store.scan(Scan { prefix, after, limit: 100 }).await.unwrap();
         after = page.records.last().map(|(path, _)| path.clone());
         let records = page.records.into_iter();
-        found.extend(records.map(|(path, record)| (path.as_bytes().to_vec(), format!("{record:?}").into_bytes())));
+        found.extend(
+            records.map(|(path, record)| (path.as_bytes().to_vec(), format!("{record:?}").into_bytes())),
+        );
         if !page.more {
             return found;
         }
@@ -370,13 +372,13 @@ async fn a_grant_that_is_gone_allows_no_row_anything() {
     let Everything { world, asker, .. } = &everything;
     let asker_arn = format!("arn:aws:iam::{ACCOUNT}:user/asker");
     let root = format!("arn:aws:iam::{ACCOUNT}:root");
-    let is_granted = |action: &str| {
-        action.strip_prefix("kms:").is_some_and(|name| name.parse::<GrantOperation>().is_ok())
-    };
+    let is_granted =
+        |action: &str| action.strip_prefix("kms:").is_some_and(|name| name.parse::<GrantOperation>().is_ok());
     let mut tried = 0;
-    for row in TABLE.iter().filter(|row| {
-        !row.demands.is_empty() && row.demands.iter().all(|demand| is_granted(demand.action))
-    }) {
+    for row in TABLE
+        .iter()
+        .filter(|row| !row.demands.is_empty() && row.demands.iter().all(|demand| is_granted(demand.action)))
+    {
         let of_grant = row.demands.iter().any(|demand| demand.role == Role::Grant);
         for by in ["RevokeGrant", "RetireGrant"] {
             let mut input = everything.input(row).await;
@@ -388,7 +390,8 @@ async fn a_grant_that_is_gone_allows_no_row_anything() {
                 }
             };
             let actions = row.demands.iter().map(|demand| demand.action);
-            let mut operations: Vec<&str> = actions.filter_map(|action| action.strip_prefix("kms:")).collect();
+            let mut operations: Vec<&str> =
+                actions.filter_map(|action| action.strip_prefix("kms:")).collect();
             if operations.contains(&"CreateGrant") {
                 operations.push("Decrypt");
             }

@@ -255,8 +255,7 @@ impl Question<'_> {
         let Some(operators) = statement.members.get("Condition") else { return true };
         operators.as_object().unwrap().iter().all(|(operator, keys)| {
             let keys = keys.as_object().unwrap();
-            keys.iter()
-                .all(|(key, values)| self.holds(statement, operator, key, &texts(values)))
+            keys.iter().all(|(key, values)| self.holds(statement, operator, key, &texts(values)))
         })
     }
 

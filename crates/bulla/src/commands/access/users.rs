@@ -130,7 +130,9 @@ pub(super) async fn groups(caller: &Caller<'_>, name: &str) -> Result<Vec<String
 pub(super) async fn whole(caller: &Caller<'_>, user: User) -> Result<Whole, KmsError> {
     let (user, knows_boundary) = match find(caller, &user.user_name).await {
         Ok(found) => (found.unwrap_or(user), true),
-        Err(KmsError::Answered { error, .. }) if error.code == ErrorCode::AccessDeniedException => (user, false),
+        Err(KmsError::Answered { error, .. }) if error.code == ErrorCode::AccessDeniedException => {
+            (user, false)
+        }
         Err(error) => return Err(error),
     };
     let name = user.user_name.as_str();

@@ -178,7 +178,8 @@ pub(super) async fn renamed(
     if let Some(path) = path {
         record.path.clone_from(path);
     }
-    let (before, now) = (entity.arn(), entity_arn(entity.account, entity.kind.word(), &record.path, &record.name));
+    let (before, now) =
+        (entity.arn(), entity_arn(entity.account, entity.kind.word(), &record.path, &record.name));
     if entity.kind == EntityKind::User && before != now {
         record.note_former(before, &now);
     }
