@@ -522,7 +522,7 @@ fn a_quiet_add_prints_nothing_but_an_access_key_that_goes_to_standard_output() {
         let arguments = [&["access", "add", "-q", "-k", "alias/k"], more].concat();
         let ended = home.ok(&arguments);
         assert_eq!(ended.err, "", "{more:?}");
-        ended.text()
+        ended.text().to_owned()
     };
     assert_eq!(add(&["host", "--can", "encrypt"]), "");
     assert!(home.file("host.profile").exists());
