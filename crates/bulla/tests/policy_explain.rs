@@ -127,21 +127,29 @@ fn without_the_role_or_the_claims_there_is_no_verdict() {
     assert!(!ended.err.contains("bulla key list"), "{}", ended.err);
 }
 
-/// Puts another policy on the guarded key, beside what its root needs to change it again.
+/// A key with the default policy; its ARN, and the account's root.
+fn open(home: &Home) -> (String, String) {
+    let arn = home.ok(&["key", "create", "alias/open"]).text().trim().to_owned();
+    let root = format!("arn:aws:iam::{}:root", arn.split(':').nth(4).unwrap());
+    (arn, root)
+}
+
+/// Puts another policy on that key, beside what its root needs to change it again.
 fn put(home: &Home, root: &str, statement: Value) {
     let keep = json!({
-        "Sid": "Keep", "Effect": "Allow", "Principal": {"AWS": root}, "Action": "kms:*KeyPolicy", "Resource": "*",
+        "Sid": "Keep", "Effect": "Allow", "Principal": {"AWS": root}, "Action": ["kms:*KeyPolicy", "kms:DescribeKey"],
+        "Resource": "*",
     });
     let policy = json!({"Version": "2012-10-17", "Statement": [keep, statement]});
     home.write("policy.json", policy.to_string());
     let file = home.file("policy.json");
-    home.ok(&["key", "policy", "put", "alias/guarded", file.to_str().unwrap()]);
+    home.ok(&["key", "policy", "put", "alias/open", file.to_str().unwrap()]);
 }
 
 #[test]
 fn condition_keys_are_supposed_as_the_caller_says() {
     let home = Home::new();
-    let (arn, root) = guarded(&home);
+    let (arn, root) = open(&home);
     let verdict = |more: &[&str]| {
         let asked = [
             "policy",
@@ -189,7 +197,7 @@ fn condition_keys_are_supposed_as_the_caller_says() {
 #[test]
 fn what_the_author_of_a_policy_may_not_have_meant_is_told() {
     let home = Home::new();
-    let (arn, root) = guarded(&home);
+    let (arn, root) = open(&home);
     let account = root.split(':').nth(4).unwrap();
     let server = ["--server-url", "http://127.0.0.1:4599"];
     home.ok(&[&["access", "add", "ann", "--can", "decrypt", "-k", &arn][..], &server].concat());
