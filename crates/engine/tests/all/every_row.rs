@@ -1,5 +1,5 @@
 //! Every row of the operation table has a test of its behaviour (a call in a scenario of `tests/operations/`, which AWS's own
-//! clients make), of its denial (`denial_matrix.rs`) and of its audit record (`audit_trail.rs`). The latter two walk the table
+//! clients make), of its denial (`denial_matrix/`) and of its audit record (`audit_trail.rs`). The latter two walk the table
 //! themselves; here it is seen that they, and the scenarios, know each row.
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -19,7 +19,10 @@ impl Tests {
     fn there() -> Self {
         Self {
             behaviour: scenarios().iter().flat_map(|steps| called(steps)).collect(),
-            denial: inputs(include_str!("denial_matrix.rs"), "fn input(").union(&of_iam()).cloned().collect(),
+            denial: inputs(include_str!("denial_matrix/mod.rs"), "fn input(")
+                .union(&of_iam())
+                .cloned()
+                .collect(),
             audit: inputs(include_str!("audit_trail.rs"), "fn inputs(").union(&of_iam()).cloned().collect(),
         }
     }

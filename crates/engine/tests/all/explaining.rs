@@ -123,7 +123,7 @@ async fn simulations_decide_as_requests_are_decided() {
     assert_eq!(decisions, ["allowed", "explicitDeny", "implicitDeny"]);
     assert_eq!(results[0]["EvalResourceName"], arn.as_str());
     assert_eq!(results[0]["MatchedStatements"][0]["SourcePolicyId"], "p");
-    assert_eq!(results[1]["MissingContextValues"], json!(["kms:encryptioncontext:app"]));
+    assert_eq!(results[1]["MissingContextValues"], json!(["kms:EncryptionContext:app"]));
     let context = json!([{
         "ContextKeyName": "kms:EncryptionContext:App", "ContextKeyValues": ["a"], "ContextKeyType": "string",
     }]);
@@ -141,6 +141,23 @@ async fn simulations_decide_as_requests_are_decided() {
     assert_eq!(decisions, ["implicitDeny", "explicitDeny", "implicitDeny"]);
     let detail = &results[0]["PermissionsBoundaryDecisionDetail"]["AllowedByPermissionsBoundary"];
     assert_eq!(*detail, json!(false));
+    // A denial is told by where it stands.
+    let denies = document(json!({"Effect": "Deny", "Action": "kms:Encrypt", "Resource": "*"}));
+    let custom = json!({"PolicyInputList": [policy], "PermissionsBoundaryPolicyInputList": [denies]});
+    let (decisions, results) = simulate("SimulateCustomPolicy", custom).await;
+    assert_eq!(decisions[0], "explicitDeny");
+    let sources: Vec<&Value> = results[0]["MatchedStatements"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|statement| &statement["SourcePolicyId"])
+        .collect();
+    assert_eq!(sources, ["PermissionsBoundaryPolicyInputList.1"]);
+    let two = json!({
+        "PolicyInputList": [policy], "ActionNames": ["kms:Encrypt"],
+        "PermissionsBoundaryPolicyInputList": [bound, denies],
+    });
+    assert_eq!(world.call("SimulateCustomPolicy", two).await.error, Some("InvalidInput"));
     // Pages.
     let first = json!({
         "PolicySourceArn": user_arn("ann"), "ActionNames": ["kms:Encrypt", "kms:Decrypt"], "ResourceArns": [arn],
@@ -159,9 +176,50 @@ async fn simulations_decide_as_requests_are_decided() {
         (&json!(false), &json!("kms:Decrypt"))
     );
     let keys = world.call("GetContextKeysForPrincipalPolicy", of_ann).await.ok();
-    assert_eq!(keys["ContextKeyNames"], json!(["kms:encryptioncontext:app"]));
+    assert_eq!(keys["ContextKeyNames"], json!(["kms:EncryptionContext:app"]));
     let keys = world.call("GetContextKeysForCustomPolicy", json!({"PolicyInputList": [policy]})).await.ok();
-    assert_eq!(keys["ContextKeyNames"], json!(["kms:encryptioncontext:app"]));
+    assert_eq!(keys["ContextKeyNames"], json!(["kms:EncryptionContext:app"]));
+}
+
+#[tokio::test]
+async fn a_policy_that_somebody_has_twice_is_told_once() {
+    let world = World::new(8).await;
+    let policy = document(json!({"Effect": "Allow", "Action": "kms:ListKeys", "Resource": "*"}));
+    let made = world.call("CreatePolicy", json!({"PolicyName": "list", "PolicyDocument": policy})).await.ok();
+    let arn = made["Policy"]["Arn"].clone();
+    world.call("CreateUser", json!({"UserName": "ann"})).await.ok();
+    world.call("CreateGroup", json!({"GroupName": "all"})).await.ok();
+    world.call("AddUserToGroup", json!({"GroupName": "all", "UserName": "ann"})).await.ok();
+    world.call("AttachUserPolicy", json!({"UserName": "ann", "PolicyArn": arn})).await.ok();
+    world.call("AttachGroupPolicy", json!({"GroupName": "all", "PolicyArn": arn})).await.ok();
+    let question = json!({"Principal": user_arn("ann"), "Action": "kms:ListKeys"});
+    let told = explained(&world, question.clone()).await;
+    assert_eq!(told["Verdict"], "Allowed");
+    assert_eq!(told["Statements"].as_array().unwrap().len(), 1, "{told}");
+    // Of the group it still has it.
+    world.call("DetachUserPolicy", json!({"UserName": "ann", "PolicyArn": arn})).await.ok();
+    assert_eq!(explained(&world, question).await["Verdict"], "Allowed");
+}
+
+#[tokio::test]
+async fn a_simulation_does_not_tell_who_is_there() {
+    let world = World::with_two_accounts(7).await;
+    world.call("CreateUser", json!({"UserName": "ann"})).await.ok();
+    let stranger = world.caller_of(support::OTHER_ACCOUNT, REGION).await;
+    let policy = document(json!({"Effect": "Allow", "Action": "kms:*", "Resource": "*"}));
+    let simulate = async |caller_arn: &str| {
+        let input = json!({
+            "PolicyInputList": [policy], "ActionNames": ["kms:Decrypt"], "CallerArn": caller_arn,
+            "ResourceOwner": ACCOUNT,
+        });
+        world.call_as(&stranger, "SimulateCustomPolicy", input).await
+    };
+    let (there, nowhere) = (simulate(&user_arn("ann")).await, simulate(&user_arn("bob")).await);
+    assert_eq!((there.error, &there.body), (nowhere.error, &nowhere.body));
+    assert_eq!(there.ok()["EvaluationResults"][0]["EvalDecision"], "allowed");
+    for arn in ["ann", "arn:aws:iam::111122223333:group/g", "arn:aws:sts::111122223333:assumed-role/r/s"] {
+        assert_eq!(simulate(arn).await.error, Some("InvalidInput"), "{arn}");
+    }
 }
 
 #[tokio::test]

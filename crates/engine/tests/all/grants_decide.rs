@@ -296,3 +296,41 @@ async fn what_another_process_revokes_allows_nothing() {
     scene.grant(&["Encrypt"], Value::Null).await;
     assert_eq!(encrypt().await, None);
 }
+
+#[tokio::test]
+async fn grants_follow_a_user_that_is_renamed_and_nobody_who_takes_its_name() {
+    let scene = scene(30).await;
+    let world = &scene.world;
+    let signer = async |name: &str| {
+        let made = world.call("CreateAccessKey", json!({"UserName": name})).await.ok();
+        support::Signer {
+            access_key_id: text(&made["AccessKey"]["AccessKeyId"]),
+            secret: text(&made["AccessKey"]["SecretAccessKey"]),
+            region: REGION,
+            service: "kms",
+        }
+    };
+    world.call("CreateUser", json!({"UserName": "ann"})).await.ok();
+    let ann = signer("ann").await;
+    let arn = format!("arn:aws:iam::{ACCOUNT}:user/ann");
+    let grant =
+        json!({"KeyId": scene.key, "GranteePrincipal": arn, "Operations": ["Encrypt", "RetireGrant"]});
+    let made = world.call("CreateGrant", grant).await.ok();
+    let encrypt = async |signer: &support::Signer| {
+        world.call_by(signer, "Encrypt", json!({"KeyId": scene.key, "Plaintext": HELLO})).await.error
+    };
+    assert_eq!(encrypt(&ann).await, None);
+    for (before, after) in [("ann", "anna"), ("anna", "annabel")] {
+        let renamed = json!({"UserName": before, "NewUserName": after, "NewPath": "/x/"});
+        world.call("UpdateUser", renamed).await.ok();
+        assert_eq!(encrypt(&ann).await, None, "{after}");
+    }
+    // Somebody else of the name has none of it.
+    world.call("CreateUser", json!({"UserName": "ann"})).await.ok();
+    let other = signer("ann").await;
+    assert_eq!(encrypt(&other).await, DENIED);
+    let retire = json!({"KeyId": scene.key, "GrantId": made["GrantId"]});
+    assert_eq!(world.call_by(&other, "RetireGrant", retire.clone()).await.error, DENIED);
+    world.call_by(&ann, "RetireGrant", retire).await.ok();
+    assert_eq!(encrypt(&ann).await, DENIED);
+}

@@ -485,6 +485,98 @@ async fn a_token_that_does_not_hold_is_refused() {
 }
 
 #[tokio::test]
+async fn a_session_keeps_the_claims_that_its_policies_may_ask_for() {
+    let (world, provider) = Provider::with_world(15).await;
+    web(&world, Value::Null).await;
+    let may = |condition: Value| json!({"Effect": "Allow", "Action": "kms:ListKeys", "Resource": "*", "Condition": condition});
+    let put = async |condition: Value| {
+        let document = json!({"Version": "2012-10-17", "Statement": may(condition)}).to_string();
+        let input = json!({"RoleName": "web", "PolicyName": "p", "PolicyDocument": document});
+        world.call("PutRolePolicy", input).await.ok();
+    };
+    let token = provider.token(json!({"amr": ["mfa", "pwd"], "azp": "party", "ref": "main"}));
+    let answer = world.call_unsigned(WEB, &with_token("web", &token)).await.ok();
+    let session = answer.credentials();
+    let allowed = async || world.call_with(&session, "ListKeys", json!({})).await.error.is_none();
+    let key = |claim: &str| format!("issuer.example/path:{claim}");
+    for (operator, claim, value, expected) in [
+        ("StringEquals", "sub", "repo:x", true),
+        ("StringEquals", "sub", "repo:y", false),
+        // Whom the token was given to, where it says so.
+        ("StringEquals", "aud", "party", true),
+        ("StringEquals", "aud", "client", false),
+        ("ForAnyValue:StringEquals", "amr", "pwd", true),
+        ("ForAllValues:StringEquals", "amr", "pwd", false),
+        // Those are for the trust policy alone.
+        ("StringEquals", "oaud", "client", false),
+        ("StringEquals", "ref", "main", false),
+        ("StringEquals", "azp", "party", false),
+    ] {
+        put(json!({operator: {key(claim): value}})).await;
+        assert_eq!(allowed().await, expected, "{operator} {claim} {value}");
+    }
+    // They are no other session's.
+    put(json!({"StringEquals": {key("sub"): "repo:x"}})).await;
+    let other = provider.token(json!({"sub": "repo:y"}));
+    let other = world.call_unsigned(WEB, &with_token("web", &other)).await.ok().credentials();
+    assert_eq!(world.call_with(&other, "ListKeys", json!({})).await.error, Some("AccessDeniedException"));
+    // The trust policy may ask for all.
+    for (claim, value, expected) in
+        [("aud", "party", true), ("oaud", "client", true), ("ref", "main", true), ("aud", "client", false)]
+    {
+        let principal = json!({"Federated": support::iam::provider_arn()});
+        let condition = json!({"StringEquals": {key(claim): value}});
+        let trust = trusting(principal, json!("sts:AssumeRoleWithWebIdentity"), condition);
+        let input = json!({"RoleName": "web", "PolicyDocument": trust});
+        world.call("UpdateAssumeRolePolicy", input).await.ok();
+        let answer = world.call_unsigned(WEB, &with_token("web", &token)).await;
+        assert_eq!(answer.status == 200, expected, "{claim} {value}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn nobody_with_a_token_is_trusted_as_anybody() {
+    let (world, provider) = Provider::with_world(16).await;
+    web(&world, Value::Null).await;
+    let token = provider.token(json!({}));
+    for (principal, action) in [
+        (json!("*"), json!("sts:AssumeRoleWithWebIdentity")),
+        (json!({"AWS": "*"}), json!("sts:*")),
+        (json!({"AWS": ACCOUNT}), json!("sts:*")),
+    ] {
+        let trust = trusting(principal.clone(), action, Value::Null);
+        let input = json!({"RoleName": "web", "PolicyDocument": trust});
+        world.call("UpdateAssumeRolePolicy", input).await.ok();
+        let answer = world.call_unsigned(WEB, &with_token("web", &token)).await;
+        assert_eq!(answer.part("Code").as_deref(), Some("AccessDenied"), "{principal}");
+    }
+}
+
+#[tokio::test]
+async fn tags_of_a_provider_are_asked_by_what_is_done_with_it() {
+    let world = World::new(17).await;
+    let input = json!({
+        "Url": ISSUER, "ClientIDList": ["client"], "Tags": [{"Key": "Team", "Value": "red"}],
+    });
+    world.call("CreateOpenIDConnectProvider", input).await.ok();
+    let ann = user(&world, "ann", "kms:ListKeys").await;
+    let arn = json!({"OpenIDConnectProviderArn": support::iam::provider_arn()});
+    for (team, expected) in [("blue", Some("AccessDeniedException")), ("red", None)] {
+        let document = json!({"Version": "2012-10-17", "Statement": {
+            "Effect": "Allow", "Action": "iam:*", "Resource": "*",
+            "Condition": {"StringEquals": {"aws:ResourceTag/team": team}},
+        }});
+        let input = json!({"UserName": "ann", "PolicyName": "p", "PolicyDocument": document.to_string()});
+        world.call("PutUserPolicy", input).await.ok();
+        let answer = world.call_by(&ann, "GetOpenIDConnectProvider", arn.clone()).await;
+        assert_eq!(answer.error, expected, "{team}: {}", answer.body);
+        let more = json!({"OpenIDConnectProviderArn": support::iam::provider_arn(), "ClientID": team});
+        let answer = world.call_by(&ann, "AddClientIDToOpenIDConnectProvider", more).await;
+        assert_eq!(answer.error, expected, "{team}: {}", answer.body);
+    }
+}
+
+#[tokio::test]
 async fn claims_are_told_once_and_none_is_lost() {
     let (world, provider) = Provider::with_world(15).await;
     let key = |claim: &str| format!("issuer.example/path:{claim}");
@@ -571,5 +663,17 @@ async fn each_success_and_each_failure_leaves_one_record_that_tells_no_secret() 
         let records = world.records().await;
         assert_eq!(records.len(), 1, "{operation}: {records:?}");
         assert_ne!(records[0]["errorCode"], Value::Null, "{operation}");
+    }
+}
+
+#[tokio::test]
+async fn access_keys_of_roots_that_are_in_use_are_counted() {
+    let world = World::with_two_accounts(18).await;
+    assert_eq!(world.engine.status().root_keys_in_use, None);
+    for expected in [2, 1, 0] {
+        world.engine.tick().await;
+        assert_eq!(world.engine.status().root_keys_in_use, Some(expected));
+        let account = if expected == 2 { ACCOUNT } else { support::OTHER_ACCOUNT };
+        world.engine.disable_root_access_key(account.parse().unwrap()).await.unwrap();
     }
 }

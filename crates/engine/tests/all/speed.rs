@@ -139,3 +139,48 @@ async fn authenticate() {
     }
     println!("authenticate: {:.2} us", micros_each(start));
 }
+
+/// Dry runs end where they are allowed: what they cost more than a call that asks for nothing is parsing and the decision, by
+/// the key's policy for a root, and by an identity's two statements beside it for a user.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn authorize() {
+    let world = World::new(2).await;
+    let key = world.new_key().await;
+    let arn = support::key_arn(support::ACCOUNT, REGION, &key);
+    let policy = json!({"Version": "2012-10-17", "Statement": [
+        {"Sid": "Encrypt", "Effect": "Allow", "Action": ["kms:GenerateDataKey", "kms:Encrypt"], "Resource": [arn],
+         "Condition": {"StringEquals": {"kms:EncryptionContext:app": "backup"}}},
+        {"Sid": "Describe", "Effect": "Allow", "Action": ["kms:DescribeKey"], "Resource": [arn]},
+    ]});
+    world.call("CreateUser", json!({"UserName": "host"})).await.ok();
+    let put = json!({"UserName": "host", "PolicyName": "bulla-access", "PolicyDocument": policy.to_string()});
+    world.call("PutUserPolicy", put).await.ok();
+    let made = world.call("CreateAccessKey", json!({"UserName": "host"})).await.ok();
+    let signer = support::Signer {
+        access_key_id: text(&made["AccessKey"]["AccessKeyId"]),
+        secret: text(&made["AccessKey"]["SecretAccessKey"]),
+        region: REGION,
+        service: "kms",
+    };
+    let user = world.authenticate(&signer, "", b"", |_| ()).await.unwrap();
+    let dry_run = json!({
+        "KeyId": key, "KeySpec": "AES_256", "EncryptionContext": {"app": "backup"}, "DryRun": true,
+    });
+    let dry_run = serde_json::to_vec(&dry_run).unwrap();
+    let identity = "AWSSecurityTokenServiceV20110615.GetCallerIdentity";
+    for (what, caller, target, body, status) in [
+        ("nothing, root", &world.caller().await, identity, b"{}".to_vec(), 200),
+        ("a dry run, root", &world.caller().await, "TrentService.GenerateDataKey", dry_run.clone(), 400),
+        ("a dry run, user", &user, "TrentService.GenerateDataKey", dry_run, 400),
+    ] {
+        let start = thread_ns();
+        for _ in 0..ROUNDS {
+            let mut body = body.clone();
+            let answer = world.engine.dispatch(Ok(caller.clone()), world.meta(), target, &mut body).await;
+            assert_eq!(answer.status(), status);
+        }
+        println!("{what}: {:.2} us", micros_each(start));
+        drop(world.sink.take());
+    }
+}
