@@ -453,7 +453,7 @@ impl Source {
 
     /// Bytes of a regular file.
     pub(crate) fn length(&self) -> Option<u64> {
-        self.meta.is_file().then(|| self.meta.len())
+        self.meta.is_file().then_some(self.meta.len())
     }
 
     /// Permission bits that a file made from this input gets.

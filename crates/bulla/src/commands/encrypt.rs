@@ -66,7 +66,7 @@ struct Sealing<'a> {
 
 /// What is sealed.
 enum Origin<'a> {
-    File(Source),
+    File(Box<Source>),
     /// A directory, packed; and where failures of single files are told.
     Archive(&'a Path, &'a mut Option<Receiver<Failure>>),
     /// What a command writes.
@@ -141,11 +141,11 @@ impl Sealing<'_> {
             detached::refuse_for_directory(command.keys.as_deref())?;
             let say = self.app.say;
             let each = async |source, target: &Path| {
-                Ok(self.seal(Origin::File(source), target).await?.plaintext_bytes)
+                Ok(self.seal(Origin::File(Box::new(source)), target).await?.plaintext_bytes)
             };
             return mirror::each(input, output, Way::Seal, say, each).await;
         }
-        self.seal(Origin::File(Source::open(input)?), output).await.map(drop)
+        self.seal(Origin::File(Box::new(Source::open(input)?)), output).await.map(drop)
     }
 
     async fn seal(&mut self, origin: Origin<'_>, output: &Path) -> Result<Summary, Failure> {
