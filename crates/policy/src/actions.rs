@@ -18,13 +18,20 @@ pub(crate) fn remark(written: &str, fits: impl Fn(&str) -> bool) -> Option<Strin
         return fits_none.then(|| format!("`{written}` fits no action of this service"));
     }
     let is_known = known().any(|known| known.eq_ignore_ascii_case(written));
-    if is_known || model::operation(*service, name).is_some() {
+    if is_known || is_operation(*service, name) {
         return None;
     }
     Some(match nearest(written) {
         Some(meant) => format!("`{written}` is no action; did you mean `{meant}`?"),
         None => format!("`{written}` is no action"),
     })
+}
+
+/// Whether AWS has an operation of this name, for which the action of the same name is asked as far as is known here.
+fn is_operation(service: Service, name: &str) -> bool {
+    let demands_others =
+        TABLE.iter().any(|row| row.service == service && row.name == name && !row.demands.is_empty());
+    model::operation(service, name).is_some() && !demands_others
 }
 
 fn known() -> impl Iterator<Item = &'static str> {
@@ -39,7 +46,9 @@ fn nearest(written: &str) -> Option<&'static str> {
     }
     let written = written.to_ascii_lowercase();
     let apart = |known: &&'static str| distance(&written, &known.to_ascii_lowercase());
-    let nearest = known().min_by_key(apart)?;
+    // Of two as near, the one whose end was left out.
+    let begun = |known: &str| known.to_ascii_lowercase().starts_with(&written);
+    let nearest = known().min_by_key(|known| (apart(known), !begun(known)))?;
     (apart(&nearest) <= 2 + written.len() / 10).then_some(nearest)
 }
 

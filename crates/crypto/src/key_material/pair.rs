@@ -152,18 +152,13 @@ impl KeyPair {
     }
 
     /// The id of this pair as material of the key `key_id`. It follows from the public half, which stands for the whole pair:
-    /// another encoding of the same private key has the same id. Of an ML-KEM key it follows from the seed too: what that
-    /// answers to ciphertexts that don't fit is a secret of its own (`z` of FIPS 203), of which the public half knows nothing.
+    /// another encoding of the same private key has the same id.
     ///
     /// # Errors
     /// [`NotMade`].
     pub fn material_id(&self, key_id: &KeyId) -> Result<KeyMaterialId, NotMade> {
-        let public = self.public_key_spki_der()?;
-        let digest = match self.spec.encapsulates() {
-            true => crate::sha256(&[&public, self.to_pkcs8()?.expose()]),
-            false => crate::sha256(&[&public]),
-        };
-        Ok(blob::material_id(LABEL_MATERIAL_ID, key_id, &digest))
+        let public = crate::sha256(&[&self.public_key_spki_der()?]);
+        Ok(blob::material_id(LABEL_MATERIAL_ID, key_id, &public))
     }
 }
 

@@ -19,10 +19,7 @@ impl Tests {
     fn there() -> Self {
         Self {
             behaviour: scenarios().iter().flat_map(|steps| called(steps)).collect(),
-            denial: inputs(include_str!("denial_matrix/mod.rs"), "fn input(")
-                .union(&of_iam())
-                .cloned()
-                .collect(),
+            denial: of_denials(),
             audit: inputs(include_str!("audit_trail.rs"), "fn inputs(").union(&of_iam()).cloned().collect(),
         }
     }
@@ -35,6 +32,13 @@ impl Tests {
         });
         gaps.collect()
     }
+}
+
+/// Those in which a key can be out of reach, and those in which a caller can.
+fn of_denials() -> BTreeSet<String> {
+    let of_keys = inputs(include_str!("denial_matrix/mod.rs"), "fn input(");
+    let of_callers = inputs(include_str!("denial_matrix/rows.rs"), "async fn plain_input(");
+    &(&of_keys | &of_callers) | &of_iam()
 }
 
 /// Those of IAM's operations, and of operations on sessions, are one set for both.

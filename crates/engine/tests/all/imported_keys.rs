@@ -662,33 +662,3 @@ async fn an_expiration_model_that_is_left_out_is_the_default_one_to_policies() {
         assert_eq!(answer.error, expected, "{denied}: {}", answer.body);
     }
 }
-
-/// An ML-KEM-512 key in PKCS #8, by its seed (RFC 9935, section 6): `d` makes the pair, `z` what it answers to ciphertexts that
-/// don't fit.
-fn ml_kem_512(d: u8, z: u8) -> Vec<u8> {
-    let mut pkcs8 = vec![
-        0x30, 0x54, 0x02, 0x01, 0x00, 0x30, 0x0b, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x04,
-        0x01, 0x04, 0x42, 0x80, 0x40,
-    ];
-    pkcs8.extend([[d; 32], [z; 32]].concat());
-    pkcs8
-}
-
-#[tokio::test]
-async fn an_ml_kem_key_comes_back_whole_or_not_at_all() {
-    let world = World::new(41).await;
-    let kind = json!({"Origin": "EXTERNAL", "KeySpec": "ML_KEM_512", "KeyUsage": "ENCAPSULATE_DECAPSULATE"});
-    let key = text(&world.call("CreateKey", kind).await.ok()["KeyMetadata"]["KeyId"]);
-    world.import(&key, &ml_kem_512(1, 2), json!({})).await.ok();
-    let public = world.call("GetPublicKey", json!({"KeyId": key})).await.ok()["PublicKey"].clone();
-    world.call("DeleteImportedKeyMaterial", json!({"KeyId": key})).await.ok();
-    // The same public key, and another answer to what doesn't fit.
-    let answer = world.import(&key, &ml_kem_512(1, 3), json!({})).await;
-    assert_eq!(answer.error, Some("IncorrectKeyMaterialException"));
-    world.import(&key, &ml_kem_512(1, 2), json!({})).await.ok();
-    assert_eq!(world.call("GetPublicKey", json!({"KeyId": key})).await.ok()["PublicKey"], public);
-    // Longer forms than RSA takes go by way of AES.
-    let by_aes =
-        json!({"KeyId": key, "WrappingAlgorithm": "RSA_AES_KEY_WRAP_SHA_256", "WrappingKeySpec": "RSA_4096"});
-    world.call("GetParametersForImport", by_aes).await.ok();
-}
