@@ -147,9 +147,9 @@ impl Rival {
         let out = out.to_string_lossy();
         match self.output {
             Output::Option(option) => {
-                // Before the input, which is last; and after the program's own name.
-                words.insert(words.len() - 1, option);
-                words.insert(words.len() - 1, &out);
+                // Before the input, which is last, alone or after an option of its own.
+                let input = words.iter().position(|&word| word == "-in").unwrap_or(words.len() - 1);
+                words.splice(input..input, [option, &*out]);
                 Job::new(self.name, &at.home, &words)
             }
             Output::Standard => {

@@ -91,28 +91,51 @@ impl Shape {
     }
 }
 
+/// Alignment of a page and of a cache line, in bytes.
+const PAGE: usize = 4096;
+const CACHE_LINE: usize = 64;
+
 /// A buffer that held plaintext: what was used of it is wiped at the end.
+///
+/// It begins a cache line after a page does. The kernel's copies from page-aligned data (the page cache, pipes) to an
+/// address 1 to 31 bytes into a page run at a fifth of their speed on AMD's Zen 3, and an allocator's large blocks begin
+/// 16 bytes into one.
 pub(crate) struct Buffer {
     bytes: Vec<u8>,
+    start: usize,
     used: usize,
 }
 
 impl Buffer {
     /// Zero pages, which cost nothing until they are used.
     fn new(bytes: usize) -> Self {
-        Self { bytes: vec![0; bytes], used: 0 }
+        if bytes < PAGE {
+            return Self { bytes: vec![0; bytes], start: 0, used: 0 };
+        }
+        let mut room = vec![0; bytes.saturating_add(PAGE + CACHE_LINE)];
+        // Less than a page; without an answer it would only be slow.
+        let start = room.as_ptr().align_offset(PAGE).min(PAGE).saturating_add(CACHE_LINE);
+        room.truncate(start.saturating_add(bytes));
+        Self { bytes: room, start, used: 0 }
+    }
+
+    /// All of it.
+    fn bytes(&self) -> &[u8] {
+        self.bytes.get(self.start..).unwrap_or_default()
     }
 
     fn range(&mut self, start: usize, length: usize) -> Result<&mut [u8], EnvelopeError> {
+        let bytes = self.bytes.get_mut(self.start..).ok_or(SHORT)?;
         let end = start.saturating_add(length);
-        self.used = self.used.max(end.min(self.bytes.len()));
-        self.bytes.get_mut(start..end).ok_or(SHORT)
+        self.used = self.used.max(end.min(bytes.len()));
+        bytes.get_mut(start..end).ok_or(SHORT)
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if let Some(used) = self.bytes.get_mut(..self.used) {
+        let end = self.start.saturating_add(self.used);
+        if let Some(used) = self.bytes.get_mut(self.start..end) {
             used.zeroize();
         }
     }
@@ -168,7 +191,7 @@ impl Lane {
             return self.seal_in_place(cipher, first_sequence, plaintext_bytes, last);
         }
         let frame = self.shape.frame;
-        let plaintext = self.input.bytes.get(..plaintext_bytes).ok_or(SHORT)?;
+        let plaintext = self.input.bytes().get(..plaintext_bytes).ok_or(SHORT)?;
         let mut regular = plaintext.chunks_exact(frame);
         let mut sequence = first_sequence;
         let mut at = 0usize;
@@ -187,7 +210,7 @@ impl Lane {
             seal_final(cipher, sequence, piece, rest)?;
             at = at.saturating_add(piece.len()).saturating_add(FINAL_FRAME_OVERHEAD);
         }
-        self.output.bytes.get(..at).ok_or(SHORT)
+        self.output.bytes().get(..at).ok_or(SHORT)
     }
 
     fn seal_in_place(
@@ -231,7 +254,7 @@ impl Lane {
         while at < message_bytes {
             let left = message_bytes.saturating_sub(at);
             let is_final = last && left <= shape.frame.saturating_add(FINAL_FRAME_OVERHEAD) && {
-                let start = self.input.bytes.get(at..).and_then(<[u8]>::first_chunk::<4>).ok_or(SHORT)?;
+                let start = self.input.bytes().get(at..).and_then(<[u8]>::first_chunk::<4>).ok_or(SHORT)?;
                 *start == FINAL_FRAME_MARK
             };
             let frame_bytes = if is_final { left } else { shape.regular_frame_bytes() };
@@ -241,20 +264,20 @@ impl Lane {
             if last && !is_final && frame_bytes == left {
                 return Err(FormatError::NoFinalFrame.into());
             }
-            let source = self.input.bytes.get_mut(at..at.saturating_add(frame_bytes)).ok_or(SHORT)?;
+            let source = self.input.range(at, frame_bytes)?;
             let frame = Frame::parse(source, sequence, is_final)?;
             let plaintext_bytes = frame.content.len();
             if shape.in_place() {
                 frame.open_in_place(cipher)?;
                 let start = if is_final { FINAL_PREFIX } else { REGULAR_PREFIX };
-                return self.input.bytes.get(start..start.saturating_add(plaintext_bytes)).ok_or(SHORT);
+                return self.input.bytes().get(start..start.saturating_add(plaintext_bytes)).ok_or(SHORT);
             }
             frame.open_into(cipher, self.output.range(filled, plaintext_bytes)?)?;
             at = at.saturating_add(frame_bytes);
             filled = filled.saturating_add(plaintext_bytes);
             sequence = sequence.wrapping_add(1);
         }
-        self.output.bytes.get(..filled).ok_or(SHORT)
+        self.output.bytes().get(..filled).ok_or(SHORT)
     }
 }
 
