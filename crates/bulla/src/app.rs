@@ -12,6 +12,7 @@ use clap::ArgMatches;
 use crate::cli::{Access, Command, Common, Key, KeyPolicy, KmsKind, Policy};
 use crate::config::Rank;
 use crate::exit::Failure;
+use crate::kept;
 use crate::kms::caller::Caller;
 use crate::kms::choice::{AwsEnvironment, Choice, KmsSettings, Remote, Setting};
 use crate::kms::local::LocalKms;
@@ -103,7 +104,12 @@ impl App {
         let say = Say { quiet: common.quiet, verbose: common.verbose, json: common.json };
         let data_dir_because = because("data_dir", "data-dir");
         let matches = matches.clone();
-        Ok(Self { common, say, settings, matches, data_dir_because, aws: None, found: HashMap::new() })
+        let app = Self { common, say, settings, matches, data_dir_because, aws: None, found: HashMap::new() };
+        // Without a place there is nothing to keep; a command that needs one says what is missing.
+        if let Ok(place) = app.place() {
+            kept::keep_store(&place);
+        }
+        Ok(app)
     }
 
     /// Where an option of the command was set.

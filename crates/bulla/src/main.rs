@@ -10,6 +10,7 @@ mod config;
 mod detached;
 mod dirs;
 mod exit;
+mod kept;
 mod keys;
 mod kms;
 mod mirror;

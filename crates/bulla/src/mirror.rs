@@ -63,6 +63,9 @@ pub(crate) async fn each(
     say: Say,
     mut one: impl AsyncFnMut(Source, &Path) -> Result<u64, Failure>,
 ) -> Result<(), Failure> {
+    if way == Way::Open && !holds_sealed(from)? {
+        return Err(nothing_sealed(from));
+    }
     let walk = Walk::of(from)?;
     begin(from, to)?;
     let mut count = Count::default();
@@ -145,12 +148,27 @@ pub(crate) async fn each_sealed(
     }
     if none {
         // Nothing checked is not all well.
-        return Err(Failure::new(
-            Exit::Failed,
-            format!("`{}` holds no file whose name ends with {SUFFIX}; check the path", input.display()),
-        ));
+        return Err(nothing_sealed(input));
     }
     worst.end()
+}
+
+/// Whether there is anything to open below a directory, as far as it can be read.
+fn holds_sealed(directory: &Path) -> Result<bool, Failure> {
+    Ok(Walk::of(directory)?.any(|entry| match entry {
+        Ok(entry) => {
+            entry.kind == Kind::File && Way::Open.target(entry.path.file_name().unwrap_or_default()).is_some()
+        }
+        // It is told when the tree is opened.
+        Err(_) => true,
+    }))
+}
+
+fn nothing_sealed(directory: &Path) -> Failure {
+    Failure::new(
+        Exit::Failed,
+        format!("`{}` holds no file whose name ends with {SUFFIX}; check the path", directory.display()),
+    )
 }
 
 fn leave_out(say: Say, count: &mut Count, entry: &Entry, why: &str) {
