@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::storage::StorageOptions;
+
 mod access;
 mod key;
 mod policy;
@@ -265,6 +267,8 @@ pub(crate) struct Encrypt {
     pub(crate) frame_length: Option<u32>,
     #[command(flatten)]
     pub(crate) work: Work,
+    #[command(flatten)]
+    pub(crate) storage: StorageOptions,
     /// Files to seal; - is standard input
     #[arg(value_name = "INPUT")]
     pub(crate) input: Vec<PathBuf>,
@@ -301,6 +305,8 @@ pub(crate) struct Opening {
     pub(crate) discovery_account: Vec<String>,
     #[command(flatten)]
     pub(crate) work: Work,
+    #[command(flatten)]
+    pub(crate) storage: StorageOptions,
 }
 
 /// `bulla decrypt`.
@@ -347,6 +353,8 @@ pub(crate) struct Inspect {
     /// Most encrypted data keys in a header [default: 100]
     #[arg(long, value_name = "N")]
     pub(crate) max_edks: Option<u16>,
+    #[command(flatten)]
+    pub(crate) storage: StorageOptions,
     /// Files to inspect; - is standard input
     #[arg(value_name = "INPUT", required = true)]
     pub(crate) input: Vec<PathBuf>,

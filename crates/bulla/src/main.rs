@@ -17,6 +17,7 @@ mod progress;
 mod say;
 mod signals;
 mod small_file;
+mod storage;
 mod work;
 mod xks;
 
@@ -152,7 +153,7 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), Failure> {
             Command::Encrypt(command) => commands::encrypt::run(&mut app, command).await,
             Command::Decrypt(command) => commands::open::decrypt(&mut app, command).await,
             Command::Verify(command) => commands::open::verify(&mut app, command).await,
-            Command::Inspect(command) => commands::inspect::run(&app, command).await,
+            Command::Inspect(command) => commands::inspect::run(&mut app, command).await,
             Command::Key(command) => commands::key::run(&mut app, command).await,
             Command::Store(command) => commands::store::run(&app, command).await,
             Command::Access(command) => commands::access::run(&mut app, command).await,

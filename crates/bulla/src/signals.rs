@@ -1,4 +1,4 @@
-//! Signals that end the process while it has a named temporary file.
+//! Signals that end the process while it has something to take back: a named temporary file, an upload in parts.
 //!
 //! Everywhere else the signals' default action is right: what has no name leaves nothing behind.
 
@@ -11,13 +11,23 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit::Exit;
 
-static TEMPORARIES: Mutex<Vec<(OwnedFd, OsString)>> = Mutex::new(Vec::new());
+/// What is done before a signal ends the process.
+type TakeBack = Box<dyn Fn() + Send>;
 
-/// From now on SIGINT and SIGTERM remove this file before they end the process. That it has its final name by
+static TAKE_BACK: Mutex<Vec<TakeBack>> = Mutex::new(Vec::new());
+
+/// From now on SIGINT, SIGTERM and SIGHUP remove this file before they end the process. That it has its final name by
 /// then, or is gone, is no matter: temporary names are used once.
 pub(crate) fn remove_on_signal(directory: OwnedFd, name: OsString) {
+    before_a_signal_ends(Box::new(move || {
+        let _ = rustix::fs::unlinkat(&directory, &name, AtFlags::empty());
+    }));
+}
+
+/// From now on SIGINT, SIGTERM and SIGHUP do this before they end the process.
+pub(crate) fn before_a_signal_ends(take_back: TakeBack) {
     static WATCHER: Once = Once::new();
-    TEMPORARIES.lock().unwrap_or_else(PoisonError::into_inner).push((directory, name));
+    TAKE_BACK.lock().unwrap_or_else(PoisonError::into_inner).push(take_back);
     WATCHER.call_once(|| {
         // Without the thread the next run removes the file.
         let _ = std::thread::Builder::new().name("signals".to_owned()).spawn(watch);
@@ -27,14 +37,16 @@ pub(crate) fn remove_on_signal(directory: OwnedFd, name: OsString) {
 fn watch() {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return };
     runtime.block_on(async {
-        let handlers = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-        let (Ok(mut interrupt), Ok(mut terminate)) = handlers else { return };
+        let handlers =
+            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()));
+        let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hang_up)) = handlers else { return };
         let exit = tokio::select! {
             _ = interrupt.recv() => Exit::Interrupted,
             _ = terminate.recv() => Exit::Terminated,
+            _ = hang_up.recv() => Exit::HungUp,
         };
-        for (directory, name) in TEMPORARIES.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            let _ = rustix::fs::unlinkat(directory, name, AtFlags::empty());
+        for take_back in TAKE_BACK.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            take_back();
         }
         std::process::exit(i32::from(exit.code()));
     });

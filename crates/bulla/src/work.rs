@@ -11,6 +11,7 @@ use crate::cli::Work;
 use crate::exit::Failure;
 use crate::output::Target;
 use crate::say::error_line;
+use crate::storage::{self, ObjectName};
 
 /// What a sealed file's name ends with.
 const SUFFIX: &str = ".sealed";
@@ -34,8 +35,12 @@ pub(crate) fn plan(
     output: Option<&Path>,
     naming: Naming,
 ) -> Result<Vec<(PathBuf, PathBuf)>, Failure> {
+    let inputs: Vec<PathBuf> =
+        inputs.iter().map(|input| storage::resolve(input)).collect::<Result<_, _>>()?;
+    let output = output.map(storage::resolve).transpose()?;
+    let output = output.as_deref();
     let stdin = [PathBuf::from(STREAM)];
-    let inputs = if inputs.is_empty() { &stdin } else { inputs };
+    let inputs = if inputs.is_empty() { stdin.as_slice() } else { inputs.as_slice() };
     if let (Some(output), [_, _, ..]) = (output, inputs) {
         return Err(Failure::usage(format!(
             "-o {}: several inputs need several outputs; leave out -o, or run once for each",
@@ -58,6 +63,18 @@ impl Naming {
     fn output_of(self, input: &Path) -> Result<PathBuf, Failure> {
         if input == Path::new(STREAM) {
             return Ok(input.to_owned());
+        }
+        // The key of an object is no path: its last segment may well be empty or `..`.
+        if let Some(name) = ObjectName::of(input)? {
+            return match self {
+                Self::Sealed => Ok(name.with_suffix(SUFFIX).to_string().into()),
+                Self::Opened => match name.without_suffix(SUFFIX) {
+                    Some(opened) => Ok(opened.to_string().into()),
+                    None => Err(Failure::usage(format!(
+                        "`{name}` does not end with {SUFFIX}; name the output with -o"
+                    ))),
+                },
+            };
         }
         match self {
             Self::Sealed => {

@@ -44,6 +44,7 @@ mod pipeline;
 mod platform;
 mod policy;
 mod record;
+mod s3ec;
 mod seal;
 mod signature;
 
@@ -54,9 +55,10 @@ pub use inspect::{Inspection, PlaintextSize, inspect};
 pub use keyring::{Keyring, KmsDiscovery, KmsKey, MAX_KMS_CALLS, RawAesKey, RawRsaKey};
 pub use open::{Message, OpenOptions, Opener};
 pub use pipeline::{Job, Summary};
-pub use platform::{Inherited, Input, Output};
+pub use platform::{Inherited, Input, Output, ReadAt};
 pub use policy::CommitmentPolicy;
 pub use record::{Opened, open, open_stream, seal, seal_stream};
+pub use s3ec::{S3EC_PLAINTEXT_MAX, S3ecObject, S3ecOpener, S3ecSealer};
 pub use seal::{
     DEFAULT_FRAME_LENGTH, MAX_SEALED_FRAME_LENGTH, SealOptions, Sealer, prepare_seal, prepare_seal_with,
 };

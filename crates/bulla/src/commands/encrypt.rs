@@ -3,20 +3,24 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-use bulla_envelope::{Input, Job, SealOptions, SuiteId};
+use bulla_envelope::{Job, SealOptions, SuiteId};
 
 use crate::app::{App, shown};
 use crate::cli::Encrypt;
 use crate::exit::Failure;
 use crate::keys::{self, Keys};
 use crate::kms::local::DEFAULT_ALIAS;
-use crate::output::{self, FileId, OutputRules, Source, Target};
+use crate::output::{FileId, OutputRules};
 use crate::progress::Progress;
+use crate::storage::{self, Access, Incoming, Outgoing, sealed};
 use crate::work::{self, Done, Naming, STREAM};
 
 /// Seals each input.
 pub(crate) async fn run(app: &mut App, command: &Encrypt) -> Result<(), Failure> {
     let options = seal_options(command)?;
+    if command.storage.is_s3ec() {
+        sealed::check_sealing(command, work::policy(&command.work)?)?;
+    }
     keys::check(&command.key)?;
     let job = work::job(&command.work)?;
     let plan = work::plan(&command.input, command.output.as_deref(), Naming::Sealed)?;
@@ -49,7 +53,8 @@ struct Sealing<'a> {
 
 impl Sealing<'_> {
     async fn one(&mut self, input: &Path, output: &PathBuf) -> Result<(), Failure> {
-        let source = Source::open(input)?;
+        storage::refuse_same_object(input, output)?;
+        let source = Incoming::open(self.app, &self.command.storage, input).await?;
         let inputs = self.inputs.clone();
         let rules = OutputRules {
             force: self.app.common.force,
@@ -57,30 +62,35 @@ impl Sealing<'_> {
             mode: source.mode(),
             inputs: &inputs,
         };
-        let target = output::open(output, rules)?;
-        // Under whatever name.
-        if matches!(&target, Target::Stream(stream) if stream.is_terminal()) {
+        let mut target = Outgoing::open(self.app, &self.command.storage, output, rules).await?;
+        if target.is_terminal() {
             return Err(not_for_a_terminal());
         }
         let output_shown = shown(output, "standard output");
         let failed =
             |error: &bulla_envelope::EnvelopeError| Failure::envelope(error, &source.shown, &output_shown);
-        let reading = source.file.try_clone().and_then(Input::file);
-        let reading = reading.map_err(|error| Failure::io("cannot read", &source.shown, &error))?;
+        let reading = source.reading(Access::Whole)?;
+        let length = reading.length();
         let keys = match self.keys.take() {
             Some(keys) => keys,
             None => self.find_keys().await?,
         };
         let keys = self.keys.insert(keys);
+        if self.command.storage.is_s3ec() {
+            let (context, job) = (keys::context(&self.command.context)?, work::sized(&self.job, length));
+            sealed::seal(self.app, &source, target, &keys.keyrings, &context, job).await?;
+            self.sealed = true;
+            return Ok(());
+        }
         let sealer = bulla_envelope::prepare_seal(&keys.keyrings, &self.options)
             .await
             .map_err(|error| failed(&error))?;
         let header = sealer.header().clone();
-        let length = reading.length();
+        target.expect(length.and_then(|length| sealer.sealed_bytes_max(length)));
         let job = work::sized(&self.job, length);
         let shows = !self.app.say.quiet && !self.app.say.json;
         let progress = Progress::start(source.shown.clone(), job.progress.clone(), length, shows);
-        let written = work::write_to(target, |output| sealer.run(reading, output, &job), failed);
+        let written = target.write(|output| sealer.run(reading, output, &job), failed);
         drop(progress);
         let summary = written?;
         self.sealed = true;

@@ -3,16 +3,16 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use bulla_envelope::{ContentType, HeaderLimits, Input, Inspection};
+use bulla_envelope::{ContentType, HeaderLimits, Inspection};
 
 use crate::app::App;
 use crate::cli::Inspect;
 use crate::exit::Failure;
-use crate::output::Source;
+use crate::storage::{self, Access, Incoming, sealed};
 use crate::work;
 
 /// Shows what each input says of itself.
-pub(crate) async fn run(app: &App, command: &Inspect) -> Result<(), Failure> {
+pub(crate) async fn run(app: &mut App, command: &Inspect) -> Result<(), Failure> {
     let mut limits = HeaderLimits::default();
     if let Some(max) = command.max_edks {
         limits.max_encrypted_data_keys = max;
@@ -20,9 +20,13 @@ pub(crate) async fn run(app: &App, command: &Inspect) -> Result<(), Failure> {
     let say = app.say;
     let several = command.input.len() > 1;
     work::each(&command.input, async |input: &PathBuf| {
-        let source = Source::open(input)?;
-        let reading = source.file.try_clone().and_then(Input::file);
-        let reading = reading.map_err(|error| Failure::io("cannot read", &source.shown, &error))?;
+        let source = Incoming::open(app, &command.storage, &storage::resolve(input)?).await?;
+        if let Some(object) = sealed::object_of(&source, command.storage.format)? {
+            let (text, json) = sealed::inspection(&source, &object);
+            let title = if several { format!("{}:\n", printable(&source.shown)) } else { String::new() };
+            return say.result(&format!("{title}{text}"), &json);
+        }
+        let reading = source.reading(Access::Parts)?;
         let found = bulla_envelope::inspect(reading, limits)
             .map_err(|error| Failure::envelope(&error, &source.shown, "standard output"))?;
         let title = if several { format!("{}:\n", printable(&source.shown)) } else { String::new() };

@@ -7,4 +7,4 @@ pub(crate) mod local;
 mod once;
 pub(crate) mod remote;
 pub(crate) mod socket;
-mod trust;
+pub(crate) mod trust;

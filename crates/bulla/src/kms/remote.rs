@@ -138,7 +138,7 @@ fn carried<'e>(mut error: &'e (dyn std::error::Error + 'static)) -> &'e (dyn std
 }
 
 /// What is wrong with the endpoint's scheme or certificate, when that is why there is no answer.
-fn misconfigured(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+pub(crate) fn misconfigured(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     let mut at = Some(error);
     while let Some(error) = at {
         let tls = carried(error).downcast_ref::<rustls::Error>();
@@ -463,7 +463,7 @@ fn credentials_cause(error: &(dyn std::error::Error + 'static)) -> Option<String
 }
 
 /// The cause at the end of the chain, which says most in the fewest words.
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut at = error;
     while let Some(next) = at.source() {
         at = next;
@@ -472,7 +472,7 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 /// All causes, the outermost first, each once.
-fn whole(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn whole(error: &(dyn std::error::Error + 'static)) -> String {
     let mut causes: Vec<String> = Vec::new();
     let mut at = Some(error);
     while let Some(error) = at {

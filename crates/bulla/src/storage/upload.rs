@@ -1,0 +1,435 @@
+//! Writing an object: in parts that nobody sees before all of them are there and what they hold is authentic.
+//!
+//! What fits the first part is sent as one object. Otherwise parts are sent while the next one is filled; when the work fails, or a
+//! signal ends the process, the upload is aborted and nothing is left. The object appears with the last request.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_s3::primitives::{ByteStream, SdkBody};
+use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
+use bytes::Bytes;
+use tokio::task::AbortHandle;
+
+use super::failure::{Tried, is_precondition};
+use super::parts::{OBJECT_BYTES_MAX, PARTS_MAX, PartSizes};
+use super::{ObjectName, Storage};
+use crate::exit::{Exit, Failure};
+
+/// Parts in flight hold at most this together, in bytes, unless a single one is longer.
+const IN_FLIGHT_BYTES_MAX: u64 = 256 << 20;
+/// A buffer begins with this, so that a short object takes little memory.
+const BUFFER_BYTES: usize = 1 << 20;
+/// Aborting must not keep a process from ending.
+const ABORT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An object that is being written.
+pub(crate) struct Upload {
+    shared: Arc<Shared>,
+    sizes: PartSizes,
+    buffer: Vec<u8>,
+    /// Parts sent so far, and their bytes.
+    parts: u32,
+    bytes: u64,
+}
+
+struct Shared {
+    storage: Arc<Storage>,
+    name: ObjectName,
+    metadata: Mutex<HashMap<String, String>>,
+    /// Replace what is there.
+    force: bool,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    stage: Stage,
+    in_flight: usize,
+    in_flight_bytes: u64,
+    sent: Vec<CompletedPart>,
+    running: Vec<AbortHandle>,
+    failed: Option<Failure>,
+}
+
+#[derive(Default, Clone, PartialEq, Eq)]
+enum Stage {
+    /// Nothing was sent.
+    #[default]
+    Empty,
+    /// The upload was asked for; its id isn't known yet.
+    Beginning,
+    /// Parts may be sent under this id.
+    Open(String),
+    /// The object is there, or nothing is left of it.
+    Over,
+    /// A signal has ended it: this process is about to end.
+    Signalled,
+}
+
+impl Upload {
+    /// For an object that must not be there unless `force`. Makes no request.
+    pub(crate) fn new(storage: Arc<Storage>, name: ObjectName, force: bool) -> Self {
+        let shared = Shared {
+            storage,
+            name,
+            metadata: Mutex::default(),
+            force,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        };
+        Self { shared: Arc::new(shared), sizes: PartSizes::Growing, buffer: Vec::new(), parts: 0, bytes: 0 }
+    }
+
+    /// Refuses an object that is there already, before the work: it is refused again at the end.
+    pub(crate) fn check_absent(&self) -> Result<(), Failure> {
+        let shared = &self.shared;
+        if shared.force {
+            return Ok(());
+        }
+        let (client, name) = (shared.storage.client().clone(), shared.name.clone());
+        let config = shared.storage.config_for(0);
+        let there = shared.storage.wait_for(async move {
+            let asked =
+                client.head_object().bucket(&name.bucket).key(&name.key).customize().config_override(config);
+            // Who may write but not look is told at the end.
+            Ok(asked.send().await.is_ok())
+        })?;
+        if there { Err(self.shared.exists()) } else { Ok(()) }
+    }
+
+    /// For messages.
+    pub(crate) fn shown(&self) -> String {
+        self.shared.name.to_string()
+    }
+
+    /// Most bytes that will come, when that is known.
+    pub(crate) fn expect(&mut self, bytes: Option<u64>) {
+        self.sizes = PartSizes::for_length(bytes);
+    }
+
+    /// What is to stand beside the object. Before the first byte.
+    pub(crate) fn set_metadata(&self, metadata: HashMap<String, String>) {
+        *self.shared.metadata.lock().unwrap_or_else(PoisonError::into_inner) = metadata;
+    }
+
+    /// Makes the object of what was written.
+    pub(crate) fn finish(mut self) -> Result<(), Failure> {
+        let buffer = std::mem::take(&mut self.buffer);
+        if self.parts == 0 {
+            return self.shared.put(buffer.into());
+        }
+        if !buffer.is_empty() {
+            self.send(buffer)?;
+        }
+        self.shared.complete()
+    }
+
+    fn add(&mut self, mut bytes: &[u8]) -> Result<(), Failure> {
+        while !bytes.is_empty() {
+            let size = usize::try_from(self.sizes.of(self.parts)).unwrap_or(usize::MAX);
+            if self.buffer.len() >= size {
+                let full = std::mem::take(&mut self.buffer);
+                self.send(full)?;
+                continue;
+            }
+            let (now, later) = bytes.split_at(size.saturating_sub(self.buffer.len()).min(bytes.len()));
+            let needed = self.buffer.len().saturating_add(now.len());
+            if needed > self.buffer.capacity() {
+                // Doubled, and never more than the part will hold.
+                let room = self.buffer.capacity().saturating_mul(2).max(BUFFER_BYTES).max(needed).min(size);
+                self.buffer.reserve_exact(room.saturating_sub(self.buffer.len()));
+            }
+            self.buffer.extend_from_slice(now);
+            bytes = later;
+        }
+        Ok(())
+    }
+
+    /// Sends a part as soon as there is room for one more in flight.
+    fn send(&mut self, part: Vec<u8>) -> Result<(), Failure> {
+        let shared = &self.shared;
+        let length = part.len() as u64;
+        self.bytes = self.bytes.saturating_add(length);
+        if self.parts >= PARTS_MAX || self.bytes > OBJECT_BYTES_MAX {
+            return Err(shared
+                .tried()
+                .failed(Exit::Failed, "it would be larger than 5 TiB, the most that S3 takes"));
+        }
+        if self.parts == 0 {
+            shared.begin()?;
+        }
+        self.parts = self.parts.saturating_add(1);
+        let number = i32::try_from(self.parts).unwrap_or(i32::MAX);
+        let mut state = shared.lock();
+        let id = loop {
+            state = shared.park_if_signalled(state);
+            if let Some(failure) = &state.failed {
+                return Err(failure.clone());
+            }
+            let full = state.in_flight >= shared.storage.concurrency()
+                || (state.in_flight > 0
+                    && state.in_flight_bytes.saturating_add(length) > IN_FLIGHT_BYTES_MAX);
+            match &state.stage {
+                Stage::Open(id) if !full => break id.clone(),
+                Stage::Open(_) => state = shared.wait(state),
+                _ => return Err(shared.tried().failed(Exit::Failed, "the upload was aborted")),
+            }
+        };
+        state.in_flight = state.in_flight.saturating_add(1);
+        state.in_flight_bytes = state.in_flight_bytes.saturating_add(length);
+        let task = Arc::clone(shared);
+        let running = shared.storage.spawn(async move {
+            let sent = task.send_part(id, number, part.into()).await;
+            let mut state = task.lock();
+            state.in_flight = state.in_flight.saturating_sub(1);
+            state.in_flight_bytes = state.in_flight_bytes.saturating_sub(length);
+            match sent {
+                Ok(part) => state.sent.push(part),
+                Err(failure) => state.failed = state.failed.take().or(Some(failure)),
+            }
+            drop(state);
+            task.changed.notify_all();
+        });
+        state.running.retain(|task| !task.is_finished());
+        state.running.push(running);
+        Ok(())
+    }
+}
+
+impl Write for Upload {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.add(bytes).map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    /// Nothing is seen before the end, whatever is flushed.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        self.shared.abort(Stage::Over);
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Once a signal has ended the upload, the process ends by it, and not by an error that follows from it.
+    fn park_if_signalled<'a>(&self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        while state.stage == Stage::Signalled {
+            state = self.wait(state);
+        }
+        state
+    }
+
+    fn tried(&self) -> Tried<'_> {
+        Tried { doing: "write", what: &self.name, place: self.storage.place() }
+    }
+
+    fn exists(&self) -> Failure {
+        Failure::new(
+            Exit::Failed,
+            format!("`{}` exists; nothing was written; replace it with --force or name another", self.name),
+        )
+    }
+
+    fn condition(&self) -> Option<String> {
+        (!self.force).then(|| "*".to_owned())
+    }
+
+    fn metadata(&self) -> Option<HashMap<String, String>> {
+        let metadata = self.metadata.lock().unwrap_or_else(PoisonError::into_inner);
+        (!metadata.is_empty()).then(|| metadata.clone())
+    }
+
+    /// A short object, in one request.
+    fn put(self: &Arc<Self>, body: Bytes) -> Result<(), Failure> {
+        let this = Arc::clone(self);
+        self.storage.wait_for(async move {
+            let config = this.storage.config_for(body.len() as u64);
+            let request = this
+                .storage
+                .client()
+                .put_object()
+                .bucket(&this.name.bucket)
+                .key(&this.name.key)
+                .set_metadata(this.metadata())
+                .set_if_none_match(this.condition())
+                .checksum_algorithm(ChecksumAlgorithm::Crc32C)
+                .body(ByteStream::new(SdkBody::from(body)))
+                .customize()
+                .config_override(config);
+            match request.send().await {
+                Ok(_) => Ok(()),
+                Err(error) if is_precondition(&error) && !this.force => Err(this.exists()),
+                Err(error) => Err(this.tried().of_request(&error)),
+            }
+        })
+    }
+
+    /// Asks for an upload in parts. From now on a signal aborts it.
+    fn begin(self: &Arc<Self>) -> Result<(), Failure> {
+        self.park_if_signalled(self.lock()).stage = Stage::Beginning;
+        let this = Arc::clone(self);
+        crate::signals::before_a_signal_ends(Box::new(move || this.abort(Stage::Signalled)));
+        let this = Arc::clone(self);
+        let begun = self.storage.wait_for(async move {
+            let request = this
+                .storage
+                .client()
+                .create_multipart_upload()
+                .bucket(&this.name.bucket)
+                .key(&this.name.key)
+                .set_metadata(this.metadata())
+                .checksum_algorithm(ChecksumAlgorithm::Crc32C)
+                .customize()
+                .config_override(this.storage.config_for(0));
+            let answer = request.send().await.map_err(|error| this.tried().of_request(&error))?;
+            answer.upload_id.ok_or_else(|| {
+                this.tried()
+                    .failed(Exit::Failed, "the answer is not one of object storage; check the endpoint")
+            })
+        });
+        let mut state = self.lock();
+        let result = match begun {
+            Ok(id) => {
+                state.stage = Stage::Open(id);
+                Ok(())
+            }
+            Err(failure) => {
+                state.stage = Stage::Over;
+                Err(failure)
+            }
+        };
+        drop(state);
+        self.changed.notify_all();
+        result
+    }
+
+    async fn send_part(&self, id: String, number: i32, body: Bytes) -> Result<CompletedPart, Failure> {
+        let config = self.storage.config_for(body.len() as u64);
+        let request = self
+            .storage
+            .client()
+            .upload_part()
+            .bucket(&self.name.bucket)
+            .key(&self.name.key)
+            .upload_id(id)
+            .part_number(number)
+            .checksum_algorithm(ChecksumAlgorithm::Crc32C)
+            .body(ByteStream::new(SdkBody::from(body)))
+            .customize()
+            .config_override(config);
+        let sent = request.send().await.map_err(|error| self.tried().of_request(&error))?;
+        Ok(CompletedPart::builder()
+            .part_number(number)
+            .set_e_tag(sent.e_tag)
+            .set_checksum_crc32_c(sent.checksum_crc32_c)
+            .build())
+    }
+
+    /// Waits for all parts, and makes them the object.
+    fn complete(self: &Arc<Self>) -> Result<(), Failure> {
+        let mut state = self.lock();
+        loop {
+            state = self.park_if_signalled(state);
+            if let Some(failure) = &state.failed {
+                return Err(failure.clone());
+            }
+            if state.in_flight == 0 {
+                break;
+            }
+            state = self.wait(state);
+        }
+        let Stage::Open(id) = state.stage.clone() else {
+            return Err(self.tried().failed(Exit::Failed, "the upload was aborted"));
+        };
+        let mut parts = std::mem::take(&mut state.sent);
+        drop(state);
+        parts.sort_by_key(CompletedPart::part_number);
+        let this = Arc::clone(self);
+        let completed = self.storage.wait_for(async move {
+            let upload = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+            // Putting many parts together takes the server a while.
+            let config = this.storage.config_for(64 << 20);
+            let request = this
+                .storage
+                .client()
+                .complete_multipart_upload()
+                .bucket(&this.name.bucket)
+                .key(&this.name.key)
+                .upload_id(id)
+                .multipart_upload(upload)
+                .set_if_none_match(this.condition())
+                .customize()
+                .config_override(config);
+            match request.send().await {
+                Ok(_) => Ok(()),
+                Err(error) if is_precondition(&error) && !this.force => Err(this.exists()),
+                Err(error) => Err(this.tried().of_request(&error)),
+            }
+        });
+        let mut state = self.park_if_signalled(self.lock());
+        if completed.is_ok() {
+            state.stage = Stage::Over;
+        }
+        completed
+    }
+
+    /// Takes back what was sent, if anything was, and waits for that a while.
+    fn abort(self: &Arc<Self>, then: Stage) {
+        let mut state = self.lock();
+        let until = std::time::Instant::now() + ABORT_TIMEOUT;
+        while state.stage == Stage::Beginning {
+            let left = until.saturating_duration_since(std::time::Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let stage = std::mem::replace(&mut state.stage, then);
+        let running = std::mem::take(&mut state.running);
+        drop(state);
+        self.changed.notify_all();
+        let Stage::Open(id) = stage else {
+            return;
+        };
+        for task in running {
+            task.abort();
+        }
+        let this = Arc::clone(self);
+        let told = self.storage.wait_for(async move {
+            let request = this
+                .storage
+                .client()
+                .abort_multipart_upload()
+                .bucket(&this.name.bucket)
+                .key(&this.name.key)
+                .upload_id(id)
+                .customize()
+                .config_override(this.storage.config_for(0));
+            let sent = tokio::time::timeout(ABORT_TIMEOUT, request.send()).await;
+            Ok(matches!(sent, Ok(Ok(_))))
+        });
+        if !matches!(told, Ok(true)) {
+            crate::say::error_line(&format!(
+                "bulla: the parts of `{}` at {} could not be removed; a lifecycle rule that aborts incomplete uploads removes them",
+                self.name,
+                self.storage.place()
+            ));
+        }
+    }
+}
