@@ -82,7 +82,7 @@ class Proxy:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 path, _, query = self.path.partition("?")
                 with proxy.lock:
-                    proxy.seen.append((self.command, path, query, dict(self.headers)))
+                    proxy.seen.append((self.command, path, query, {name.lower(): value for name, value in self.headers.items()}))
                     wrong = fault(self.command, path, urllib.parse.parse_qs(query, keep_blank_values=True), len(proxy.seen))
                 if callable(wrong):
                     wrong()

@@ -1,6 +1,5 @@
 """Objects as inputs and outputs, against a real S3 server: whole or not at all, through failures of the network and of the process."""
 
-import hashlib
 import os
 import re
 import signal
@@ -33,9 +32,19 @@ class Storage:
     def __init__(self, host, s3):
         self.host = host
         self.s3 = s3
+        (host.home / "key").touch(0o600)
         (host.home / "key").write_bytes(os.urandom(32))
         self.key = "raw-aes:test:key:" + str(host.home / "key")
-        host.env |= {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "CANARY-OF-A-SECRET", "AWS_REGION": "us-east-1"}
+        self.aws({"default": ("AKIDEXAMPLE", "CANARY-OF-A-SECRET")})
+
+    def aws(self, credentials, config=""):
+        """Writes aws's files."""
+        directory = self.host.home / ".aws"
+        directory.mkdir(exist_ok=True)
+        (directory / "config").write_text("[default]\nregion = us-east-1\n" + config)
+        sections = (f"[{name}]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n"
+                    for name, (key, secret) in credentials.items())
+        (directory / "credentials").write_text("".join(sections))
 
     def run(self, command, *args, url=None, check=0, **more):
         done = self.host.run(command, "--s3-endpoint-url", url or self.s3.url, *args, check=check, **more)
@@ -96,7 +105,7 @@ def test_each_part_has_a_checksum_that_the_server_checks(storage, s3, bucket):
     with Proxy(s3, lambda *_: None) as proxy:
         storage.seal("-o", f"s3://{bucket}/x", input=bytes(PART), url=proxy.url)
     parts = [headers for method, _, query, headers in proxy.seen if method == "PUT" and "partNumber" in query]
-    assert len(parts) == 2 and all("x-amz-checksum-crc32c" in {name.lower() for name in part} for part in parts)
+    assert len(parts) == 2 and all("x-amz-checksum-crc32c" in part for part in parts)
 
 
 def test_an_object_that_is_there_is_not_replaced_without_force(storage, s3, bucket):
@@ -175,8 +184,8 @@ def test_a_connection_that_breaks_is_made_anew_where_it_broke(storage, s3, bucke
     cuts = iter(range(100))
     with Proxy(s3, lambda method, *_: "cut" if method == "GET" and next(cuts) % 2 == 0 else None) as proxy:
         assert storage.open("-o", "-", f"s3://{bucket}/x", url=proxy.url).stdout == content
-    ranges = [headers["Range"] for method, _, _, headers in proxy.seen if method == "GET"]
-    assert len(ranges) > 5 and len(set(ranges)) == len(ranges), "what had come was kept"
+    ranges = [headers["range"] for method, _, _, headers in proxy.seen if method == "GET"]
+    assert ranges[:2] == ["bytes=0-4194303", "bytes=2097152-4194303"], "what had come was kept"
 
 
 def test_a_network_that_stays_away_is_an_error_that_names_everything(storage, s3, bucket):
@@ -226,7 +235,7 @@ def test_denied_and_expired_credentials_have_an_exit_code_of_their_own(storage, 
         assert code in one_line(failed)
     with Proxy(s3, lambda *_: (403, code)) as proxy:
         storage.open("-o", "-", f"s3://{bucket}/x", url=proxy.url, check=4)
-    without = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+    without = {"AWS_SHARED_CREDENTIALS_FILE": "/nonexistent"}
     assert "no credentials" in one_line(storage.open("-o", "-", f"s3://{bucket}/x", env=without, check=4))
 
 
@@ -251,13 +260,15 @@ def test_what_is_no_place_is_refused(storage, s3):
 
 
 def test_storage_has_a_profile_of_its_own(storage, s3, bucket):
-    aws = storage.host.home / ".aws"
-    aws.mkdir()
-    (aws / "config").write_text(f"[profile store]\nregion = us-east-1\nservices = s\n[services s]\ns3 =\n  endpoint_url = {s3.url}\n")
-    (aws / "credentials").write_text("[store]\naws_access_key_id = AKIDOFPROFILE\naws_secret_access_key = CANARY\n")
-    without = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
-    storage.host.run("encrypt", "-k", storage.key, "--s3-profile", "store", "-o", f"s3://{bucket}/x", input=b"x", env=without)
-    assert s3.keys(bucket) == ["x"]
+    config = f"[profile store]\nregion = us-east-1\nservices = s\n[services s]\ns3 =\n  endpoint_url = {s3.url}\n"
+    storage.aws({"store": ("AKIDOFPROFILE", "CANARY")}, config)
+    # What is named goes before what is only there.
+    other = {"AWS_ACCESS_KEY_ID": "AKIDOFTHEENVIRONMENT", "AWS_SECRET_ACCESS_KEY": "CANARY"}
+    with Proxy(s3, lambda *_: None) as proxy:
+        storage.seal("--s3-profile", "store", "-o", f"s3://{bucket}/x", input=b"x", env=other, url=proxy.url)
+    assert all("AKIDOFPROFILE" in headers["authorization"] for *_, headers in proxy.seen)
+    storage.host.run("encrypt", "-k", storage.key, "--s3-profile", "store", "-o", f"s3://{bucket}/y", input=b"x")
+    assert s3.keys(bucket) == ["x", "y"]
 
 
 def test_file_urls_are_paths(storage):
@@ -271,11 +282,11 @@ def test_file_urls_are_paths(storage):
 
 
 def test_memory_stays_bounded_and_the_disk_is_not_used(storage, s3, bucket):
-    """A stream of 400 MiB into parts, and back, with a temporary directory that takes nothing."""
+    """A stream of 160 MiB into parts, and back, with a temporary directory that takes nothing."""
     env = storage.host.env | {"TMPDIR": "/nonexistent"}
-    size = 400 << 20
+    size = 160 << 20
     before = set(storage.host.home.iterdir())
-    limit = 64 + 5 * 12  # MiB: and the parts in flight, with the one that is filled.
+    limit = 64 + 5 * 9 + 24  # MiB: and the parts in flight, with the one that is filled; and what a debug build has more.
 
     def peak(*command, **more):
         timed = ["/usr/bin/env", "python3", "-c", TIMED, str(storage.host.binary), *command]

@@ -38,11 +38,9 @@ def storage(fresh_host, s3, server):
     """With a KMS of its own profile: storage and KMS have different credentials."""
     storage = Storage(fresh_host, s3)
     key_id, secret = server.credentials
-    aws = fresh_host.home / ".aws"
-    aws.mkdir()
-    (aws / "config").write_text(f"[profile kms]\nregion = us-east-1\nservices = k\n[services k]\nkms =\n"
-                                f"  endpoint_url = {server.endpoint}\nsts =\n  endpoint_url = {server.endpoint}\n")
-    (aws / "credentials").write_text(f"[kms]\naws_access_key_id = {key_id}\naws_secret_access_key = {secret}\n")
+    storage.aws({"default": ("AKIDEXAMPLE", "CANARY-OF-A-SECRET"), "kms": (key_id, secret)},
+                f"[profile kms]\nregion = us-east-1\nservices = k\n[services k]\nkms =\n  endpoint_url = {server.endpoint}\n"
+                f"sts =\n  endpoint_url = {server.endpoint}\n")
     storage.kms_env = {"KMS_URL": server.endpoint, "KMS_KEY_ID": key_id, "KMS_SECRET": secret, "S3_URL": s3.url}
     return storage
 
@@ -100,6 +98,7 @@ def test_raw_keys_wrap_as_the_format_says(storage, s3, bucket):
     assert len(AESGCM((home / "key").read_bytes()).decrypt(wrapped[:12], wrapped[12:], b"115")) == 32
     assert storage.open("-o", "-", f"s3://{bucket}/aes").stdout == b"content"
     private = rsa.generate_private_key(65537, 2048)
+    (home / "rsa").touch(0o600)
     (home / "rsa").write_bytes(private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
                                                      serialization.NoEncryption()))
     oaep = f"raw-rsa:test:rsa:OAEP_SHA1:{home}/rsa"
@@ -146,7 +145,7 @@ def test_what_was_changed_or_mixed_is_refused(storage, s3, bucket):
 
     flipped = bytes([body[0] ^ 1]) + body[1:]
     for content, beside, word in (
-        (flipped, metadata, "not authentic"), (body[:-1], metadata, "not authentic"), (body[:15], metadata, "ends"),
+        (flipped, metadata, "not authentic"), (body[:-1], metadata, "not authentic"), (body[:15], metadata, "cut short"),
         (body, changed("x-amz-d"), "commitment"), (body, changed("x-amz-i"), "commitment"), (body, changed("x-amz-3"), "no key opens"),
         (body, metadata | {"x-amz-key-v2": "AAAA", "x-amz-iv": "AAAA"}, "several versions"),
         (body, metadata | {"x-amz-c": "116"}, "116"), (body, metadata | {"x-amz-w": "99"}, "99"),

@@ -8,8 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::Client;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
@@ -240,7 +243,7 @@ async fn client(
     // Time ends the retries, not their number.
     let attempts = if wait.is_zero() { 1 } else { 1000 };
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http)
+        .http_client(http.clone())
         .retry_config(RetryConfig::standard().with_max_attempts(attempts).with_max_backoff(BACKOFF_MAX));
     if let Some(profile) = &options.s3_profile {
         loader = loader.profile_name(profile);
@@ -261,6 +264,14 @@ async fn client(
         }
     };
     let mut config = aws_sdk_s3::config::Builder::from(&shared);
+    if let Some(profile) = &options.s3_profile {
+        // The chain would take those of variables first, though the profile was named.
+        let of_profile =
+            ProviderConfig::without_region().with_http_client(http).with_region(shared.region().cloned());
+        let provider =
+            ProfileFileCredentialsProvider::builder().profile_name(profile.clone()).configure(&of_profile);
+        config.set_credentials_provider(Some(SharedCredentialsProvider::new(provider.build())));
+    }
     config.set_region(Some(aws_config::Region::new(region)));
     // Servers of one's own seldom have a name for each bucket.
     config.set_force_path_style(Some(endpoint.is_some()));

@@ -97,6 +97,11 @@ pub(super) fn is_precondition<E>(error: &SdkError<E, HttpResponse>) -> bool {
     matches!(error, SdkError::ServiceError(answer) if answer.raw().status().as_u16() == 412)
 }
 
+/// Whether an answer says that this can't be had, and not that the server fails.
+pub(super) fn is_refusal<E>(error: &SdkError<E, HttpResponse>) -> bool {
+    matches!(error, SdkError::ServiceError(answer) if answer.raw().status().is_client_error())
+}
+
 /// A request that was kept from going over a network in the clear.
 #[derive(Debug, thiserror::Error)]
 #[error(

@@ -37,6 +37,8 @@ impl Access {
     }
 }
 
+/// Shorter reads than this, in bytes, don't move the front.
+const PROBE_BYTES: u64 = 64;
 /// Blocks that stay for threads that are behind the foremost.
 const BEHIND: u64 = 2;
 
@@ -81,9 +83,14 @@ impl ObjectReader {
     fn block(&self, index: u64, offset: u64, end: u64) -> Result<Option<Arc<Vec<u8>>>, Failure> {
         let shared = &self.shared;
         let mut blocks = shared.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = blocks.slots.contains_key(&index);
+        // A look at what stands elsewhere, such as the final frame, is no sign of reading there.
+        if !here && end.saturating_sub(offset) <= PROBE_BYTES && index > blocks.front.saturating_add(1) {
+            return Ok(None);
+        }
         let near = index.saturating_add(BEHIND) >= blocks.front
             && index <= blocks.front.saturating_add(shared.access.ahead()).saturating_add(1);
-        if !near && !blocks.slots.contains_key(&index) {
+        if !near && !here {
             // Reading in order has begun anew elsewhere.
             let goes_on = shared.access == Access::Whole && offset == blocks.far_end;
             blocks.far_end = end;

@@ -13,7 +13,7 @@ use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPa
 use bytes::Bytes;
 use tokio::task::AbortHandle;
 
-use super::failure::{Tried, is_precondition};
+use super::failure::{Tried, is_precondition, is_refusal};
 use super::parts::{OBJECT_BYTES_MAX, PARTS_MAX, PartSizes};
 use super::{ObjectName, Storage};
 use crate::exit::{Exit, Failure};
@@ -90,13 +90,22 @@ impl Upload {
         if shared.force {
             return Ok(());
         }
-        let (client, name) = (shared.storage.client().clone(), shared.name.clone());
-        let config = shared.storage.config_for(0);
+        let this = Arc::clone(shared);
         let there = shared.storage.wait_for(async move {
-            let asked =
-                client.head_object().bucket(&name.bucket).key(&name.key).customize().config_override(config);
-            // Who may write but not look is told at the end.
-            Ok(asked.send().await.is_ok())
+            let request = this
+                .storage
+                .client()
+                .head_object()
+                .bucket(&this.name.bucket)
+                .key(&this.name.key)
+                .customize()
+                .config_override(this.storage.config_for(0));
+            match request.send().await {
+                Ok(_) => Ok(true),
+                // Who may write but not look is told at the end.
+                Err(error) if is_refusal(&error) => Ok(false),
+                Err(error) => Err(this.tried().of_request(&error)),
+            }
         })?;
         if there { Err(self.shared.exists()) } else { Ok(()) }
     }
@@ -139,8 +148,10 @@ impl Upload {
             let (now, later) = bytes.split_at(size.saturating_sub(self.buffer.len()).min(bytes.len()));
             let needed = self.buffer.len().saturating_add(now.len());
             if needed > self.buffer.capacity() {
-                // Doubled, and never more than the part will hold.
-                let room = self.buffer.capacity().saturating_mul(2).max(BUFFER_BYTES).max(needed).min(size);
+                // Doubled while it may be a short object; from the second part on whole, so that one's memory serves the next.
+                let doubled =
+                    self.buffer.capacity().saturating_mul(2).max(BUFFER_BYTES).max(needed).min(size);
+                let room = if self.parts == 0 { doubled } else { size };
                 self.buffer.reserve_exact(room.saturating_sub(self.buffer.len()));
             }
             self.buffer.extend_from_slice(now);
