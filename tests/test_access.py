@@ -101,3 +101,18 @@ def test_a_list_hides_neither_boundaries_nor_what_others_may_allow(host, server)
     listed = host.run("access", "list", "--json", "--data-dir", server.dir).stdout.decode().splitlines()
     found = {user["UserName"]: user["PermissionsBoundary"] for user in map(json.loads, listed)}
     assert found["listed-bare"] == boundary
+
+
+def test_users_are_listed_by_whoever_may_list_them_and_look_at_none(host, server, key, tmp_path):
+    alias, _ = key
+    file = give(host, server, tmp_path, "lister", "--can", "encrypt", "-k", alias)
+    statement = {"Effect": "Allow", "Action": ["iam:List*", "iam:GetUserPolicy", "iam:GetAccessKeyLastUsed"], "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": statement})
+    server.client("iam").put_user_policy(UserName="lister", PolicyName="list", PolicyDocument=document)
+    env = {"AWS_CONFIG_FILE": file, "AWS_PROFILE": "lister"}
+    listed = host.run("access", "list", "--json", env=env).stdout.decode().splitlines()
+    found = {user["UserName"]: user for user in map(json.loads, listed)}
+    assert found["lister"]["PermissionsBoundaryKnown"] is False
+    assert found["lister"]["Policies"] == ["list"]
+    told = host.run("access", "list", env=env).stdout.decode()
+    assert "whether within a permissions boundary is not known: iam:GetUser is denied" in told

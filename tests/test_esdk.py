@@ -346,3 +346,45 @@ def test_key_states_are_exit_code_6(remote, kms, key):
     assert b"disabled" in done.stderr and b"prod" in done.stderr
     done = remote.host.run("encrypt", "--force", *remote.args, "-k", "alias/no-such", remote.host.home / "plain", check=6)
     assert b"not found" in done.stderr
+
+
+@pytest.mark.parametrize("suite", [one for one in SUITES if suite_id(one) in ("0478", "0578", "0178")], ids=suite_id)
+def test_detached_keys_in_two_calls(remote, keys, kms, key, suite):
+    """The one call gives the raw key for the other; afterwards another key does, and the file is the same."""
+    raw, raw_keyring = keys.aes[128]
+    data = os.urandom(5000)
+    sealed = bulla_seal(remote.host, data, *remote.args, "-k", key["Arn"], "--detached-keys", "--suite", suite_id(suite),
+                        "--frame-length", 1024, *policy(suite), *c_flags())
+    path = remote.host.home / "plain.sealed.keys"
+
+    def in_two_calls(keyring):
+        file_key, context, _ = python_open(path.read_bytes(), keyring)
+        own = context.pop("bulla-file-key")
+        assert len(file_key) == 32 and context == CONTEXT
+        file_keyring = MPL.create_raw_aes_keyring(
+            input=CreateRawAesKeyringInput(
+                key_namespace="bulla-file-key", key_name=own, wrapping_key=file_key,
+                wrapping_alg=AesWrappingAlg.ALG_AES256_GCM_IV12_TAG16,
+            )
+        )
+        return python_open(sealed, file_keyring, suite)[:2]
+
+    assert in_two_calls(remote.keyring(key["Arn"])) == (data, CONTEXT)
+    remote.host.run("rewrap", *remote.args, *policy(suite), "--to", raw, remote.host.home / "plain.sealed")
+    assert in_two_calls(raw_keyring) == (data, CONTEXT)
+    with pytest.raises(Exception):
+        in_two_calls(remote.keyring(key["Arn"]))
+    assert (remote.host.home / "plain.sealed").read_bytes() == sealed
+
+
+def test_python_makes_detached_keys_that_bulla_takes(fresh_host, keys):
+    """The recipients of a file can be changed with AWS's library alone, too."""
+    (one, _), (two, two_keyring) = keys.aes[128], keys.aes[256]
+    data = os.urandom(1000)
+    bulla_seal(fresh_host, data, "-k", one, "-k", two, "--detached-keys", *c_flags())
+    path = fresh_host.home / "plain.sealed.keys"
+    file_key, context, _ = python_open(path.read_bytes(), two_keyring)
+    path.write_bytes(python_seal(file_key, two_keyring, context=context))
+    opened = fresh_host.run("decrypt", "-o", "-", "-k", two, fresh_host.home / "plain.sealed").stdout
+    assert opened == data
+    fresh_host.run("decrypt", "-o", "-", "-k", one, fresh_host.home / "plain.sealed", check=3)

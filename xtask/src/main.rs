@@ -12,7 +12,7 @@ cargo xtask tidy                      checks arrows, invariants, golden files, d
 cargo xtask tidy --record-golden      adds new golden files to their list (a file once listed never changes)
 cargo xtask api-docs                  makes docs/api.md from the operation table and the API model
 cargo xtask test [STAGE]              runs ./test
-cargo xtask bench [files|service|start|scale]... [--keys 1000000] [--quick] [--no-build] [--size 2G] [--dir DIR] [--json]
+cargo xtask bench [files|service|start|memory|scale]... [--keys 1000000] [--quick] [--no-build] [--size 2G] [--dir DIR] [--json]
                                       measures a release build beside its yardsticks";
 
 fn main() -> ExitCode {

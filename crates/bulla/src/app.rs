@@ -15,7 +15,7 @@ use crate::exit::Failure;
 use crate::kms::caller::Caller;
 use crate::kms::choice::{AwsEnvironment, Choice, KmsSettings, Remote, Setting};
 use crate::kms::local::LocalKms;
-use crate::kms::remote::RemoteKms;
+use crate::kms::remote::{self, RemoteKms};
 use crate::place::Place;
 use crate::say::Say;
 use crate::storage::{Storage, StorageOptions};
@@ -132,6 +132,7 @@ impl App {
             Command::Serve(_) => "serve",
             Command::Store(_) => "store",
             Command::Account(_) => "account",
+            Command::Drill(_) => "drill",
             Command::Access(Access::ResetRoot) => "access reset-root",
             Command::Access(Access::DisableRoot) => "access disable-root",
             Command::Key(Key::Policy(KeyPolicy::Reset { .. })) => "key policy reset",
@@ -165,6 +166,14 @@ impl App {
         Place::of(&self.common, self.data_dir_because.clone())
     }
 
+    /// From now on the KMS is the engine over the store in this directory, whatever is configured.
+    pub(crate) fn use_restored_store(&mut self, directory: &Path, because: &str) {
+        self.common.data_dir = Some(directory.to_owned());
+        self.data_dir_because = because.to_owned();
+        self.settings.store = Some(Setting { value: (), because: because.to_owned(), rank: Rank::Flag });
+        self.found.clear();
+    }
+
     /// The KMS that the options mean, or the one that a KEY names after its `@`.
     pub(crate) async fn kms(&mut self, at: Option<&str>) -> Result<FoundKms, Failure> {
         let choice = self.choose(at)?;
@@ -183,7 +192,7 @@ impl App {
                 FoundKms { kms, local: Some(local), remote: None }
             }
             Choice::Remote(remote) => {
-                let found = Arc::new(RemoteKms::new(remote, wait.unwrap_or(KMS_WAIT)).await?);
+                let found = Arc::new(remote::reach(remote, wait.unwrap_or(KMS_WAIT)).await?);
                 let kms: Arc<dyn Kms> = Arc::clone(&found) as _;
                 FoundKms { kms, local: None, remote: Some((found, Arc::new(remote.clone()))) }
             }

@@ -1,5 +1,6 @@
 //! The command line's grammar: commands, options and their help. What they do stands elsewhere.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -9,10 +10,12 @@ use crate::storage::StorageOptions;
 mod access;
 mod key;
 mod policy;
+mod rewrap;
 
 pub(crate) use access::{Access, AddAccess, Can, Handout, RotateAccess};
 pub(crate) use key::{CreateKey, ImportKey, Key, KeyPolicy, KeyRotation};
 pub(crate) use policy::{ExplainPolicy, Policy};
+pub(crate) use rewrap::Rewrap;
 
 /// Envelope encryption with a key management service that anyone can run.
 #[derive(Debug, Parser)]
@@ -25,11 +28,12 @@ pub(crate) use policy::{ExplainPolicy, Policy};
     after_help = "Every option can also be set by a variable, BULLA_ and its name (BULLA_DATA_DIR), and in \
 /etc/bulla/config.toml or ~/.config/bulla/config.toml.\n\n\
 Exit codes: 0 done; 1 failed (disk, permissions); 2 wrong usage; 3 not authentic or not intact; 4 denied; \
-5 KMS unreachable, worth retrying; 6 key unknown, disabled or pending deletion; 128+n signal n.\n\n\
+5 KMS unreachable, worth retrying; 6 key unknown, disabled or pending deletion; 7 the command after -- failed; \
+128+n signal n.\n\n\
 Examples:\n  \
 bulla encrypt backup.tar                     seals into backup.tar.sealed, embedded key\n  \
 bulla decrypt backup.tar.sealed              opens it again\n  \
-pg_dump db | bulla encrypt -o db.sealed      seals a stream\n  \
+bulla encrypt -o db.sealed -- pg_dump db     seals what a command writes, if it succeeds\n  \
 bulla serve --data-dir /var/lib/bulla        a key management service for many"
 )]
 pub(crate) struct Cli {
@@ -124,6 +128,10 @@ pub(crate) enum Command {
     Decrypt(Decrypt),
     /// Open everything, write nothing
     Verify(Verify),
+    /// Change who can open sealed files
+    Rewrap(Rewrap),
+    /// Rehearse a restore: open files with a backup of the key store, write nothing
+    Drill(Drill),
     /// Show what a sealed file says of itself; needs no key
     Inspect(Inspect),
     /// Make and manage keys
@@ -237,7 +245,7 @@ pub(crate) enum AuditSync {
     Always,
 }
 
-/// How keys are named, for `encrypt`, `decrypt` and `verify`.
+/// How keys are named, for `encrypt`, `decrypt`, `verify` and `rewrap`.
 const KEY_HELP: &str = "KEY is a key id, key ARN, alias (alias/NAME) or alias ARN of the KMS, optionally with \
 @PROFILE or @embedded to say of which KMS; or raw-aes:NAMESPACE:NAME:FILE; or \
 raw-rsa:NAMESPACE:NAME:PADDING:PEM-FILE, PADDING one of PKCS1, OAEP_SHA1, OAEP_SHA256, OAEP_SHA384, OAEP_SHA512.";
@@ -248,7 +256,8 @@ raw-rsa:NAMESPACE:NAME:PADDING:PEM-FILE, PADDING one of PKCS1, OAEP_SHA1, OAEP_S
 bulla encrypt notes.txt                                 into notes.txt.sealed\n  \
 bulla encrypt -k alias/backup@prod -c db=main dump.sql\n  \
 bulla encrypt -k alias/a@prod -k alias/b@embedded x     opens with either key\n  \
-tar c dir | bulla encrypt > dir.tar.sealed"))]
+tar c dir | bulla encrypt > dir.tar.sealed\n  \
+bulla encrypt -o db.sealed -- pg_dump db                published only if pg_dump exits with 0"))]
 pub(crate) struct Encrypt {
     /// A key that may open the file; can be repeated [default: alias/default, made when absent]
     #[arg(short, long, value_name = "KEY")]
@@ -259,19 +268,34 @@ pub(crate) struct Encrypt {
     /// Where to write; - is standard output [default: INPUT.sealed]
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: Option<PathBuf>,
+    /// Keep who can open the file in a file beside it, OUT.keys, so that `bulla rewrap` can change that in a moment
+    #[arg(long)]
+    pub(crate) detached_keys: bool,
+    /// Where detached keys go [default: OUT.keys]
+    #[arg(long, value_name = "FILE", requires = "detached_keys")]
+    pub(crate) keys: Option<PathBuf>,
     /// Algorithm suite, four hex digits [default: 0478]
     #[arg(long, value_name = "SUITE")]
     pub(crate) suite: Option<String>,
     /// Bytes in a frame, 1 to 16777216 [default: 1048576]
     #[arg(long, value_name = "N")]
     pub(crate) frame_length: Option<u32>,
+    /// One data key, and one call for it, for many files: for up to 65536 files, 64 GiB or 5 minutes each
+    #[arg(long, conflicts_with = "detached_keys")]
+    pub(crate) reuse_data_key: bool,
+    /// Pack each directory into one sealed tar archive
+    #[arg(long, conflicts_with = "run")]
+    pub(crate) archive: bool,
     #[command(flatten)]
     pub(crate) work: Work,
     #[command(flatten)]
     pub(crate) storage: StorageOptions,
-    /// Files to seal; - is standard input
+    /// Files to seal; - is standard input. The files of a directory are sealed one by one, into DIR.sealed
     #[arg(value_name = "INPUT")]
     pub(crate) input: Vec<PathBuf>,
+    /// A command to run: what it writes is sealed, and only if it exits with 0
+    #[arg(last = true, value_name = "COMMAND", conflicts_with = "input")]
+    pub(crate) run: Vec<OsString>,
 }
 
 /// Options of all commands that seal or open.
@@ -303,6 +327,12 @@ pub(crate) struct Opening {
     /// Without --key: also use keys of this account; can be repeated
     #[arg(long, value_name = "N")]
     pub(crate) discovery_account: Vec<String>,
+    /// Ask once for a data key that several files share, and again after 5 minutes
+    #[arg(long)]
+    pub(crate) reuse_data_key: bool,
+    /// Where the keys of a file are that was sealed with --detached-keys [default: INPUT.keys]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keys: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) work: Work,
     #[command(flatten)]
@@ -313,7 +343,8 @@ pub(crate) struct Opening {
 #[derive(Debug, Args)]
 #[command(after_help = format!("{KEY_HELP}\n\nExamples:\n  \
 bulla decrypt notes.txt.sealed                          into notes.txt\n  \
-bulla decrypt -c db=main -o - dump.sql.sealed | psql\n  \
+bulla decrypt -c db=main dump.sealed -- pg_restore -d db\n  \
+bulla decrypt --range 0-511 -o - disk.img.sealed        the first 512 bytes\n  \
 bulla decrypt --data-dir RESTORED --root-key file:root.key x.sealed"))]
 pub(crate) struct Decrypt {
     #[command(flatten)]
@@ -324,9 +355,18 @@ pub(crate) struct Decrypt {
     /// Write what a signed message from a pipe holds before its signature has been checked
     #[arg(long)]
     pub(crate) release_before_signature: bool,
-    /// Files to open; - is standard input
+    /// Write only these bytes of the content, counted from 0, the last one included; FIRST- is all from there on
+    #[arg(long, value_name = "FIRST-LAST")]
+    pub(crate) range: Option<String>,
+    /// Unpack what is opened, a tar archive, into a directory of its own
+    #[arg(long, conflicts_with_all = ["run", "range"])]
+    pub(crate) archive: bool,
+    /// Files to open; - is standard input. The files of a directory are opened one by one, from DIR.sealed into DIR
     #[arg(value_name = "INPUT")]
     pub(crate) input: Vec<PathBuf>,
+    /// A command to run: it reads what is opened
+    #[arg(last = true, value_name = "COMMAND", conflicts_with = "output")]
+    pub(crate) run: Vec<OsString>,
 }
 
 /// `bulla verify`.
@@ -340,7 +380,25 @@ pub(crate) struct Verify {
     /// Check header and key only, not the body
     #[arg(long)]
     pub(crate) header: bool,
-    /// Files to check; - is standard input
+    /// Files to check, and directories of such; - is standard input
+    #[arg(value_name = "INPUT", required = true)]
+    pub(crate) input: Vec<PathBuf>,
+}
+
+/// `bulla drill`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The store is restored into a temporary directory, which is removed in the end. Each file is opened \
+whole.\n\nExample:\n  \
+bulla drill --store-backup keys.bak --root-key file:root.key *.sealed"
+)]
+pub(crate) struct Drill {
+    /// What bulla store backup has written
+    #[arg(long, value_name = "FILE")]
+    pub(crate) store_backup: PathBuf,
+    #[command(flatten)]
+    pub(crate) opening: Opening,
+    /// Files to open, and directories of such
     #[arg(value_name = "INPUT", required = true)]
     pub(crate) input: Vec<PathBuf>,
 }
@@ -348,14 +406,18 @@ pub(crate) struct Verify {
 /// `bulla inspect`.
 #[derive(Debug, Args)]
 #[command(after_help = "What is shown has not been authenticated.\n\nExamples:\n  \
-bulla inspect x.sealed\n  bulla inspect --json x.sealed | jq .context")]
+bulla inspect x.sealed\n  bulla inspect --json x.sealed | jq .context\n  \
+bulla inspect --json /backups                   which files need which key")]
 pub(crate) struct Inspect {
     /// Most encrypted data keys in a header [default: 100]
     #[arg(long, value_name = "N")]
     pub(crate) max_edks: Option<u16>,
+    /// Where the keys of a file are that was sealed with --detached-keys [default: INPUT.keys]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keys: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) storage: StorageOptions,
-    /// Files to inspect; - is standard input
+    /// Files to inspect, and directories: all that is sealed in them, and a summary by key; - is standard input
     #[arg(value_name = "INPUT", required = true)]
     pub(crate) input: Vec<PathBuf>,
 }

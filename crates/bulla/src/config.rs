@@ -120,6 +120,8 @@ const NAMING_FILES: &[(&str, &[(&str, usize)])] = &[
     ("root-key", &[("file:", 0), ("passphrase:file:", 0)]),
     ("store", &[("sqlite:", 0)]),
     ("key", &[("raw-aes:", 2), ("raw-rsa:", 3)]),
+    ("to", &[("raw-aes:", 2), ("raw-rsa:", 3)]),
+    ("add", &[("raw-aes:", 2), ("raw-rsa:", 3)]),
 ];
 
 impl FilePlace {

@@ -21,7 +21,9 @@ pub(crate) enum Exit {
     Unreachable = 5,
     /// The key is unknown, disabled or pending deletion.
     KeyUnusable = 6,
-    /// The terminal is gone: 128 + SIGHUP.
+    /// The command after `--` failed, or could not be run.
+    Command = 7,
+    /// The terminal went away: 128 + SIGHUP.
     HungUp = 129,
     /// Interrupted: 128 + SIGINT.
     Interrupted = 130,
@@ -176,6 +178,9 @@ impl From<LocalFailure> for Failure {
 impl Failure {
     /// Sealing or opening failed: `input` and `output` are what messages call them.
     pub(crate) fn envelope(error: &EnvelopeError, input: &str, output: &str) -> Self {
+        if let Some(failure) = crate::command::failure_of(error) {
+            return failure;
+        }
         if let EnvelopeError::Io { side, source } = error {
             return match side {
                 Side::Input => Self::io("cannot read", input, source),

@@ -4,14 +4,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bulla_api::{DescribeKeyInput, EncryptionContext, GetCallerIdentityInput, KeyRef, SecretBytes};
-use bulla_envelope::{Keyring, KmsDiscovery, KmsKey, RawAesKey, RawRsaKey, RsaPadding};
+use bulla_envelope::{FILE_KEY_NAME, Keyring, KmsDiscovery, KmsKey, RawAesKey, RawRsaKey, RsaPadding};
 
 use crate::app::{App, FoundKms};
 use crate::exit::{Exit, Failure};
 use crate::kms::choice::split_at;
+use crate::recipients::{KeyName, Wanted};
 
 /// A file with a raw key of this size holds none.
 const KEY_FILE_BYTES_MAX: usize = 64 << 10;
+/// Provider of the encrypted data keys that a KMS opens.
+pub(crate) const KMS_PROVIDER: &str = "aws-kms";
 
 /// A KEY, taken apart.
 #[derive(Debug, PartialEq, Eq)]
@@ -94,6 +97,7 @@ pub(crate) async fn for_sealing(app: &mut App, arguments: &[String]) -> Result<K
             }
             raw => {
                 elsewhere = true;
+                refuse_file_keys(&raw)?;
                 keyrings.push(raw_keyring(&raw)?);
             }
         }
@@ -101,27 +105,128 @@ pub(crate) async fn for_sealing(app: &mut App, arguments: &[String]) -> Result<K
     Ok(Keys { keyrings, only_in: local.filter(|_| !elsewhere) })
 }
 
-/// The keys to open with. A key id or alias is asked for its ARN: only ARNs are compared with the file.
-pub(crate) async fn for_opening(app: &mut App, arguments: &[String]) -> Result<Vec<Keyring>, Failure> {
+/// The keys to open with. A key id or alias is asked for its ARN: only ARNs are compared with the file. A KMS that can't
+/// be reached for that is given back as a failure beside the other keys, one of which may open.
+pub(crate) async fn for_opening(
+    app: &mut App,
+    arguments: &[String],
+) -> Result<(Vec<Keyring>, Option<Failure>), Failure> {
     let mut keyrings = Vec::new();
+    let mut unreachable = None;
     for text in arguments {
         match KeyArgument::parse(text)? {
             KeyArgument::Kms { key, at } => {
                 check_kms_key(key)?;
                 let found = app.kms(at).await?;
                 require_store(&found)?;
-                let arn = if is_key_arn(key) {
-                    key.to_owned()
-                } else {
-                    let input = DescribeKeyInput { key_id: key.to_owned(), ..DescribeKeyInput::default() };
-                    found.kms.describe_key(input).await?.key_metadata.arn
+                let arn = match arn_of(&found, key).await {
+                    Ok(arn) => arn,
+                    Err(failure) if failure.exit == Exit::Unreachable && arguments.len() > 1 => {
+                        unreachable.get_or_insert(failure);
+                        continue;
+                    }
+                    Err(failure) => return Err(failure),
                 };
-                keyrings.push(KmsKey::new(found.kms, arn).into());
+                let key = KmsKey::new(found.kms, arn);
+                keyrings.push(if found.local.is_some() { key.on_this_host() } else { key }.into());
             }
             raw => keyrings.push(raw_keyring(&raw)?),
         }
     }
-    Ok(keyrings)
+    match unreachable {
+        Some(failure) if keyrings.is_empty() => Err(failure),
+        unreachable => Ok((keyrings, unreachable)),
+    }
+}
+
+/// The ARN of a key, which is asked for where it has another name.
+async fn arn_of(found: &FoundKms, key: &str) -> Result<String, Failure> {
+    if is_key_arn(key) {
+        return Ok(key.to_owned());
+    }
+    let input = DescribeKeyInput { key_id: key.to_owned(), ..DescribeKeyInput::default() };
+    Ok(found.kms.describe_key(input).await?.key_metadata.arn)
+}
+
+/// Keys that are to open something, with the names by which it will know them.
+pub(crate) async fn wanted(app: &mut App, arguments: &[String]) -> Result<Vec<Wanted>, Failure> {
+    let mut all = Vec::new();
+    for text in arguments {
+        let key = KeyArgument::parse(text)?;
+        all.push(match key {
+            KeyArgument::Kms { key, at } => {
+                check_kms_key(key)?;
+                let found = app.kms(at).await?;
+                require_store(&found)?;
+                let arn = arn_of(&found, key).await?;
+                Wanted { name: kms_name(&arn), keyring: KmsKey::new(found.kms, arn).into() }
+            }
+            KeyArgument::RawAes { namespace, name, .. } | KeyArgument::RawRsa { namespace, name, .. } => {
+                refuse_file_keys(&key)?;
+                let keyring = raw_keyring(&key)?;
+                let name = KeyName { provider: namespace.to_owned(), name: name.as_bytes().to_vec() };
+                Wanted { name, keyring }
+            }
+        });
+    }
+    Ok(all)
+}
+
+/// The KMS key that a message names, to seal for it again.
+pub(crate) async fn wanted_again(app: &mut App, arn: &str) -> Result<Wanted, Failure> {
+    let found = app.kms(None).await?;
+    require_store(&found)?;
+    Ok(Wanted { name: kms_name(arn), keyring: KmsKey::new(found.kms, arn).into() })
+}
+
+fn kms_name(arn: &str) -> KeyName {
+    KeyName { provider: KMS_PROVIDER.to_owned(), name: arn.as_bytes().to_vec() }
+}
+
+/// The name that messages have for a key, whose material is not needed: a KEY, of raw ones without the file, or as
+/// `bulla inspect` shows it (then it is none that can be told from here).
+pub(crate) async fn name_to_remove(app: &mut App, text: &str) -> Result<Option<KeyName>, Failure> {
+    if let Some(rest) = text.strip_prefix("raw-aes:").or_else(|| text.strip_prefix("raw-rsa:")) {
+        let mut fields = rest.splitn(3, ':').filter(|field| !field.is_empty());
+        let (Some(namespace), Some(name)) = (fields.next(), fields.next()) else {
+            return Err(Failure::usage(format!("key `{text}` is not of the form raw-aes:NAMESPACE:NAME")));
+        };
+        return Ok(Some(KeyName { provider: namespace.to_owned(), name: name.as_bytes().to_vec() }));
+    }
+    let (key, at) = split_at(text);
+    if is_key_arn(key) {
+        return Ok(Some(kms_name(key)));
+    }
+    if key.parse::<KeyRef>().is_err() && text.contains(':') && !text.starts_with("arn:") {
+        return Ok(None);
+    }
+    check_kms_key(key)?;
+    let found = app.kms(at).await?;
+    require_store(&found)?;
+    let arn = arn_of(&found, key).await.map_err(|failure| {
+        failure.although("nothing was changed; a key that is gone from its KMS is removed by its ARN")
+    })?;
+    Ok(Some(kms_name(&arn)))
+}
+
+/// Nothing is sealed for a name that means the key of one file.
+fn refuse_file_keys(key: &KeyArgument<'_>) -> Result<(), Failure> {
+    match key {
+        KeyArgument::RawAes { namespace, .. } | KeyArgument::RawRsa { namespace, .. }
+            if *namespace == FILE_KEY_NAME =>
+        {
+            Err(Failure::usage(format!(
+                "the key namespace `{FILE_KEY_NAME}` is kept for --detached-keys; choose another"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the key of a file itself is among these.
+pub(crate) fn has_file_key(arguments: &[String]) -> bool {
+    let is_one = |text: &String| matches!(KeyArgument::parse(text), Ok(KeyArgument::RawAes { namespace, .. }) if namespace == FILE_KEY_NAME);
+    arguments.iter().any(is_one)
 }
 
 /// The KMS keys that a file names, of the caller's own account and of `accounts`; and in words which these are.
@@ -165,6 +270,17 @@ pub(crate) fn context(pairs: &[String]) -> Result<EncryptionContext, Failure> {
         }
     }
     Ok(context)
+}
+
+/// The encryption context of what is sealed.
+pub(crate) fn context_to_seal(pairs: &[String]) -> Result<EncryptionContext, Failure> {
+    let context = context(pairs)?;
+    match context.get(FILE_KEY_NAME) {
+        None => Ok(context),
+        Some(_) => Err(Failure::usage(format!(
+            "-c {FILE_KEY_NAME}=…: the name is kept for --detached-keys; choose another"
+        ))),
+    }
 }
 
 /// Refuses what no KMS could take, before one is asked.

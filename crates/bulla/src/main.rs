@@ -1,23 +1,33 @@
 //! bulla: envelope encryption with a key management service that anyone can run. The command line.
 
 mod app;
+mod archive;
 mod aws_files;
 mod cli;
+mod command;
 mod commands;
 mod config;
+mod content;
+mod detached;
 mod dirs;
 mod exit;
 mod keys;
 mod kms;
+mod mirror;
 mod opening;
 mod output;
 mod page;
 mod place;
 mod progress;
+mod range;
+mod recipients;
 mod say;
+mod scratch;
 mod signals;
 mod small_file;
 mod storage;
+mod tree;
+mod unlocking;
 mod work;
 mod xks;
 
@@ -63,7 +73,7 @@ fn main() -> ExitCode {
         Ok(parsed) => parsed,
         Err(error) => return ended(&misunderstood(&error, configured.cause_of(&error, &arguments))),
     };
-    if let Err(failure) = refuse_command(&cli.command, &arguments) {
+    if let Err(failure) = refuse_no_command(&cli.command, &arguments) {
         return ended(&failure);
     }
     exit_of(run(cli, &matches))
@@ -76,14 +86,17 @@ fn exit_of(result: Result<(), Failure>) -> ExitCode {
     }
 }
 
-/// `--` is kept for a command to run, which this version can't: its words must not be taken for inputs.
-fn refuse_command(command: &Command, arguments: &[OsString]) -> Result<(), Failure> {
-    if matches!(command, Command::Encrypt(_) | Command::Decrypt(_))
-        && arguments.iter().any(|word| word == "--")
-    {
+/// Behind `--` stands a command to run, and no input.
+fn refuse_no_command(command: &Command, arguments: &[OsString]) -> Result<(), Failure> {
+    let words = match command {
+        Command::Encrypt(command) => &command.run,
+        Command::Decrypt(command) => &command.run,
+        _ => return Ok(()),
+    };
+    if words.is_empty() && arguments.last().is_some_and(|word| word == "--") {
         return Err(Failure::usage(
-            "`-- COMMAND` is not available in this version; nothing was done; \
-             use a pipe, and write ./-NAME for a file whose name begins with a dash",
+            "name the command to run after `--`; nothing was done; \
+             write ./-NAME for a file whose name begins with a dash",
         ));
     }
     Ok(())
@@ -153,6 +166,8 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), Failure> {
             Command::Encrypt(command) => commands::encrypt::run(&mut app, command).await,
             Command::Decrypt(command) => commands::open::decrypt(&mut app, command).await,
             Command::Verify(command) => commands::open::verify(&mut app, command).await,
+            Command::Rewrap(command) => commands::rewrap::run(&mut app, command).await,
+            Command::Drill(command) => commands::drill::run(&mut app, command).await,
             Command::Inspect(command) => commands::inspect::run(&mut app, command).await,
             Command::Key(command) => commands::key::run(&mut app, command).await,
             Command::Store(command) => commands::store::run(&app, command).await,

@@ -1,13 +1,14 @@
 //! Where results go: files that appear whole or not at all, and streams that are written straight.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use bulla_envelope::Inherited;
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags};
@@ -18,7 +19,7 @@ use crate::exit::{Exit, Failure};
 /// Permission bits where no input says otherwise.
 pub(crate) const MODE_PRIVATE: u32 = 0o600;
 /// Start of the names of temporary files, where the file system has no unnamed ones.
-const TEMPORARY_PREFIX: &str = ".bulla-tmp-";
+pub(crate) const TEMPORARY_PREFIX: &str = ".bulla-tmp-";
 /// As many symbolic links as the kernel follows.
 const LINKS_MAX: usize = 40;
 
@@ -238,12 +239,12 @@ impl<'a> Fresh<'a> {
         let directory =
             open_directory(parent.unwrap_or(Path::new("."))).map_err(|error| failed(error.into()))?;
         if rules.force {
-            remove_abandoned(&directory);
+            remove_abandoned_once(&directory);
         }
         let (file, temporary) = match unnamed(&directory) {
             Some(file) => (file, None),
             None => {
-                remove_abandoned(&directory);
+                remove_abandoned_once(&directory);
                 let (file, name) = named(&directory).map_err(|error| failed(error.into()))?;
                 // A signal would leave it behind, unlike a file without a name.
                 if let Ok(directory) = directory.try_clone() {
@@ -253,6 +254,13 @@ impl<'a> Fresh<'a> {
             }
         };
         Ok(Self { file, directory, name, shown: path.to_owned(), temporary, rules })
+    }
+
+    /// The same file, to be named so with this behind it, whatever stands there.
+    pub(crate) fn named_next(mut self, suffix: &str) -> Self {
+        self.name.push(suffix);
+        self.rules.force = true;
+        self
     }
 
     /// Gives the file its permissions and its name. Only now can anyone find it.
@@ -372,12 +380,21 @@ fn named(directory: &OwnedFd) -> Result<(File, OsString), Errno> {
 }
 
 /// Names to try, different in each process and at each call.
-fn temporary_names() -> impl Iterator<Item = OsString> {
+pub(crate) fn temporary_names() -> impl Iterator<Item = OsString> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     (0..100).map(|_| {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         OsString::from(format!("{TEMPORARY_PREFIX}{}-{number}", std::process::id()))
     })
+}
+
+/// Removes what was left behind once in each directory: it may hold many files, and be the target of as many outputs.
+fn remove_abandoned_once(directory: &OwnedFd) {
+    static DONE: Mutex<BTreeSet<(u64, u64)>> = Mutex::new(BTreeSet::new());
+    let Ok(meta) = rustix::fs::fstat(directory) else { return };
+    if DONE.lock().unwrap_or_else(PoisonError::into_inner).insert((meta.st_dev, meta.st_ino)) {
+        remove_abandoned(directory);
+    }
 }
 
 /// Removes temporary files whose writers are gone: a living writer holds a lock on its file.
@@ -402,6 +419,8 @@ pub(crate) struct Source {
     pub(crate) file: File,
     /// For messages.
     pub(crate) shown: String,
+    /// Where it is; `-` is standard input.
+    pub(crate) path: PathBuf,
     /// Its metadata when opened.
     pub(crate) meta: std::fs::Metadata,
 }
@@ -424,10 +443,17 @@ impl Source {
         if meta.is_dir() {
             return Err(Failure::new(
                 Exit::Failed,
-                format!("cannot read `{shown}`: it is a directory; pack it first, with tar for example"),
+                format!(
+                    "cannot read `{shown}`: it is a directory; encrypt --archive packs one into a single file"
+                ),
             ));
         }
-        Ok(Self { file, shown, meta })
+        Ok(Self { file, shown, path: path.to_owned(), meta })
+    }
+
+    /// Bytes of a regular file.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.meta.is_file().then_some(self.meta.len())
     }
 
     /// Permission bits that a file made from this input gets.

@@ -1,13 +1,15 @@
-//! A progress bar on a terminal, for work that takes longer than a second.
+//! Progress of work that takes longer than a second: a bar on a terminal, for programs an event each second.
 
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::say::{Say, error_line};
 
 /// Shorter work shows nothing.
 const DELAY: Duration = Duration::from_secs(1);
@@ -15,21 +17,28 @@ const REDRAW: Duration = Duration::from_millis(100);
 
 /// Shows progress until it is dropped.
 pub(crate) struct Progress {
+    started: Instant,
     // Dropped first, which ends the thread.
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Progress {
-    /// Starts watching `moved` if standard error is a terminal. `length` is the whole work, when that is known.
-    pub(crate) fn start(name: String, moved: Arc<AtomicU64>, length: Option<u64>, shown: bool) -> Self {
-        if !shown || !std::io::stderr().is_terminal() {
-            return Self { stop: None, thread: None };
+    /// Starts watching `moved`, as the options and standard error let it be told. `length` is the whole work, when that is
+    /// known.
+    pub(crate) fn start(name: String, moved: Arc<AtomicU64>, length: Option<u64>, say: Say) -> Self {
+        let started = Instant::now();
+        let shown = !say.quiet && (say.json || std::io::stderr().is_terminal());
+        if !shown {
+            return Self { started, stop: None, thread: None };
         }
         let (stop, stopped) = channel::<()>();
         let watch = move || {
             if stopped.recv_timeout(DELAY) != Err(RecvTimeoutError::Timeout) {
                 return;
+            }
+            if say.json {
+                return tell_each_second(&name, &moved, length, started, &stopped);
             }
             let bar = match length {
                 Some(length) => ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr()),
@@ -56,12 +65,40 @@ impl Progress {
             bar.finish_and_clear();
         };
         let thread = std::thread::Builder::new().name("progress".to_owned()).spawn(watch).ok();
-        Self { stop: Some(stop), thread }
+        Self { started, stop: Some(stop), thread }
+    }
+
+    /// How long it took.
+    pub(crate) fn end(self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+/// Events for programs, until the work is over.
+fn tell_each_second(
+    name: &str,
+    moved: &AtomicU64,
+    length: Option<u64>,
+    started: Instant,
+    stopped: &Receiver<()>,
+) {
+    loop {
+        let event = serde_json::json!({
+            "event": "progress",
+            "input": name,
+            "bytes": moved.load(Ordering::Relaxed),
+            "total_bytes": length,
+            "seconds": started.elapsed().as_secs_f64(),
+        });
+        error_line(&event.to_string());
+        if stopped.recv_timeout(DELAY) != Err(RecvTimeoutError::Timeout) {
+            return;
+        }
     }
 }
 
 /// Bytes a second since the start, and how long the rest takes at that speed.
-fn speed(moved: u64, length: Option<u64>, elapsed: Duration) -> String {
+pub(crate) fn speed(moved: u64, length: Option<u64>, elapsed: Duration) -> String {
     let seconds = elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
     #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
     let bytes_per_second = moved as f64 / seconds;

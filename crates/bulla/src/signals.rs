@@ -1,61 +1,141 @@
-//! Signals that end the process while it has something to take back: a named temporary file, an upload in parts.
+//! Signals that end the process while something has to be undone first: a named temporary file, a temporary directory, an
+//! upload in parts, a command that runs.
 //!
 //! Everywhere else the signals' default action is right: what has no name leaves nothing behind.
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 
 use rustix::fs::AtFlags;
+use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::command::Family;
 use crate::exit::Exit;
 
-/// What is done before a signal ends the process.
-type TakeBack = Box<dyn Fn() + Send>;
+/// What a signal undoes.
+pub(crate) enum Undo {
+    /// A file in a directory is removed.
+    File(OwnedFd, OsString),
+    /// A directory is removed with all that is in it.
+    Directory(PathBuf),
+    /// A command is ended with all its processes.
+    Command(Family),
+    /// What is elsewhere, such as the parts of an upload, is taken back by this.
+    Elsewhere(Box<dyn Fn() + Send>),
+}
 
-static TAKE_BACK: Mutex<Vec<TakeBack>> = Mutex::new(Vec::new());
+/// What there is to undo, by the number of its [`Watched`].
+static UNDOS: Mutex<Vec<(u64, Undo)>> = Mutex::new(Vec::new());
+
+/// Something that a signal undoes, until this is dropped.
+pub(crate) struct Watched(u64);
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        UNDOS.lock().unwrap_or_else(PoisonError::into_inner).retain(|(number, _)| *number != self.0);
+    }
+}
 
 /// From now on SIGINT, SIGTERM and SIGHUP remove this file before they end the process. That it has its final name by
 /// then, or is gone, is no matter: temporary names are used once.
 pub(crate) fn remove_on_signal(directory: OwnedFd, name: OsString) {
-    before_a_signal_ends(Box::new(move || {
-        let _ = rustix::fs::unlinkat(&directory, &name, AtFlags::empty());
-    }));
+    std::mem::forget(undo_on_signal(Undo::File(directory, name)));
 }
 
 /// From now on SIGINT, SIGTERM and SIGHUP do this before they end the process.
-pub(crate) fn before_a_signal_ends(take_back: TakeBack) {
+pub(crate) fn undo_on_signal(undo: Undo) -> Watched {
     static WATCHER: Once = Once::new();
-    TAKE_BACK.lock().unwrap_or_else(PoisonError::into_inner).push(take_back);
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    UNDOS.lock().unwrap_or_else(PoisonError::into_inner).push((number, undo));
     WATCHER.call_once(|| {
-        // Without the thread the next run removes the file.
-        let _ = std::thread::Builder::new().name("signals".to_owned()).spawn(watch);
+        let (ready, is_ready) = std::sync::mpsc::channel();
+        // Without the thread the next run removes the files.
+        let started =
+            std::thread::Builder::new().name("signals".to_owned()).spawn(move || watch(&ready)).is_ok();
+        if started {
+            // What follows is not begun before a signal would undo it.
+            let _ = is_ready.recv();
+        }
     });
+    Watched(number)
 }
 
-fn watch() {
+fn watch(ready: &std::sync::mpsc::Sender<()>) {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return };
     runtime.block_on(async {
-        let handlers =
-            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()));
-        let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hang_up)) = handlers else { return };
+        let handlers = (
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::terminate()),
+            // Whoever ignores it (nohup) is not to be ended by it.
+            (!is_ignored(Signal::HUP)).then(|| signal(SignalKind::hangup())),
+        );
+        let (Ok(mut interrupt), Ok(mut terminate), hangup) = handlers else { return };
+        let _ = ready.send(());
+        let hung_up = async {
+            match hangup {
+                Some(Ok(mut hangup)) => hangup.recv().await,
+                _ => std::future::pending().await,
+            }
+        };
         let exit = tokio::select! {
             _ = interrupt.recv() => Exit::Interrupted,
             _ = terminate.recv() => Exit::Terminated,
-            _ = hang_up.recv() => Exit::HungUp,
+            _ = hung_up => Exit::HungUp,
         };
-        for take_back in TAKE_BACK.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            take_back();
+        let undos = UNDOS.lock().unwrap_or_else(PoisonError::into_inner);
+        // Commands first, and while this is held: nobody tells how they ended.
+        for (_, undo) in undos.iter() {
+            if let Undo::Command(family) = undo {
+                family.end();
+            }
+        }
+        for (_, undo) in undos.iter() {
+            match undo {
+                Undo::File(directory, name) => {
+                    let _ = rustix::fs::unlinkat(directory, name, AtFlags::empty());
+                }
+                Undo::Directory(path) => remove_directory(path),
+                Undo::Command(_) | Undo::Elsewhere(_) => {}
+            }
+        }
+        // Last, as a network may keep it waiting.
+        for (_, undo) in undos.iter() {
+            if let Undo::Elsewhere(take_back) = undo {
+                take_back();
+            }
         }
         std::process::exit(i32::from(exit.code()));
     });
 }
 
+/// Removes a directory in which other threads may still be making files.
+fn remove_directory(path: &std::path::Path) {
+    for _ in 0..20 {
+        match std::fs::remove_dir_all(path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+            Err(_) => std::thread::sleep(std::time::Duration::from_millis(5)),
+        }
+    }
+}
+
+/// Whether this process was started with a signal ignored.
+fn is_ignored(signal: Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask & (1 << (signal.as_raw() - 1)) != 0
+}
+
 /// A file size limit is a full disk like any other: its signal must not end the process before that has been told.
 /// Called in a runtime.
 pub(crate) fn survive_file_size_limit() {
-    use rustix::process::{Resource, Signal, getrlimit};
+    use rustix::process::{Resource, getrlimit};
     if getrlimit(Resource::Fsize).current.is_some() {
         // A handler that does nothing lets the write fail with an error instead.
         let _ = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()));

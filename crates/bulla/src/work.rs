@@ -3,18 +3,23 @@
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use bulla_envelope::{CommitmentPolicy, EnvelopeError, Header, Job, Output, Summary};
+use bulla_envelope::{CommitmentPolicy, EnvelopeError, Header, HeaderLimits, Job, Output, Summary};
 
 use crate::app::App;
 use crate::cli::Work;
 use crate::exit::Failure;
+use crate::mirror;
 use crate::output::Target;
+use crate::progress;
 use crate::say::error_line;
 use crate::storage::{self, ObjectName};
 
 /// What a sealed file's name ends with.
-const SUFFIX: &str = ".sealed";
+pub(crate) const SUFFIX: &str = ".sealed";
+/// What a sealed archive's name ends with.
+const ARCHIVE_SUFFIX: &str = ".tar.sealed";
 /// Below this, in bytes, starting threads costs more than they save.
 const SMALL_BYTES: u64 = 2 << 20;
 /// A standard stream.
@@ -27,6 +32,10 @@ pub(crate) enum Naming {
     Sealed,
     /// `F.sealed` to `F`.
     Opened,
+    /// The directory `D` to `D.tar.sealed`.
+    Packed,
+    /// `D.tar.sealed` to the directory `D`.
+    Unpacked,
 }
 
 /// Each input with its output.
@@ -67,7 +76,10 @@ impl Naming {
         // The key of an object is no path: its last segment may well be empty or `..`.
         if let Some(name) = ObjectName::of(input)? {
             return match self {
-                Self::Sealed => Ok(name.with_suffix(SUFFIX).to_string().into()),
+                Self::Sealed | Self::Packed => Ok(name.with_suffix(SUFFIX).to_string().into()),
+                Self::Unpacked => Err(Failure::usage(format!(
+                    "`{name}`: --archive unpacks into a directory of this host; name it with -o"
+                ))),
                 Self::Opened => match name.without_suffix(SUFFIX) {
                     Some(opened) => Ok(opened.to_string().into()),
                     None => Err(Failure::usage(format!(
@@ -77,7 +89,7 @@ impl Naming {
             };
         }
         match self {
-            Self::Sealed => {
+            Self::Sealed | Self::Packed => {
                 // `/dev/fd/63.sealed` is nobody's wish.
                 if std::fs::metadata(input).is_ok_and(|meta| !meta.is_file() && !meta.is_dir()) {
                     return Err(Failure::usage(format!(
@@ -85,19 +97,26 @@ impl Naming {
                         input.display()
                     )));
                 }
-                let mut name = OsString::from(input);
-                name.push(SUFFIX);
+                let mut name = OsString::from(mirror::plain(input));
+                if mirror::is_directory(input) && input.file_name().is_none() {
+                    return Err(Failure::usage(format!(
+                        "`{}` has no name to add {SUFFIX} to; name the output with -o",
+                        input.display()
+                    )));
+                }
+                name.push(if matches!(self, Self::Packed) { ARCHIVE_SUFFIX } else { SUFFIX });
                 Ok(name.into())
             }
-            Self::Opened => {
+            Self::Opened | Self::Unpacked => {
                 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-                let name = input.file_name().and_then(|name| name.as_bytes().strip_suffix(SUFFIX.as_bytes()));
+                let suffix = if matches!(self, Self::Unpacked) { ARCHIVE_SUFFIX } else { SUFFIX };
+                let name = input.file_name().and_then(|name| name.as_bytes().strip_suffix(suffix.as_bytes()));
                 match name {
                     Some(name) if !name.is_empty() => {
                         Ok(input.with_file_name(OsString::from_vec(name.to_vec())))
                     }
                     _ => Err(Failure::usage(format!(
-                        "`{}` does not end with {SUFFIX}; name the output with -o",
+                        "`{}` does not end with {suffix}; name the output with -o",
                         input.display()
                     ))),
                 }
@@ -111,20 +130,43 @@ pub(crate) async fn each<T>(
     all: &[T],
     mut one: impl AsyncFnMut(&T) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let mut worst: Option<Failure> = None;
+    let mut worst = Worst::default();
     for item in all {
-        let Err(failure) = one(item).await else { continue };
-        if let Some(earlier) = worst.take_if(|earlier| earlier.exit < failure.exit) {
-            tell(&earlier);
-            worst = Some(failure);
-        } else if worst.is_some() {
-            tell(&failure);
-        } else {
-            worst = Some(failure);
+        if let Err(failure) = one(item).await {
+            worst.add(failure);
         }
     }
-    // The worst one is told last, by whoever ends the process.
-    worst.map_or(Ok(()), Err)
+    worst.end()
+}
+
+/// Of several failures the one with the highest exit code; the others are told as they come.
+#[derive(Debug, Default)]
+pub(crate) struct Worst(Option<Failure>);
+
+impl Worst {
+    /// One more.
+    pub(crate) fn add(&mut self, failure: Failure) {
+        if let Some(earlier) = self.0.take_if(|earlier| earlier.exit < failure.exit) {
+            tell(&earlier);
+            self.0 = Some(failure);
+        } else if self.0.is_some() {
+            tell(&failure);
+        } else {
+            self.0 = Some(failure);
+        }
+    }
+
+    /// One more piece of work has ended.
+    pub(crate) fn see(&mut self, result: Result<(), Failure>) {
+        if let Err(failure) = result {
+            self.add(failure);
+        }
+    }
+
+    /// The worst one, which is told last, by whoever ends the process.
+    pub(crate) fn end(self) -> Result<(), Failure> {
+        self.0.map_or(Ok(()), Err)
+    }
 }
 
 /// An error's one line.
@@ -160,6 +202,13 @@ pub(crate) fn policy(work: &Work) -> Result<CommitmentPolicy, Failure> {
     }
 }
 
+/// What is accepted of a header.
+pub(crate) fn limits(work: &Work) -> HeaderLimits {
+    let mut limits = HeaderLimits::default();
+    limits.max_encrypted_data_keys = work.max_edks.unwrap_or(limits.max_encrypted_data_keys);
+    limits
+}
+
 /// Lets `run` write to a target, and gives a new file its name only when that succeeded.
 pub(crate) fn write_to(
     target: Target<'_>,
@@ -188,13 +237,15 @@ pub(crate) struct Done<'a> {
     pub(crate) data_on_stdout: bool,
     /// The message's header.
     pub(crate) header: &'a Header,
-    /// How much it was, unless only the header was looked at.
-    pub(crate) summary: Option<Summary>,
+    /// How much it was and how long it took, unless only a part was looked at.
+    pub(crate) summary: Option<(Summary, Duration)>,
 }
 
 /// Tells of it, as far as the options ask for that.
 pub(crate) fn report(app: &App, done: &Done<'_>) -> Result<(), Failure> {
     let Done { what, input, output, header, summary, .. } = done;
+    let (summary, elapsed) = summary.unzip();
+    let seconds = elapsed.map(|elapsed| elapsed.as_secs_f64());
     let suite = format!("{:04x}", header.suite.id());
     let keys: Vec<_> = header.encrypted_data_keys.iter().map(|key| key.display_name()).collect();
     if summary.is_some_and(|summary| summary.input_grew) {
@@ -203,7 +254,19 @@ pub(crate) fn report(app: &App, done: &Done<'_>) -> Result<(), Failure> {
     }
     let to = output.map(|output| format!(" to `{output}`")).unwrap_or_default();
     let size = summary.map(|summary| format!(", {} bytes", summary.plaintext_bytes)).unwrap_or_default();
-    let text = format!("{what} `{input}`{to}{size}, suite {suite}, keys {}", keys.join(", "));
+    let speed = summary.zip(elapsed).map(|(summary, elapsed)| {
+        format!(
+            " in {:.1} s, {}",
+            elapsed.as_secs_f64(),
+            progress::speed(summary.plaintext_bytes, None, elapsed)
+        )
+    });
+    let speed = speed.unwrap_or_default();
+    let pairs: Vec<_> = header.context.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let context = if pairs.is_empty() { String::new() } else { format!(", context {}", pairs.join(", ")) };
+    let text = format!("{what} `{input}`{to}{size}{speed}, suite {suite}, keys {}{context}", keys.join(", "));
+    let pairs: serde_json::Map<_, _> =
+        header.context.iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
     let event = serde_json::json!({
         "event": what,
         "input": input,
@@ -213,6 +276,8 @@ pub(crate) fn report(app: &App, done: &Done<'_>) -> Result<(), Failure> {
         "frames": summary.map(|summary| summary.frames),
         "suite": suite,
         "keys": keys,
+        "context": pairs,
+        "seconds": seconds,
     });
     app.say.done(&text, &event, done.data_on_stdout)
 }

@@ -512,3 +512,22 @@ fn the_last_denied_request_is_explained_to_the_reader_of_a_terminal() {
         &["nobody", "ARN"],
     );
 }
+
+#[test]
+fn a_quiet_add_prints_nothing_but_an_access_key_that_goes_to_standard_output() {
+    let home = Home::new();
+    let _server = Server::start(&home, &[]);
+    home.key("alias/k");
+    let add = |more: &[&str]| {
+        let arguments = [&["access", "add", "-q", "-k", "alias/k"], more].concat();
+        let ended = home.ok(&arguments);
+        assert_eq!(ended.err, "", "{more:?}");
+        ended.text().to_owned()
+    };
+    assert_eq!(add(&["host", "--can", "encrypt"]), "");
+    assert!(home.file("host.profile").exists());
+    assert_eq!(add(&["host", "--can", "decrypt"]), "");
+    assert!(add(&["other", "--can", "encrypt", "-o", "-"]).starts_with("[profile other]"));
+    // What is only asked for is told.
+    assert!(add(&["third", "--can", "encrypt", "--dry-run"]).contains("new user third"));
+}

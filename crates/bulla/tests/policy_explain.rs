@@ -126,3 +126,96 @@ fn without_the_role_or_the_claims_there_is_no_verdict() {
     let ended = explain("3", &["the principal of that request is no longer in this store", &gone]);
     assert!(!ended.err.contains("bulla key list"), "{}", ended.err);
 }
+
+/// A key with the default policy; its ARN, and the account's root.
+fn open(home: &Home) -> (String, String) {
+    let arn = home.ok(&["key", "create", "alias/open"]).text().trim().to_owned();
+    let root = format!("arn:aws:iam::{}:root", arn.split(':').nth(4).unwrap());
+    (arn, root)
+}
+
+/// Puts another policy on that key, beside what its root needs to change it again.
+fn put(home: &Home, root: &str, statement: Value) {
+    let keep = json!({
+        "Sid": "Keep", "Effect": "Allow", "Principal": {"AWS": root}, "Action": ["kms:*KeyPolicy", "kms:DescribeKey"],
+        "Resource": "*",
+    });
+    let policy = json!({"Version": "2012-10-17", "Statement": [keep, statement]});
+    home.write("policy.json", policy.to_string());
+    let file = home.file("policy.json");
+    home.ok(&["key", "policy", "put", "alias/open", file.to_str().unwrap()]);
+}
+
+#[test]
+fn condition_keys_are_supposed_as_the_caller_says() {
+    let home = Home::new();
+    let (arn, root) = open(&home);
+    let verdict = |more: &[&str]| {
+        let asked = [
+            "policy",
+            "explain",
+            "--json",
+            "--principal",
+            &root,
+            "--action",
+            "kms:TagResource",
+            "--key",
+            &arn,
+        ];
+        json_of(&home.ok(&[&asked, more].concat()))["Verdict"].clone()
+    };
+    put(
+        &home,
+        &root,
+        json!({
+            "Effect": "Allow", "Principal": {"AWS": root}, "Action": "kms:TagResource", "Resource": "*",
+            "Condition": {
+                "IpAddress": {"aws:SourceIp": "192.0.2.0/24"},
+                "ForAllValues:StringEquals": {"aws:TagKeys": ["a", "b"]},
+            },
+        }),
+    );
+    assert_eq!(verdict(&[]), "ImplicitlyDenied");
+    assert_eq!(verdict(&["--context-key", "aws:SourceIp=198.51.100.7"]), "ImplicitlyDenied");
+    let inside = ["--context-key", "AWS:SourceIP=192.0.2.7"];
+    assert_eq!(verdict(&inside), "Allowed");
+    let keys = |last| [&inside[..], &["--context-key", "aws:TagKeys=a", "--context-key", last]].concat();
+    assert_eq!(verdict(&keys("aws:TagKeys=b")), "Allowed");
+    assert_eq!(verdict(&keys("aws:TagKeys=c")), "ImplicitlyDenied");
+    let asked = ["policy", "explain", "--principal", &root, "--action", "kms:TagResource", "--key", &arn];
+    let told = home.ok(&[&asked[..], &inside].concat());
+    assert!(told.text().contains("AWS:SourceIP=192.0.2.7"), "{}", told.text());
+    for (given, words) in [
+        ("aws:SourceIp", "must be KEY=VALUE"),
+        ("SourceIp=192.0.2.7", "must be a condition key"),
+        ("kms:EncryptionContext:a=b", "encryption context"),
+    ] {
+        home.fails(&[&asked[..], &["--context-key", given]].concat(), 2, &[words]);
+    }
+}
+
+#[test]
+fn what_the_author_of_a_policy_may_not_have_meant_is_told() {
+    let home = Home::new();
+    let (arn, root) = open(&home);
+    let account = root.split(':').nth(4).unwrap();
+    let server = ["--server-url", "http://127.0.0.1:4599"];
+    home.ok(&[&["access", "add", "ann", "--can", "decrypt", "-k", &arn][..], &server].concat());
+    let ann = format!("arn:aws:iam::{account}:user/ann");
+    put(
+        &home,
+        &root,
+        json!({"Effect": "Allow", "Principal": {"AWS": [root, ann]}, "Action": ["kms:Decrpt", "kms:Encrypt"], "Resource": "*"}),
+    );
+    let told = |action: &str| {
+        let asked = ["policy", "explain", "--principal", &root, "--action", action, "--key", &arn];
+        home.ok(&asked).text().split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let text = told("kms:Decrypt");
+    assert!(text.starts_with("DENIED"), "{text}");
+    assert!(text.contains("`kms:Decrpt` is no action; did you mean `kms:Decrypt`?"), "{text}");
+    assert!(!text.contains("was deleted"), "{text}");
+    home.ok(&["access", "remove", "ann"]);
+    let text = told("kms:Encrypt");
+    assert!(text.starts_with("ALLOWED") && text.contains("is a user or role that was deleted"), "{text}");
+}

@@ -45,7 +45,7 @@ pub mod arena {
     };
 }
 
-pub use aead::{AesGcm, OpenStream, SealStream};
+pub use aead::{AesGcm, Implementation, OpenStream, SealStream};
 pub use barrier::{BarrierKeys, RootKey, Sealed};
 pub use digest::{Sha256, Sha384, Sha512, constant_time_eq, hex, sha256, sha384, sha512};
 pub use error::{NotAuthentic, WrongLength};

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use bulla_crypto::aead::{OpenStream, SealStream};
-use bulla_crypto::{AesGcm, NotAuthentic};
+use bulla_crypto::{AesGcm, Implementation, NotAuthentic};
 use proptest::prelude::*;
 
 const NONCE: [u8; 12] = [3; 12];
@@ -37,6 +37,42 @@ proptest! {
         }
         opening.finish(&tag).unwrap();
         prop_assert_eq!(streamed, plaintext);
+    }
+}
+
+proptest! {
+    /// Around the lengths at which wide implementations change their step too.
+    #[test]
+    fn both_implementations_are_one_cipher(
+        key_bytes in prop::sample::select(vec![16usize, 24, 32]),
+        length in prop_oneof![0usize..600, 4000usize..4200, 65_400usize..65_700],
+        aad in prop::collection::vec(any::<u8>(), 0..80),
+        seed in any::<u8>(),
+        flipped in any::<prop::sample::Index>(),
+    ) {
+        let key = vec![seed; key_bytes];
+        let [one, other] = [Implementation::AwsLc, Implementation::Ring].map(|by| AesGcm::by(by, &key).unwrap());
+        let plaintext: Vec<u8> = (0..length).map(|at| (at as u8).wrapping_mul(seed)).collect();
+        let mut ciphertext = vec![0; length];
+        let tag = one.seal_from(&NONCE, &aad, &plaintext, &mut ciphertext).unwrap();
+        let mut theirs = plaintext.clone();
+        prop_assert_eq!(other.seal(&NONCE, &aad, &mut theirs).unwrap(), tag);
+        prop_assert_eq!(&theirs, &ciphertext);
+        for key in [&one, &other] {
+            let mut out = vec![0xaa; length];
+            key.open_from(&NONCE, &aad, &ciphertext, &tag, &mut out).unwrap();
+            prop_assert_eq!(&out, &plaintext);
+            if length > 0 {
+                let mut changed = ciphertext.clone();
+                changed[flipped.index(length)] ^= 1;
+                prop_assert_eq!(key.open_from(&NONCE, &aad, &changed, &tag, &mut out), Err(NotAuthentic));
+                prop_assert!(out.iter().all(|b| *b == 0));
+                prop_assert_eq!(key.open(&NONCE, &aad, &mut changed, &tag), Err(NotAuthentic));
+                prop_assert!(changed.iter().all(|b| *b == 0));
+            }
+        }
+        prop_assert!(other.seal_from(&NONCE, &aad, &plaintext, &mut vec![0; length + 1]).is_err());
+        prop_assert!(other.open_from(&NONCE, &aad, &ciphertext, &tag, &mut vec![0; length + 1]).is_err());
     }
 }
 

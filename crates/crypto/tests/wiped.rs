@@ -7,8 +7,8 @@ use bulla_crypto::aead::{OpenStream, SealStream};
 use bulla_crypto::arena::{self, ArenaOptions, BackingChoice};
 use bulla_crypto::hkdf::{self, Hash};
 use bulla_crypto::{
-    AesGcm, BarrierKeys, HmacSha256Key, LockedKey, Rng, RootKey, SystemRng, blob, hmac_sha256,
-    kbkdf_hmac_sha256,
+    AesGcm, BarrierKeys, HmacSha256Key, Implementation, LockedKey, Rng, RootKey, SystemRng, blob,
+    hmac_sha256, kbkdf_hmac_sha256,
 };
 use scan::{Needle, scan};
 use std::hint::black_box;
@@ -32,11 +32,13 @@ fn no_key_outlives_its_use() {
 
     // The scanner finds a key that is kept, in the heap and in the arena, and no longer once it is dropped.
     let mut needles = Vec::new();
-    let mut kept = Vec::new();
-    with_key(&mut needles, |key| kept.push(AesGcm::new(key).unwrap()));
-    assert!(!scan(&needles).is_empty(), "the key schedule of a live cipher begins with the key");
-    kept.clear();
-    assert_eq!(scan(&needles), [0_u64; 0], "AES-GCM");
+    for implementation in [Implementation::AwsLc, Implementation::Ring] {
+        let mut kept = Vec::new();
+        with_key(&mut needles, |key| kept.push(AesGcm::by(implementation, key).unwrap()));
+        assert!(!scan(&needles).is_empty(), "the key schedule of a live cipher begins with the key");
+        kept.clear();
+        assert_eq!(scan(&needles), [0_u64; 0], "AES-GCM, {implementation:?}");
+    }
     let mut kept = Vec::new();
     with_key(&mut needles, |key| {
         kept.push(LockedKey::<32>::try_fill(|slot| {
@@ -54,16 +56,18 @@ fn no_key_outlives_its_use() {
         let found = scan(&needles);
         assert!(found.is_empty(), "{name}: {found:x?}");
     };
-    check("sealing and opening", &|key| {
-        let cipher = AesGcm::new(key).unwrap();
-        let mut data = vec![0; 5000];
-        let tag = cipher.seal(&nonce, b"aad", &mut data).unwrap();
-        cipher.open(&nonce, b"aad", &mut data, &tag).unwrap();
-        let mut out = vec![0; 5000];
-        let tag = cipher.seal_from(&nonce, b"aad", &data, &mut out).unwrap();
-        cipher.open_from(&nonce, b"aad", &out, &tag, &mut data).unwrap();
-        cipher.open_from(&nonce, b"", &out, &tag, &mut data).unwrap_err();
-    });
+    for implementation in [Implementation::AwsLc, Implementation::Ring] {
+        check("sealing and opening", &|key| {
+            let cipher = AesGcm::by(implementation, key).unwrap();
+            let mut data = vec![0; 5000];
+            let tag = cipher.seal(&nonce, b"aad", &mut data).unwrap();
+            cipher.open(&nonce, b"aad", &mut data, &tag).unwrap();
+            let mut out = vec![0; 5000];
+            let tag = cipher.seal_from(&nonce, b"aad", &data, &mut out).unwrap();
+            cipher.open_from(&nonce, b"aad", &out, &tag, &mut data).unwrap();
+            cipher.open_from(&nonce, b"", &out, &tag, &mut data).unwrap_err();
+        });
+    }
     check("streams", &|key| {
         let mut data = vec![0; 5000];
         let mut stream = SealStream::new(key, &nonce, b"aad").unwrap();

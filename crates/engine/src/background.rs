@@ -66,6 +66,7 @@ async fn round(core: &Arc<Core>) {
     report("remembering the time", core.write_clock_watch().await);
     report("scheduled work", core.do_due_work().await.map(|_| ()));
     purge_if_wanted(core).await;
+    report("counting root access keys", core.count_root_keys().await);
     report("relaying audit records", core.relay().await);
 }
 

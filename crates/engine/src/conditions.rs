@@ -19,6 +19,7 @@ use bulla_crypto::attestation::{Attestation, Attester};
 use bulla_policy::{Context, Policy, Values};
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::collections::BTreeMap;
 
 /// What a request's input says, as conditions and grants ask it.
 pub(crate) trait Says: Sync {
@@ -76,8 +77,8 @@ pub(crate) struct Circumstances<'a> {
 pub(crate) enum Connection<'a> {
     /// As this says.
     Known { meta: &'a RequestMeta, via: Via },
-    /// It didn't: it is asked about, not made.
-    Supposed,
+    /// It didn't: it is asked about, not made, with these values under condition keys in lower case.
+    Supposed(&'a BTreeMap<String, Vec<String>>),
 }
 
 /// What conditions may ask that isn't at hand.
@@ -142,6 +143,9 @@ pub(crate) fn never_answered(key: &str) -> String {
 
 impl Context for Circumstances<'_> {
     fn get(&self, key: &str) -> Option<Values<'_>> {
+        if let Some(supposed) = self.connection.supposed(key) {
+            return Some(supposed);
+        }
         let values = match key.split_once(':') {
             Some(("aws", name)) => self.global(name).or_else(|| self.request.says(self.role, key)),
             Some(("kms", name)) => self.kms(name).or_else(|| self.request.says(self.role, key)),
@@ -163,13 +167,17 @@ impl Context for Circumstances<'_> {
 }
 
 impl<'a> Circumstances<'a> {
-    /// What a provider of identities says of whoever asks: under its own name.
+    /// What a provider of identities says, or said, of whoever asks: under its own name.
     fn claim(&self, key: &str) -> Option<Values<'_>> {
-        match self.principal.web_identity()?.says(key)? {
-            [one] => Some(one.as_str().into()),
-            several => {
-                Some(Values::Many(several.iter().map(|value| Cow::Borrowed(value.as_str())).collect()))
-            }
+        let values: Vec<&str> = match self.principal.web_identity() {
+            Some(web_identity) => web_identity.says(key)?.iter().map(String::as_str).collect(),
+            None => self.principal.session()?.claim(key),
+        };
+        match values.as_slice() {
+            [] => None,
+            // How somebody authenticated has several values, also where it has but one.
+            [one] if !has_several(key) => Some(Values::from(*one)),
+            several => Some(Values::Many(several.iter().map(|value| Cow::Borrowed(*value)).collect())),
         }
     }
 
@@ -278,7 +286,30 @@ impl<'a> Circumstances<'a> {
     }
 }
 
+/// Condition keys that have several values, also where they have but one.
+pub(crate) fn has_several(key: &str) -> bool {
+    matches!(
+        key,
+        "aws:tagkeys"
+            | "kms:encryptioncontextkeys"
+            | "kms:grantoperations"
+            | "kms:resourcealiases"
+            | "sts:transitivetagkeys"
+    ) || key.ends_with(":amr")
+}
+
 impl<'a> Connection<'a> {
+    /// What is supposed to stand under a condition key.
+    fn supposed(self, key: &str) -> Option<Values<'a>> {
+        let Self::Supposed(given) = self else { return None };
+        match given.get(key)?.as_slice() {
+            [one] if !has_several(key) => Some(Values::from(one.as_str())),
+            several => {
+                Some(Values::Many(several.iter().map(|value| Cow::Borrowed(value.as_str())).collect()))
+            }
+        }
+    }
+
     fn says(self, name: &str) -> Option<Values<'a>> {
         let Self::Known { meta, via } = self else { return None };
         let filled = |text: &'a str| (!text.is_empty()).then(|| text.into());

@@ -26,6 +26,7 @@ use crate::stock::Stock;
 use crate::usage::Usage;
 use bulla_api::{AccountId, AliasName, KeyId, LocalFailure, LocalFailureKind, PARTITION, Region};
 use bulla_crypto::Rng;
+use bulla_policy::Policy;
 use bulla_store::{Feed, StoreParams, Vault};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -53,6 +54,8 @@ pub(crate) struct Core {
     /// Users and roles, as principals have them.
     pub(crate) identities: Cache<(AccountId, String), Arc<Entity>>,
     pub(crate) identity_policies: Cache<(AccountId, String), Arc<IdentityPolicies>>,
+    /// Policies that sessions carry, by their text.
+    pub(crate) session_policies: Cache<String, Arc<Policy>>,
     pub(crate) oidc: Keyring,
     pub(crate) preauth: PreAuth,
     pub(crate) clock_watch: ClockWatch,
@@ -69,6 +72,8 @@ pub(crate) struct Core {
     pub(crate) identity_usage: IdentityUsage,
     /// Deleted material may still stand in the store's files.
     pub(crate) purge_wanted: AtomicBool,
+    /// Access keys of roots that are in use, as they were counted last; [`NOT_COUNTED`] before.
+    pub(crate) root_keys_in_use: AtomicU64,
     /// Places for work that takes long.
     pub(crate) slow: Slow,
     /// Data key pairs made before anybody asked.
@@ -76,10 +81,15 @@ pub(crate) struct Core {
     seen_revision: AtomicU64,
 }
 
+/// What no count comes to.
+const NOT_COUNTED: u64 = u64::MAX;
+
 /// Access keys kept in memory.
 const CREDENTIALS_MAX: usize = 10_000;
 /// Users and roles kept in memory, and their policies.
 const IDENTITIES_MAX: usize = 10_000;
+/// Policies of sessions kept in memory. Each has a few thousand characters at most.
+const SESSION_POLICIES_MAX: usize = 1_000;
 /// Custom key stores kept in memory.
 const KEY_STORES_MAX: usize = 10_000;
 
@@ -141,6 +151,7 @@ impl Core {
             credentials: Cache::new(CREDENTIALS_MAX),
             identities: Cache::new(IDENTITIES_MAX),
             identity_policies: Cache::new(IDENTITIES_MAX),
+            session_policies: Cache::new(SESSION_POLICIES_MAX),
             oidc: Keyring::new(&options.oidc_keys, Arc::clone(&options.oidc)),
             preauth: PreAuth::default(),
             outbox: Mutex::default(),
@@ -152,6 +163,7 @@ impl Core {
             identity_usage: IdentityUsage::default(),
             purge_wanted: AtomicBool::new(false),
             slow: Slow::default(),
+            root_keys_in_use: AtomicU64::new(NOT_COUNTED),
             stock: Stock::default(),
             seen_revision: AtomicU64::new(revision),
             vault,
@@ -202,6 +214,8 @@ impl Core {
             cached_materials: self.materials.len(),
             outbox_pending: self.outbox_pending.load(Ordering::SeqCst),
             pairs_in_stock: self.stock.len(),
+            root_keys_in_use: Some(self.root_keys_in_use.load(Ordering::SeqCst))
+                .filter(|count| *count != NOT_COUNTED),
         }
     }
 

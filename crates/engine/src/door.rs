@@ -19,7 +19,7 @@ use crate::keys::{Key, alias_arn, key_arn, no_such_key};
 use crate::permission::{Asking, Outcome, Target};
 use crate::policy_principals::for_decisions;
 use crate::principal::{Principal, PrincipalKind, entity_arn, root_arn};
-use crate::record::{EntityKind, Place, Retiring, entity_path};
+use crate::record::{EntityKind, Place, Retiring, entity_path, oidc_provider_path};
 use bulla_api::{AccountId, AliasName, Demand, ErrorCode, KeyId, KeyRef, PARTITION, Region, Role, When};
 use bulla_audit::Resource;
 use bulla_crypto::blob::{self, BlobHeader};
@@ -308,10 +308,33 @@ impl Door<'_> {
         // Those of AWS belong to nobody, and are there for everybody.
         let account = account.unwrap_or(self.place.account);
         let region = &self.place.region;
-        match &found {
-            Some(entity) => self.require_of(demand, &arn, entity, region).await,
-            None => self.require_own(demand, &arn, account, region, About::default()).await,
+        match (&found, name) {
+            (Some(entity), _) => self.require_of(demand, &arn, entity, region).await,
+            (None, EntityName::Arn(_)) if demand.role == Role::OidcProvider => {
+                self.require_provider(demand, &arn, account, region).await
+            }
+            (None, _) => self.require_own(demand, &arn, account, region, About::default()).await,
         }
+    }
+
+    /// The same of a provider of identities.
+    async fn require_provider(
+        &mut self,
+        demand: &Demand,
+        arn: &str,
+        account: AccountId,
+        region: &Region,
+    ) -> Result<(), Fault> {
+        // Of another account's it isn't said whether it is there.
+        let is_own = account == self.place.account;
+        let found = if is_own { self.core.oidc_provider(arn).await? } else { None };
+        let Some((account, record, generation)) = found else {
+            return self.require_own(demand, arn, account, region, About::default()).await;
+        };
+        let about = About { tags: &record.tags, ..About::default() };
+        self.require_own(demand, arn, account, region, about).await?;
+        self.rests_on.push((oidc_provider_path(account, &record.url), generation));
+        Ok(())
     }
 
     /// The same of one that is there. What the request changes rests on it as it was seen.

@@ -136,6 +136,8 @@ pub struct Status {
     pub outbox_pending: u64,
     /// Data key pairs made before anybody asked, of which each is given out once.
     pub pairs_in_stock: usize,
+    /// Access keys of accounts' roots that are in use; none before they were counted, which a server does each minute.
+    pub root_keys_in_use: Option<u64>,
 }
 
 impl Engine {

@@ -3,7 +3,7 @@
 
 use crate::authenticate::{Authenticated, Via};
 use crate::authorize::{KeyName, Names};
-use crate::conditions::{Connection, Fetched, Says};
+use crate::conditions::{Connection, Fetched, Says, has_several};
 use crate::core::Core;
 use crate::door::trust_of;
 use crate::fault::Fault;
@@ -11,6 +11,7 @@ use crate::grants::Grant;
 use crate::identities::Entity;
 use crate::keys::Key;
 use crate::permission::{Asking, Outcome, Target, Weights};
+use crate::policy_principals::is_nobody;
 use crate::principal::{Principal, PrincipalKind, Session, root_arn};
 use crate::record::{EntityKind, Place};
 use crate::request::{RequestId, RequestMeta};
@@ -38,6 +39,8 @@ pub struct ExplainInput {
     /// Other members of the request, by their names in audit records, which condition keys speak of; what keys that begin
     /// with `aws:` speak of, by those.
     pub parameters: BTreeMap<String, Vec<String>>,
+    /// What else stands under condition keys, by their names: goes before all that is known.
+    pub context_keys: BTreeMap<String, Vec<String>>,
     /// How it came, where that is known.
     pub connection: Option<ExplainConnection>,
     /// When, in milliseconds since 1970: now, where nothing is said.
@@ -91,9 +94,6 @@ const GRANTS_TOLD_MAX: usize = 100;
 /// The name of a session of a role, when the role itself is asked about.
 const SESSION_NAME: &str = "explained";
 
-/// Members whose condition keys have several values, also where they have but one.
-const SEVERAL: [&str; 3] = ["grantoperations", "transitivetagkeys", "aws:tagkeys"];
-
 /// What is done with a role, and allowed by its trust policy.
 const OF_ROLES: [&str; 4] =
     ["sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:SetSourceIdentity", "sts:TagSession"];
@@ -114,7 +114,7 @@ impl Says for Supposed<'_> {
         let found = self.input.parameters.iter().find(|(of, _)| of.eq_ignore_ascii_case(name));
         match found?.1.as_slice() {
             [] => None,
-            [one] if !SEVERAL.contains(&name) => Some(one.as_str().into()),
+            [one] if !has_several(key) => Some(one.as_str().into()),
             many => Some(Values::Many(many.iter().map(|value| Cow::Borrowed(value.as_str())).collect())),
         }
     }
@@ -143,9 +143,10 @@ impl Core {
         let supposed = Supposed { input, context: context.collect() };
         let names = Names::default();
         let known = input.connection.as_ref().map(meta);
+        let given = context_keys(input)?;
         let connection = match &known {
             Some((meta, via)) => Connection::Known { meta, via: *via },
-            None => Connection::Supposed,
+            None => Connection::Supposed(&given),
         };
         let mut asking = self.asking_as(&principal, connection, &supposed, &names, false).await?;
         if let Some(time_ms) = input.time_ms {
@@ -185,7 +186,8 @@ impl Core {
             tags,
             boundary: None,
         };
-        let explanation = self.explained(&asking, &target, trust.as_ref()).await?;
+        let mut explanation = self.explained(&asking, &target, trust.as_ref()).await?;
+        self.remark_on_the_gone(&mut explanation.statements).await?;
         let grants = match &key {
             Some(key) => self.grants_told(&asking, key, &target).await?,
             None => Vec::new(),
@@ -281,6 +283,24 @@ impl Core {
         Ok(explanation)
     }
 
+    /// Says of statements that they name somebody who isn't there any more.
+    async fn remark_on_the_gone(&self, statements: &mut [policy::StatementTold]) -> Result<(), Fault> {
+        for told in statements {
+            for id in &told.principal_ids {
+                if self.is_there(id).await? {
+                    continue;
+                }
+                told.remarks.push(match is_nobody(id) {
+                    true => "it names somebody who was never in this store".to_owned(),
+                    false => format!(
+                        "`{id}` is a user or role that was deleted: one that is made anew under its name is somebody else"
+                    ),
+                });
+            }
+        }
+        Ok(())
+    }
+
     async fn grants_told(
         &self,
         asking: &Asking<'_>,
@@ -291,9 +311,10 @@ impl Core {
         let account = root_arn(asking.principal.account());
         let role = asking.principal.role_arn();
         let grantees = [Some(asking.principal.arn()), role.as_deref(), Some(account.as_str())];
+        let former = asking.former_arns().iter().map(String::as_str);
         let mut told: Vec<GrantTold> = Vec::new();
         let mut seen: Vec<&str> = Vec::new();
-        for grantee in grantees.into_iter().flatten() {
+        for grantee in grantees.into_iter().flatten().chain(former) {
             if seen.contains(&grantee) {
                 continue;
             }
@@ -407,6 +428,27 @@ impl Core {
             EntityKind::Group | EntityKind::Policy => Err(unknown()),
         }
     }
+}
+
+/// What is supposed under condition keys. The encryption context is asked by grants too, and has a member of its own.
+fn context_keys(input: &ExplainInput) -> Result<BTreeMap<String, Vec<String>>, Fault> {
+    let invalid = |text: String| Fault::answer(ErrorCode::ValidationException, text);
+    let mut given = BTreeMap::new();
+    for (key, values) in &input.context_keys {
+        let name = key.to_ascii_lowercase();
+        if name.starts_with("kms:encryptioncontext") {
+            return Err(invalid(format!("{key} follows from the encryption context; give that instead")));
+        }
+        if !name.contains(':') || given.insert(name, values.clone()).is_some() {
+            return Err(invalid(format!(
+                "`{key}` must be a condition key, such as aws:SourceIp, and stand there once"
+            )));
+        }
+    }
+    if input.connection.is_some() && !given.is_empty() {
+        return Err(invalid("of a request that was made, nothing is supposed".to_owned()));
+    }
+    Ok(given)
 }
 
 fn meta(known: &ExplainConnection) -> (RequestMeta, Via) {

@@ -40,6 +40,7 @@ impl Entity {
             name: self.record.name.as_str().into(),
             path: self.record.path.as_str().into(),
             tags: self.record.tags.clone().into(),
+            former_arns: self.record.former_arns.clone().into(),
         }
     }
 

@@ -51,7 +51,7 @@ impl Core {
 
     async fn read_identity_policies(&self, account: AccountId, id: &str) -> Result<IdentityPolicies, Fault> {
         let kind = EntityKind::of_id(id).ok_or(Fault::Incomplete("an identity"))?;
-        let mut reader = Reader { core: self, account, seen: Vec::new(), lacks: false };
+        let mut reader = Reader { core: self, account, seen: Vec::new(), lacks: false, managed: Vec::new() };
         let entity = reader.entity(kind, id).await?;
         let mut identity = Vec::new();
         reader.add_policies_of(&entity, &mut identity).await?;
@@ -69,7 +69,7 @@ impl Core {
 
     /// A managed policy in the version in use, compiled: for sessions that name it.
     pub(crate) async fn managed_policy(&self, account: AccountId, id: &str) -> Result<Arc<Policy>, Fault> {
-        let mut reader = Reader { core: self, account, seen: Vec::new(), lacks: false };
+        let mut reader = Reader { core: self, account, seen: Vec::new(), lacks: false, managed: Vec::new() };
         let policy = reader.managed(id).await?;
         reader.still_so().await?;
         Ok(policy)
@@ -84,6 +84,8 @@ struct Reader<'c> {
     seen: Vec<(Path, Generation)>,
     /// Whether an inline policy is missing, which may be the one that denies.
     lacks: bool,
+    /// Managed policies that are there already: a user can have one by itself and by its groups.
+    managed: Vec<String>,
 }
 
 impl Reader<'_> {
@@ -114,7 +116,10 @@ impl Reader<'_> {
         }
         self.lacks |= found != entity.record.inline_characters;
         for id in &entity.record.attached {
-            to.push(self.managed(id).await?);
+            if !self.managed.contains(id) {
+                to.push(self.managed(id).await?);
+                self.managed.push(id.clone());
+            }
         }
         Ok(())
     }

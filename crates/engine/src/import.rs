@@ -30,7 +30,13 @@ fn fits(spec: KeySpec, algorithm: WrappingAlgorithm, wrapping: PairSpec) -> bool
         KeySpec::EccNistP256
         | KeySpec::EccNistP384
         | KeySpec::EccSecgP256k1
-        | KeySpec::EccNistEdwards25519 => true,
+        | KeySpec::EccNistEdwards25519
+        | KeySpec::MlDsa44
+        | KeySpec::MlDsa65
+        | KeySpec::MlDsa87
+        | KeySpec::MlKem512
+        | KeySpec::MlKem768
+        | KeySpec::MlKem1024 => true,
         KeySpec::Sm2 => false,
         _ => by_rsa,
     }

@@ -92,6 +92,12 @@ impl<'a> Asking<'a> {
         }
     }
 
+    /// What a user that asks was called before.
+    pub(crate) fn former_arns(&self) -> &[String] {
+        let named = self.principal.named().filter(|_| self.principal.kind() == PrincipalKind::User);
+        named.map_or(&[], |named| &named.former_arns)
+    }
+
     /// The policies of whoever asks, and those of what is asked for.
     pub(crate) fn policies<'p>(&'p self, weights: Weights<'p>) -> Policies<'p> {
         let policies = self.policies.as_deref();
@@ -227,7 +233,7 @@ impl Core {
         let Some(session) = principal.session() else { return Ok(Vec::new()) };
         let mut policies = Vec::with_capacity(session.policies.len() + session.policy_arns.len());
         for document in &session.policies {
-            policies.push(Policy::parse(document, Kind::Identity).map_or_else(|_| nothing(), Ok)?.into());
+            policies.push(self.session_policy(document)?);
         }
         for arn in &session.policy_arns {
             policies.push(self.managed_policy_by_arn(arn).await?);
@@ -235,9 +241,21 @@ impl Core {
         Ok(policies)
     }
 
+    /// A policy that sessions carry as a text, compiled once for all their requests.
+    fn session_policy(&self, document: &str) -> Result<Arc<Policy>, Fault> {
+        let key = document.to_owned();
+        if let Some(policy) = self.session_policies.get(&key) {
+            return Ok(policy);
+        }
+        let policy = Arc::new(Policy::parse(document, Kind::Identity).or_else(|_| nothing())?);
+        // A text means the same whatever changes meanwhile.
+        self.session_policies.keep(&self.epoch, self.epoch.now(), key, Arc::clone(&policy));
+        Ok(policy)
+    }
+
     async fn managed_policy_by_arn(&self, arn: &str) -> Result<Arc<Policy>, Fault> {
         if let Some(managed) = aws_managed::by_arn(arn) {
-            return Ok(Arc::new(Policy::parse(managed.document, Kind::Identity).or_else(|_| nothing())?));
+            return self.session_policy(managed.document);
         }
         match self.entity_by_arn(arn).await? {
             Some(entity) => self.managed_policy(entity.account, &entity.id).await,
@@ -367,9 +385,15 @@ impl Core {
             }
         }
         let account = root_arn(asking.principal.account());
-        let names = [Some(asking.principal.arn()), asking.role_arn.as_deref(), Some(account.as_str())];
-        for grantee in names.into_iter().flatten() {
-            let Some(reach) = principal.named_by(grantee) else { continue };
+        let named = |arn| Some((arn, principal.named_by(arn)?));
+        // Under what a user was called before, its grants name it as itself.
+        let former = asking.former_arns().iter().map(|arn| (arn.as_str(), Reach::Caller));
+        let names = named(asking.principal.arn())
+            .into_iter()
+            .chain(former)
+            .chain(asking.role_arn.as_deref().and_then(named))
+            .chain(named(account.as_str()));
+        for (grantee, reach) in names {
             if greatest.as_ref().is_some_and(|(greatest, _)| *greatest >= reach) {
                 break;
             }

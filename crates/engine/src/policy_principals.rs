@@ -17,6 +17,11 @@ use std::collections::HashMap;
 /// No unique id has a zero.
 const NOBODY: &str = "AIDA00000000000000000";
 
+/// Whether this stands for whoever was never in this store.
+pub(crate) fn is_nobody(id: &str) -> bool {
+    id == NOBODY
+}
+
 /// Deepest nesting that is looked into; a policy's own bound is lower.
 const DEPTH_MAX: usize = 64;
 
@@ -61,6 +66,14 @@ impl Core {
             }
         }
         rewritten(text, |name| arns.get(name).cloned()).ok_or(Fault::Incomplete("a policy"))
+    }
+
+    /// Whether a unique id that a policy names is somebody's.
+    pub(crate) async fn is_there(&self, id: &str) -> Result<bool, Fault> {
+        match kind_of(id) {
+            Naming::Id(kind) => Ok(self.arn_of_id(kind, id).await?.is_some()),
+            Naming::Arn(_) | Naming::Other => Ok(false),
+        }
     }
 
     /// The ARN of whoever has this id, in whichever account.

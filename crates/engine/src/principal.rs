@@ -56,6 +56,8 @@ pub struct Named {
     pub path: Arc<str>,
     /// Its tags.
     pub tags: Arc<[(String, String)]>,
+    /// The ARNs that a user had before it was renamed.
+    pub former_arns: Arc<[String]>,
 }
 
 /// What is particular of temporary credentials.
@@ -81,6 +83,8 @@ pub struct Session {
     pub chained: bool,
     /// The provider of the web identity that it is of.
     pub web_identity_provider: Option<String>,
+    /// What its token said that policies may ask for as long as it lasts: names of claims, and a value each time.
+    pub web_identity_claims: Vec<(String, String)>,
     /// The access key by which a root got it: it ends with that.
     pub root_access_key_id: Option<String>,
 }
@@ -90,6 +94,17 @@ impl Session {
     pub fn transitive_tags(&self) -> impl Iterator<Item = &(String, String)> {
         let goes_on = |key: &str| self.transitive_tag_keys.iter().any(|one| one.eq_ignore_ascii_case(key));
         self.tags.iter().filter(move |(key, _)| goes_on(key))
+    }
+
+    /// What a claim said, by the condition key that is made of the provider's name and the claim's.
+    pub fn claim<'s>(&'s self, key: &str) -> Vec<&'s str> {
+        let provider = self.web_identity_provider.as_deref();
+        let url =
+            provider.and_then(|arn| arn.split_once(":oidc-provider/")).map(|(_, url)| url.to_lowercase());
+        let name = url.and_then(|url| key.strip_prefix(&url)?.strip_prefix(':'));
+        let Some(name) = name else { return Vec::new() };
+        let claims = self.web_identity_claims.iter().filter(|(claim, _)| claim == name);
+        claims.map(|(_, value)| value.as_str()).collect()
     }
 }
 
@@ -327,6 +342,7 @@ mod tests {
             name: name.into(),
             path: path.into(),
             tags: vec![("Team".to_owned(), "red".to_owned()), ("env".to_owned(), "prod".to_owned())].into(),
+            former_arns: Vec::new().into(),
         }
     }
 

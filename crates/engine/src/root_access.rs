@@ -10,6 +10,7 @@ use crate::trail::{ServiceEvent, service_record};
 use bulla_api::{AccountId, ErrorCode};
 use bulla_audit::Parameters;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// How often a commit is tried again.
 const ATTEMPTS_MAX: u32 = 16;
@@ -94,6 +95,16 @@ impl Core {
         let access_key_id = self.root_access_key_id(id).await?;
         let known = self.known_key(&access_key_id).await?;
         Ok(known.is_some_and(|known| known.active).then_some(access_key_id))
+    }
+
+    /// Counts the access keys of roots that are in use, for whoever watches that none is.
+    pub(crate) async fn count_root_keys(&self) -> Result<(), Fault> {
+        let mut in_use = 0;
+        for id in self.account_ids().await? {
+            in_use += u64::from(self.root_key_in_use(id).await?.is_some());
+        }
+        self.root_keys_in_use.store(in_use, Ordering::SeqCst);
+        Ok(())
     }
 
     fn root_event(&self, name: &'static str, account: AccountId, access_key_id: &str) -> ServiceEvent {

@@ -48,6 +48,8 @@ mod field {
     pub(super) const WEB_IDENTITY_PROVIDER: u16 = 13;
     /// The access key by which a root got it.
     pub(super) const ROOT_ACCESS_KEY_ID: u16 = 14;
+    /// Names and values in turn.
+    pub(super) const WEB_IDENTITY_CLAIMS: u16 = 15;
 }
 
 /// Of whom a session is.
@@ -87,22 +89,25 @@ impl Opened {
         let fields = &self.fields;
         let list = |number| fields.get_list(number).unwrap_or_default();
         let text = |number| fields.get_str(number).map(ToOwned::to_owned);
-        let tags = list(field::TAGS);
-        let pairs = tags.chunks_exact(2).filter_map(|pair| match pair {
-            [key, value] => Some((key.clone(), value.clone())),
-            _ => None,
-        });
+        let pairs = |number| {
+            let pair = |pair: &[String]| match pair {
+                [name, value] => Some((name.clone(), value.clone())),
+                _ => None,
+            };
+            list(number).chunks_exact(2).filter_map(pair).collect()
+        };
         Some(Session {
             name: text(field::NAME),
             issued_ms: fields.get_i64(field::ISSUED_MS)?,
             expires_ms: fields.get_i64(field::EXPIRES_MS)?,
-            tags: pairs.collect(),
+            tags: pairs(field::TAGS),
             transitive_tag_keys: list(field::TRANSITIVE_TAG_KEYS),
             source_identity: text(field::SOURCE_IDENTITY),
             policies: list(field::POLICIES),
             policy_arns: list(field::POLICY_ARNS),
             chained: fields.get_bool(field::CHAINED)?,
             web_identity_provider: text(field::WEB_IDENTITY_PROVIDER),
+            web_identity_claims: pairs(field::WEB_IDENTITY_CLAIMS),
             root_access_key_id: text(field::ROOT_ACCESS_KEY_ID),
         })
     }
@@ -126,9 +131,13 @@ fn fields_of(holder: Holder<'_>, secret: &SecretBytes, session: &Session) -> Fie
             fields.set_str(number, text);
         }
     }
-    let tags: Vec<&String> = session.tags.iter().flat_map(|(key, value)| [key, value]).collect();
-    let lists = [
-        (field::TAGS, tags),
+    let in_turn = |pairs: &[(String, String)]| -> Vec<String> {
+        pairs.iter().flat_map(|(name, value)| [name.clone(), value.clone()]).collect()
+    };
+    let (tags, claims) = (in_turn(&session.tags), in_turn(&session.web_identity_claims));
+    let lists: [(u16, Vec<&String>); 5] = [
+        (field::TAGS, tags.iter().collect()),
+        (field::WEB_IDENTITY_CLAIMS, claims.iter().collect()),
         (field::TRANSITIVE_TAG_KEYS, session.transitive_tag_keys.iter().collect()),
         (field::POLICIES, session.policies.iter().collect()),
         (field::POLICY_ARNS, session.policy_arns.iter().collect()),
@@ -287,6 +296,7 @@ mod tests {
             policy_arns: vec!["arn".to_owned()],
             chained: true,
             web_identity_provider: Some("p".to_owned()),
+            web_identity_claims: vec![("amr".to_owned(), "a".to_owned()), ("amr".to_owned(), "b".to_owned())],
             root_access_key_id: Some("AKIA".to_owned()),
         };
         let account: AccountId = "111122223333".parse().unwrap();

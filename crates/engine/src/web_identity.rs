@@ -27,6 +27,10 @@ const CLOCKS_DIFFER: f64 = 60.0;
 /// Longest subject (OpenID Connect Core 1.0, section 2).
 const SUBJECT_MAX: usize = 255;
 
+/// Claims that policies may ask for as long as the session lasts; the others only the role's trust policy may. Source: IAM
+/// user guide, "Available keys for AWS OIDC federation".
+const LASTING: [&str; 3] = ["amr", "aud", "sub"];
+
 /// Claims by which providers of AWS give tags and source identities to sessions.
 const OF_SESSIONS: [&str; 2] = ["https://aws.amazon.com/tags", "https://aws.amazon.com/source_identity"];
 
@@ -116,7 +120,8 @@ impl<'t> Token<'t> {
     }
 
     /// The claims, as policies ask for them: texts, numbers and truth values, and lists of these. What was verified of `sub`
-    /// and `aud` is told by those who verified it. Objects are none that policies could ask for.
+    /// and `aud` is told by those who verified it. Objects are none that policies could ask for. As at AWS, `aud` is the
+    /// party that the token was given to (`azp`), where it names one, and `oaud` whom it is for.
     fn conditions(
         &self,
         provider: &str,
@@ -124,13 +129,21 @@ impl<'t> Token<'t> {
         audiences: &[&str],
     ) -> Result<Vec<(String, Vec<String>)>, Fault> {
         let provider = provider.to_lowercase();
-        let texts = audiences.iter().map(|&audience| audience.to_owned()).collect();
-        let mut told =
-            vec![(format!("{provider}:sub"), vec![subject.to_owned()]), (format!("{provider}:aud"), texts)];
+        let texts: Vec<String> = audiences.iter().map(|&audience| audience.to_owned()).collect();
+        let party = match self.claims.get("azp") {
+            None | Some(Value::Null) => texts.clone(),
+            Some(Value::String(party)) => vec![party.clone()],
+            Some(_) => return Err(invalid_token("The claim azp is not a text.")),
+        };
+        let mut told = vec![
+            (format!("{provider}:sub"), vec![subject.to_owned()]),
+            (format!("{provider}:aud"), party),
+            (format!("{provider}:oaud"), texts),
+        ];
         for (claim, value) in &self.claims.0 {
             let claim = claim.to_lowercase();
             let values = match value {
-                _ if claim == "sub" || claim == "aud" => continue,
+                _ if matches!(claim.as_str(), "sub" | "aud" | "oaud") => continue,
                 Value::Null | Value::Object(_) => continue,
                 Value::Array(all) => all.iter().map(condition_text).collect(),
                 one => condition_text(one).map(|text| vec![text]),
@@ -264,5 +277,16 @@ impl WebIdentity {
     /// What a claim says, by the condition key that is made of the provider's name and the claim's.
     pub(crate) fn says(&self, key: &str) -> Option<&[String]> {
         self.claims.iter().find(|(known, _)| known == key).map(|(_, values)| values.as_slice())
+    }
+
+    /// What a session of it keeps, by the claims' own names.
+    pub(crate) fn lasting_claims(&self) -> Vec<(String, String)> {
+        let provider =
+            self.provider_arn.split_once(":oidc-provider/").map_or("", |(_, url)| url).to_lowercase();
+        let values = |name: &'static str| {
+            let values = self.says(&format!("{provider}:{name}")).unwrap_or_default();
+            values.iter().map(move |value| (name.to_owned(), value.clone()))
+        };
+        LASTING.into_iter().flat_map(values).collect()
     }
 }

@@ -63,7 +63,7 @@ impl MessageCipher {
         content_key: SecretBytes,
         keep_key: bool,
     ) -> Result<Self, EnvelopeError> {
-        let gcm = AesGcm::new(content_key.expose()).map_err(|_| REFUSED)?;
+        let gcm = AesGcm::for_bulk(content_key.expose()).map_err(|_| REFUSED)?;
         Ok(Self { gcm, aad: MessageAad::new(message_id), content_key: keep_key.then_some(content_key) })
     }
 

@@ -158,6 +158,20 @@ pub enum EnvelopeError {
         /// Bytes that it holds.
         most: u64,
     },
+    /// Detached keys were looked for, and this is another message, or one of another form.
+    #[error("these are no detached keys")]
+    NoDetachedKeys,
+    /// Detached keys hold the key of another message.
+    #[error("these are the keys of another file: they hold the file key `{found}`, not `{wanted}`")]
+    KeysOfAnother {
+        /// The file key that the message is sealed under.
+        wanted: String,
+        /// The one that is there.
+        found: String,
+    },
+    /// Detached keys and their message don't say the same of the content.
+    #[error("the encryption context is another than that of the file")]
+    ContextOfAnother,
     /// An option can't be what it is.
     #[error("{0}")]
     Usage(String),
@@ -206,6 +220,9 @@ impl EnvelopeError {
             | Self::CommitmentMismatch
             | Self::FrameNotAuthentic { .. }
             | Self::SignatureInvalid
+            | Self::NoDetachedKeys
+            | Self::KeysOfAnother { .. }
+            | Self::ContextOfAnother
             | Self::ContextMismatch { .. }
             | Self::ObjectMetadata(_) => ErrorClass::NotAuthentic,
             Self::NoKeyOpens(none) => none.class(),

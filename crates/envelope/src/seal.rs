@@ -11,7 +11,7 @@ use crate::format::{
     ContentType, Header, HeaderLimits, HeaderParts, PUBLIC_KEY_NAME, ParsedHeader, SuiteId, parse_header,
     serialise_context, serialise_header_body,
 };
-use crate::keyring::{Keyring, wrap_data_key};
+use crate::keyring::{Keyring, Wrapped, wrap_data_key};
 use crate::pipeline::{self, Job, Summary};
 use crate::platform::{Input, Output};
 use crate::policy::CommitmentPolicy;
@@ -116,6 +116,32 @@ impl SealOptions {
     }
 }
 
+impl SealOptions {
+    /// Whether these options can make a message for so many keys.
+    pub(crate) fn check_for(&self, keyrings: usize) -> Result<(), EnvelopeError> {
+        self.check()?;
+        if keyrings > usize::from(self.limits.max_encrypted_data_keys) {
+            return Err(EnvelopeError::Usage(format!(
+                "a message is sealed for at most {} keys",
+                self.limits.max_encrypted_data_keys
+            )));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn pairs(&self) -> &EncryptionContext {
+        &self.context
+    }
+
+    pub(crate) fn policy(&self) -> CommitmentPolicy {
+        self.commitment_policy
+    }
+
+    pub(crate) fn serialised_context(&self) -> Result<Vec<u8>, EnvelopeError> {
+        serialise_context(&self.context).ok_or_else(context_too_long)
+    }
+}
+
 fn context_too_long() -> EnvelopeError {
     EnvelopeError::Usage("the encryption context is longer than 65535 bytes".to_owned())
 }
@@ -147,13 +173,24 @@ pub async fn prepare_seal_with(
     options: &SealOptions,
     rng: &dyn Rng,
 ) -> Result<Sealer, EnvelopeError> {
-    options.check()?;
-    if keyrings.len() > usize::from(options.limits.max_encrypted_data_keys) {
-        return Err(EnvelopeError::Usage(format!(
-            "a message is sealed for at most {} keys",
-            options.limits.max_encrypted_data_keys
-        )));
-    }
+    let keyrings: Vec<_> = keyrings.iter().collect();
+    prepare(&keyrings, options, rng).await
+}
+
+/// As [`prepare_seal`], for keys that stand in several places.
+///
+/// # Errors
+/// As [`prepare_seal`].
+pub async fn prepare_seal_for(keyrings: &[&Keyring], options: &SealOptions) -> Result<Sealer, EnvelopeError> {
+    prepare(keyrings, options, &SystemRng).await
+}
+
+async fn prepare(
+    keyrings: &[&Keyring],
+    options: &SealOptions,
+    rng: &dyn Rng,
+) -> Result<Sealer, EnvelopeError> {
+    options.check_for(keyrings.len())?;
     let suite = options.chosen_suite();
     let mut context = options.context.clone();
     let signer = suite.signature().map(MessageSigner::generate).transpose()?;
@@ -163,6 +200,20 @@ pub async fn prepare_seal_with(
     }
     let serialised = serialise_context(&context).ok_or_else(context_too_long)?;
     let wrapped = wrap_data_key(keyrings, suite.key_bytes(), &context, &serialised, rng).await?;
+    seal_under(wrapped, options, context, signer, rng)
+}
+
+/// Makes the header of a message with an id of its own, under a data key that its keys have wrapped, which is taken over
+/// and wiped. The context is that of the options, and the public key of the signer.
+pub(crate) fn seal_under(
+    wrapped: Wrapped,
+    options: &SealOptions,
+    context: EncryptionContext,
+    signer: Option<MessageSigner>,
+    rng: &dyn Rng,
+) -> Result<Sealer, EnvelopeError> {
+    let suite = options.chosen_suite();
+    let serialised = serialise_context(&context).ok_or_else(context_too_long)?;
     let mut message_id = vec![0; suite.version().message_id_bytes()];
     rng.fill(&mut message_id);
     let derived = derive(suite, &message_id, wrapped.data_key)?;

@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 
 use bulla_api::SecretBytes;
 use bulla_crypto::SeededRng;
-use bulla_envelope::{Keyring, RawRsaKey, RsaPadding, SuiteId, prepare_seal_with};
+use bulla_envelope::{
+    DetachedKeys, HeaderLimits, Keyring, Message, RawRsaKey, RsaPadding, SuiteId, prepare_seal_with,
+};
 use support::*;
 
 fn directory() -> PathBuf {
@@ -54,6 +56,24 @@ fn golden_messages_open() {
         opened += 1;
     }
     assert!(opened >= 38, "only {opened} golden messages are there");
+}
+
+/// A message whose keys are detached, and those, made by `bulla encrypt --detached-keys`.
+#[test]
+fn golden_detached_keys_open() {
+    let read = |name: &str| std::fs::read(directory().join(name)).unwrap();
+    let message = read("bulla-v1-detached.message");
+    let keys = DetachedKeys::read(read("bulla-v1-detached.message.keys"), HeaderLimits::default()).unwrap();
+    let opened = wait(keys.open(&raw_key())).unwrap();
+    let keyring = [opened.file_key.keyring().unwrap()];
+    let options = accept_all().context(context(&[("purpose", "golden")]));
+    let (plaintext, _) = travel(Way::FileToFile, &message, |input, output| {
+        let message = Message::read(input, &options)?;
+        keys.check_belong_to(message.header())?;
+        wait(message.unlock(&keyring))?.run(output, &job(1))
+    })
+    .unwrap();
+    assert_eq!(plaintext, read("plaintext.bin"));
 }
 
 /// What is written for given randomness stays the same, byte for byte, for suites without a signature.

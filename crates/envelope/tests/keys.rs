@@ -165,6 +165,16 @@ fn the_first_kms_key_generates_and_the_others_encrypt() {
 }
 
 #[test]
+fn a_kms_on_this_host_is_asked_before_others_whatever_the_header_says() {
+    let (far, near) = (toy(), toy());
+    let message = seal_for(&[kms_key(&far, &arn(ACCOUNT, 1)), kms_key(&near, &arn(ACCOUNT, 2))]);
+    far.calls.lock().unwrap().clear();
+    let key = KmsKey::new(near.clone(), arn(ACCOUNT, 2)).on_this_host();
+    assert_eq!(open_with(&[kms_key(&far, &arn(ACCOUNT, 1)), key.into()], &message).unwrap(), b"content");
+    assert!(far.calls().is_empty(), "{:?}", far.calls());
+}
+
+#[test]
 fn signing_suites_bind_their_public_key_at_the_kms_too() {
     let kms = toy();
     let options = SealOptions::new().suite(SuiteId::Aes256CommitSign);

@@ -4,6 +4,7 @@
 //! multivalued context keys", "Policy variables with no value".
 
 use crate::pattern::{ArnPattern, Letters, Pattern, Syntax};
+use crate::policy::Effect;
 use crate::request::{Context, Values};
 use crate::values::{Moment, Network, Number};
 use std::borrow::Cow;
@@ -134,7 +135,8 @@ impl Condition {
         })
     }
 
-    pub(crate) fn holds(&self, context: &dyn Context) -> bool {
+    /// Whether it holds, in a statement of this effect.
+    pub(crate) fn holds(&self, context: &dyn Context, effect: Effect) -> bool {
         // A list of no values is as good as no key.
         let values = context.get(&self.key).filter(|values| !values.all().is_empty());
         if let Test::Presence { absent, present } = self.test {
@@ -146,8 +148,9 @@ impl Condition {
             (_, None) if if_exists => true,
             (None, None) => negated,
             (None, Some(Values::One(value))) => passes(&value),
-            // A key with several values needs a quantifier: without one, nothing is said of it.
-            (None, Some(Values::Many(_))) => false,
+            // A key with several values needs a quantifier. Without one it isn't said whether all are meant or any: what
+            // allows doesn't hold, and what denies does as soon as one value passes.
+            (None, Some(Values::Many(values))) => effect == Effect::Deny && values.iter().any(passes),
             (Some(quantifier), None) => quantifier == Quantifier::All,
             // An empty text is an empty set.
             (Some(quantifier), Some(Values::One(value))) if value.is_empty() => quantifier == Quantifier::All,
@@ -162,22 +165,34 @@ impl Condition {
         }
     }
 
-    /// Whether it says nothing because the key has several values, and it has no quantifier.
-    pub(crate) fn lacks_quantifier(&self, context: &dyn Context) -> bool {
+    /// Whether it can't hold because the key has several values, and it has no quantifier.
+    pub(crate) fn lacks_quantifier(&self, context: &dyn Context, effect: Effect) -> bool {
         let asks_values = !matches!(self.test, Test::Presence { .. });
         let several = || matches!(context.get(&self.key), Some(Values::Many(values)) if !values.is_empty());
-        self.operator.quantifier.is_none() && asks_values && several()
+        effect == Effect::Allow && self.operator.quantifier.is_none() && asks_values && several()
     }
 
     /// The condition keys whose values decide, its own first.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
-        let (texts, arns): (&[Pattern], &[ArnPattern]) = match &self.test {
+        let (texts, arns) = self.patterns();
+        let variables = texts.iter().flat_map(Pattern::keys).chain(arns.iter().flat_map(ArnPattern::keys));
+        std::iter::once(self.key.as_ref()).chain(variables)
+    }
+
+    /// The same, as they are written.
+    pub(crate) fn written_keys(&self) -> impl Iterator<Item = &str> {
+        let (texts, arns) = self.patterns();
+        let in_texts = texts.iter().flat_map(Pattern::written_keys);
+        let variables = in_texts.chain(arns.iter().flat_map(ArnPattern::written_keys));
+        std::iter::once(self.written.key.as_ref()).chain(variables)
+    }
+
+    fn patterns(&self) -> (&[Pattern], &[ArnPattern]) {
+        match &self.test {
             Test::Texts(patterns) | Test::IgnoringCase(patterns) => (patterns, &[]),
             Test::Arns(patterns) => (&[], patterns),
             _ => (&[], &[]),
-        };
-        let variables = texts.iter().flat_map(Pattern::keys).chain(arns.iter().flat_map(ArnPattern::keys));
-        std::iter::once(self.key.as_ref()).chain(variables)
+        }
     }
 }
 
@@ -317,7 +332,11 @@ mod tests {
     }
 
     fn holds(operator: &str, key: &str, values: &[&str], present: &'static str) -> bool {
-        Condition::new(operator, key, values, true).unwrap().holds(&Keys(present))
+        holds_in(Effect::Allow, operator, key, values, present)
+    }
+
+    fn holds_in(effect: Effect, operator: &str, key: &str, values: &[&str], present: &'static str) -> bool {
+        Condition::new(operator, key, values, true).unwrap().holds(&Keys(present), effect)
     }
 
     #[test]
@@ -411,6 +430,27 @@ mod tests {
             assert_eq!(holds(operator, "many", &["a", "b"], present), expected, "{operator} {present}");
         }
         assert!(holds("ForAllValues:StringEquals", "one", &["a"], "a"));
+    }
+
+    #[test]
+    fn without_a_quantifier_several_values_never_allow_and_any_of_them_denies() {
+        for (operator, present, denies) in [
+            ("StringEquals", "a", true),
+            ("StringEquals", "c,a", true),
+            ("StringEquals", "c,d", false),
+            ("StringLikeIfExists", "c,b", true),
+            ("StringNotEquals", "a,b", false),
+            ("StringNotEquals", "a,c", true),
+            ("StringNotEqualsIfExists", "c", true),
+        ] {
+            let holds = |effect| holds_in(effect, operator, "many", &["a", "b"], present);
+            assert_eq!(holds(Effect::Deny), denies, "{operator} {present}");
+            assert!(!holds(Effect::Allow), "{operator} {present}");
+        }
+        // A list of no values is as good as no key.
+        for (operator, expected) in [("StringEquals", false), ("StringNotEquals", true)] {
+            assert_eq!(holds_in(Effect::Deny, operator, "none", &["a"], ""), expected, "{operator}");
+        }
     }
 
     #[test]

@@ -46,6 +46,12 @@ pub struct StatementTold {
     pub resource: bool,
     /// Its conditions.
     pub conditions: Vec<ConditionTold>,
+    /// Unique ids that it names: of users and roles by who they are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub principal_ids: Vec<String>,
+    /// What its author may not have meant.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
 }
 
 /// A condition, and what the request has.
@@ -61,7 +67,7 @@ pub struct ConditionTold {
     pub present: Option<Vec<String>>,
     /// Whether the condition holds.
     pub holds: bool,
-    /// Whether it can't hold, because the key has several values and the operator no quantifier.
+    /// Whether it can't hold, because it is to allow, the key has several values and the operator no quantifier.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub lacks_quantifier: bool,
 }
@@ -234,7 +240,7 @@ impl StatementTold {
         let action = statement.names_action(asked);
         let resource = statement.names_resource(asked, kind);
         let conditions: Vec<_> =
-            statement.conditions.iter().map(|condition| ConditionTold::of(condition, asked)).collect();
+            statement.conditions.iter().map(|one| ConditionTold::of(one, asked, statement.effect)).collect();
         Self {
             policy: policy.to_owned(),
             number,
@@ -251,6 +257,8 @@ impl StatementTold {
             action,
             resource,
             conditions,
+            principal_ids: statement.principal_ids().map(ToOwned::to_owned).collect(),
+            remarks: statement.remarks(),
         }
     }
 
@@ -264,7 +272,7 @@ impl StatementTold {
 }
 
 impl ConditionTold {
-    fn of(condition: &Condition, asked: &Asked<'_>) -> Self {
+    fn of(condition: &Condition, asked: &Asked<'_>, effect: Effect) -> Self {
         let written = &condition.written;
         let present = asked.context.get(&written.key.to_ascii_lowercase());
         Self {
@@ -272,8 +280,8 @@ impl ConditionTold {
             key: written.key.to_string(),
             wanted: written.values.iter().map(ToString::to_string).collect(),
             present: present.map(|values| values.all().iter().map(ToString::to_string).collect()),
-            holds: condition.holds(asked.context),
-            lacks_quantifier: condition.lacks_quantifier(asked.context),
+            holds: condition.holds(asked.context, effect),
+            lacks_quantifier: condition.lacks_quantifier(asked.context, effect),
         }
     }
 }
@@ -317,6 +325,9 @@ impl fmt::Display for Explanation {
         writeln!(f, "{:?}: {}", self.verdict, self.because)?;
         for told in &self.statements {
             writeln!(f, "  {told}")?;
+            for remark in &told.remarks {
+                writeln!(f, "    {remark}")?;
+            }
         }
         if let Some(granted) = self.granted {
             writeln!(f, "  a grant allows it, by the {granted}")?;

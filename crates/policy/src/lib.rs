@@ -6,6 +6,7 @@
 //!
 //! What is meant is what AWS means: the sources are the IAM user guide and the AWS KMS developer guide, named where they decide.
 
+mod actions;
 mod case;
 mod condition;
 mod decision;

@@ -64,7 +64,7 @@ impl Known<'_> {
         }
         let mut all_known = resource_known;
         for condition in &statement.conditions {
-            match self.holds(condition) {
+            match self.holds(condition, statement.effect) {
                 Some(true) => {}
                 Some(false) => return Some(false),
                 None => all_known = false,
@@ -73,8 +73,8 @@ impl Known<'_> {
         all_known.then_some(true)
     }
 
-    fn holds(&self, condition: &Condition) -> Option<bool> {
-        condition.keys().all(|key| self.get(key).is_some()).then(|| condition.holds(self))
+    fn holds(&self, condition: &Condition, effect: Effect) -> Option<bool> {
+        condition.keys().all(|key| self.get(key).is_some()).then(|| condition.holds(self, effect))
     }
 }
 

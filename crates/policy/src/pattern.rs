@@ -63,6 +63,8 @@ pub(crate) enum Piece {
 pub(crate) struct Variable {
     /// In lower case.
     key: Box<str>,
+    /// As the policy has it.
+    written: Box<str>,
     default: Option<Box<str>>,
 }
 
@@ -133,11 +135,20 @@ impl Pattern {
 
     /// The condition keys whose values it needs.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.variables().map(|variable| variable.key.as_ref())
+    }
+
+    /// The same, as they are written.
+    pub(crate) fn written_keys(&self) -> impl Iterator<Item = &str> {
+        self.variables().map(|variable| variable.written.as_ref())
+    }
+
+    fn variables(&self) -> impl Iterator<Item = &Variable> {
         let pieces = match &self.shape {
             Shape::Variable(pieces) => pieces.as_ref(),
             _ => &[],
         };
-        keys(pieces)
+        variables(pieces)
     }
 }
 
@@ -169,9 +180,9 @@ impl Bound<'_, ArnPattern> {
     }
 }
 
-fn keys(pieces: &[Piece]) -> impl Iterator<Item = &str> {
+fn variables(pieces: &[Piece]) -> impl Iterator<Item = &Variable> {
     pieces.iter().filter_map(|piece| match piece {
-        Piece::Variable(variable) => Some(variable.key.as_ref()),
+        Piece::Variable(variable) => Some(variable),
         _ => None,
     })
 }
@@ -223,11 +234,19 @@ impl ArnPattern {
     }
 
     pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.variables().map(|variable| variable.key.as_ref())
+    }
+
+    pub(crate) fn written_keys(&self) -> impl Iterator<Item = &str> {
+        self.variables().map(|variable| variable.written.as_ref())
+    }
+
+    fn variables(&self) -> impl Iterator<Item = &Variable> {
         let pieces = match self {
             Self::Variable(pieces) => pieces.as_ref(),
             _ => &[],
         };
-        keys(pieces)
+        variables(pieces)
     }
 }
 
@@ -293,7 +312,8 @@ fn variable(text: &str) -> Option<(Piece, &str)> {
 
 impl Variable {
     fn new(key: &str, default: Option<&str>) -> Self {
-        Self { key: key.trim().to_ascii_lowercase().into(), default: default.map(Into::into) }
+        let key = key.trim();
+        Self { key: key.to_ascii_lowercase().into(), written: key.into(), default: default.map(Into::into) }
     }
 
     /// A key with several values can't stand in a text (IAM user guide, "Single-valued vs. multivalued context keys").

@@ -9,7 +9,7 @@ use crate::json::{Document, Json};
 use crate::malformed::{Malformed, Place, shortened};
 use crate::pattern::{Letters, Pattern, Syntax};
 use crate::principal::Named;
-use crate::request::{Context, Principal, Request};
+use crate::request::{Context, Principal, PrincipalKind, Request};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -169,6 +169,15 @@ impl Policy {
         })
     }
 
+    /// The same, as the policy writes them.
+    pub fn written_condition_keys(&self) -> impl Iterator<Item = &str> {
+        self.statements.iter().flat_map(|statement| {
+            let resources = statement.resources.iter().flat_map(|resources| resources.items());
+            let conditions = statement.conditions.iter().flat_map(Condition::written_keys);
+            resources.flat_map(|resource| resource.pattern.written_keys()).chain(conditions)
+        })
+    }
+
     fn named_principals(&self) -> impl Iterator<Item = &Named> {
         self.statements.iter().filter_map(|statement| statement.principals.as_ref()).flat_map(OneOf::items)
     }
@@ -308,7 +317,8 @@ impl Statement {
     fn applies(&self, asked: &Asked<'_>, kind: Kind) -> Option<Reach> {
         let applies = self.names_action(asked) && self.names_resource(asked, kind);
         let reach = applies.then(|| self.reach(asked)).flatten()?;
-        self.conditions.iter().all(|condition| condition.holds(asked.context)).then_some(reach)
+        let holds = |condition: &Condition| condition.holds(asked.context, self.effect);
+        self.conditions.iter().all(holds).then_some(reach)
     }
 
     pub(crate) fn names_action(&self, asked: &Asked<'_>) -> bool {
@@ -325,6 +335,13 @@ impl Statement {
     pub(crate) fn reach(&self, asked: &Asked<'_>) -> Option<Reach> {
         match &self.principals {
             None => Some(Reach::Caller),
+            // Who comes with a provider's word is trusted where the provider is named, never as anybody.
+            Some(OneOf::These(named))
+                if self.effect == Effect::Allow && asked.principal.kind == PrincipalKind::Federated =>
+            {
+                let named = named.iter().filter(|named| **named != Named::Anyone);
+                named.filter_map(|named| named.reach(asked.principal)).max()
+            }
             Some(OneOf::These(named)) => named.iter().filter_map(|named| named.reach(asked.principal)).max(),
             // A denial to all but some is one to whoever has a boundary, named or not: IAM user guide, "AWS JSON policy
             // elements: NotPrincipal".
@@ -410,6 +427,22 @@ impl Statement {
                 .get("Condition")
                 .map_or(Ok(Box::default()), |value| conditions(value, variables))?,
         })
+    }
+
+    /// Unique ids that it names.
+    pub(crate) fn principal_ids(&self) -> impl Iterator<Item = &str> {
+        self.principals.iter().flat_map(OneOf::items).filter_map(|named| match named {
+            Named::Id(id) => Some(id.as_ref()),
+            _ => None,
+        })
+    }
+
+    /// What its author may not have meant.
+    pub(crate) fn remarks(&self) -> Vec<String> {
+        let remark = |action: &Matcher| {
+            crate::actions::remark(&action.written, |known| action.pattern.matches(known, &crate::NoContext))
+        };
+        self.actions.iter().flat_map(OneOf::items).filter_map(remark).collect()
     }
 
     fn check(&self, kind: Kind) -> Result<(), Malformed> {
@@ -653,6 +686,27 @@ mod tests {
     }
 
     #[test]
+    fn whom_a_provider_vouches_for_is_allowed_by_its_name_alone_and_denied_as_anybody() {
+        let provider = "arn:aws:iam::111122223333:oidc-provider/issuer.example";
+        let says = |effect: &str, principal: &str| {
+            let statement = format!(
+                r#"{{"Effect":"{effect}","Principal":{principal},"Action":"sts:AssumeRoleWithWebIdentity"}}"#
+            );
+            let policy = Policy::parse(&with(&statement), Kind::Trust).unwrap();
+            let kind = PrincipalKind::Federated;
+            let principal = Principal { account: None, arn: provider, kind, unique_id: None };
+            let (action, resource) = ("sts:AssumeRoleWithWebIdentity", "arn:aws:iam::111122223333:role/r");
+            let context = &crate::NoContext;
+            policy.says(&Asked { principal: &principal, has_boundary: false, action, resource, context })
+        };
+        assert_eq!(says("Allow", &format!(r#"{{"Federated":"{provider}"}}"#)), Says::Allow(Reach::Caller));
+        for anybody in [r#""*""#, r#"{"AWS":"*"}"#, r#"{"AWS":"111122223333"}"#] {
+            assert_eq!(says("Allow", anybody), Says::Nothing, "{anybody}");
+        }
+        assert_eq!(says("Deny", r#""*""#), Says::Deny);
+    }
+
+    #[test]
     fn unique_ids_take_the_places_of_arns() {
         let (alice, bob) = ("arn:aws:iam::111122223333:user/alice", "arn:aws:iam::111122223333:user/bob");
         let statement =
@@ -680,6 +734,7 @@ mod tests {
             OF_IDENTITY.replace(r#""*"}"#, r#""arn:${aws:A}","Condition":{"Null":{"kms:B":"true"}}}"#);
         let policy = Policy::parse(&with(&statement), Kind::Identity).unwrap();
         assert_eq!(policy.condition_keys().collect::<Vec<_>>(), ["aws:a", "kms:b"]);
+        assert_eq!(policy.written_condition_keys().collect::<Vec<_>>(), ["aws:A", "kms:B"]);
         let old = with(&statement).replace("2012", "2008");
         let old = Policy::parse(&old, Kind::Identity).unwrap();
         assert_eq!(old.condition_keys().collect::<Vec<_>>(), ["kms:b"]);

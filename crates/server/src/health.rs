@@ -64,7 +64,10 @@ impl Health {
         };
         let reading = |name, help, value: u64| Reading { name, kind: "gauge", help, value: value as f64 };
         let count = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
-        vec![
+        let root_keys = status.root_keys_in_use.map(|count| {
+            reading("bulla_root_access_keys", "Access keys of roots in use, counted each minute.", count)
+        });
+        let others = vec![
             reading("bulla_accounts", "Accounts in the store.", count(status.accounts)),
             reading("bulla_cached_keys", "Key records in memory.", count(status.cached_keys)),
             reading("bulla_cached_materials", "Backing keys in memory.", count(status.cached_materials)),
@@ -95,7 +98,8 @@ impl Health {
                 "1 while no key is in memory that may be swapped out.",
                 u64::from(locked.locked),
             ),
-        ]
+        ];
+        others.into_iter().chain(root_keys).collect()
     }
 }
 

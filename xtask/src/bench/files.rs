@@ -1,71 +1,91 @@
-//! Sealing and opening a file in the page cache, beside copying it.
+//! Sealing and opening a file in the page cache, beside copying it and beside what else seals files.
 
-use std::fs::File;
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use super::processes::{Job, alternate, installed};
+use super::places::Places;
+use super::processes::{Job, alternate};
 use super::report::{Cell, Report, Table};
-use super::{Failure, Plan};
+use super::rivals::Rivals;
+use super::{Failure, Plan, bare};
 
-pub(super) fn measure(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
-    let at = Places::make(plan)?;
+/// Where the results of a measurement go, and what they are compared with.
+struct Kind {
+    what: &'static str,
+    yardstick: Job,
+    contenders: Vec<Job>,
+}
+
+pub(super) fn measure(plan: &Plan, at: &Places, report: &mut Report) -> Result<(), Failure> {
     let text = |path: &Path| path.to_string_lossy().into_owned();
-    let (bulla, plain, sealed, out) = (text(&plan.binary), text(&at.plain), text(&at.sealed), text(&at.out));
+    let (plain, sealed, out) = (text(&at.plain), text(&at.sealed), text(&at.out));
+    let bulla = at.bulla.as_str();
+    let own = std::env::current_exe()?.to_string_lossy().into_owned();
     let job = |name, command: &[&str]| Job::new(name, &at.home, command);
+    let encrypt = |rest: &[&str]| {
+        let command: Vec<&str> =
+            [bulla, "encrypt", "-q", "-k", "alias/bench"].iter().chain(rest).copied().collect();
+        Job::new("bulla", &at.home, &command)
+    };
+    let decrypt = |rest: &[&str]| {
+        let command: Vec<&str> = [bulla, "decrypt", "-q"].iter().chain(rest).copied().collect();
+        Job::new("bulla", &at.home, &command)
+    };
+    let cp = job("`cp`", &["cp", &plain, &out]).creating(&at.out);
+    let cat = job("`cat`", &["cat", &plain]).into_null();
+    let pipeline =
+        |what, file: &str| job("bare pipeline", &[&own, "bench", bare::NAME, what, file]).into_null();
+    let signed = ["--suite", "0578", "-o", "-", &plain];
 
-    job("seal", &[&bulla, "encrypt", "-q", "-k", "alias/bench", "-o", &sealed, &plain]).seconds()?;
-    let mut sealing = vec![
-        job("`cp`", &["cp", &plain, &out]).creating(&at.out),
-        job("bulla", &[&bulla, "encrypt", "-q", "-k", "alias/bench", "-o", &out, &plain]).creating(&at.out),
+    let rivals = Rivals::find(plan, at, report)?;
+    let mut kinds = vec![
+        Kind {
+            what: "seal into a new file",
+            yardstick: cp.clone(),
+            contenders: vec![encrypt(&["-o", &out, &plain]).creating(&at.out)],
+        },
+        Kind {
+            what: "open into a new file",
+            yardstick: cp,
+            contenders: vec![decrypt(&["-o", &out, &sealed]).creating(&at.out)],
+        },
+        Kind {
+            what: "seal to `/dev/null`",
+            yardstick: cat.clone(),
+            contenders: vec![encrypt(&["-o", "-", &plain]).into_null(), pipeline("fastest", &plain)],
+        },
+        Kind {
+            what: "open to `/dev/null`",
+            yardstick: cat,
+            contenders: vec![decrypt(&["-o", "-", &sealed]).into_null()],
+        },
+        Kind {
+            what: "seal in frames of 4 KiB to `/dev/null`",
+            yardstick: Job { name: "bulla, frames of 1 MiB", ..encrypt(&["-o", "-", &plain]).into_null() },
+            contenders: vec![encrypt(&["--frame-length", "4096", "-o", "-", &plain]).into_null()],
+        },
+        Kind {
+            what: "seal and sign (suite 0578) to `/dev/null`",
+            yardstick: Job { name: "SHA-384 alone", ..pipeline("sha384", &plain) },
+            contenders: vec![encrypt(&signed).into_null()],
+        },
     ];
-    let mut opening = vec![
-        job("`cp`", &["cp", &plain, &out]).creating(&at.out),
-        job("bulla", &[&bulla, "decrypt", "-q", "-o", &out, &sealed]).creating(&at.out),
-    ];
-    let mut sealing_to_nothing = vec![
-        job("`cat`", &["cat", &plain]).into_null(),
-        job("bulla", &[&bulla, "encrypt", "-q", "-k", "alias/bench", "-o", "-", &plain]).into_null(),
-    ];
-    let mut opening_to_nothing = vec![
-        job("`cat`", &["cat", &plain]).into_null(),
-        job("bulla", &[&bulla, "decrypt", "-q", "-o", "-", &sealed]).into_null(),
-    ];
-    if installed("age") && installed("age-keygen") {
-        let (identity, aged) = (text(&at.home.join("age")), text(&plan.dir.join("plain.age")));
-        job("age-keygen", &["age-keygen", "-o", &identity]).seconds()?;
-        let recipient = Command::new("age-keygen").args(["-y", &identity]).output()?.stdout;
-        let recipient = String::from_utf8_lossy(&recipient).trim().to_owned();
-        job("age", &["age", "-r", &recipient, "-o", &aged, &plain]).seconds()?;
-        sealing.push(job("age", &["age", "-r", &recipient, "-o", &out, &plain]).creating(&at.out));
-        opening.push(job("age", &["age", "-d", "-i", &identity, "-o", &out, &aged]).creating(&at.out));
-        sealing_to_nothing.push(job("age", &["age", "-r", &recipient, &plain]).into_null());
-        opening_to_nothing.push(job("age", &["age", "-d", "-i", &identity, &aged]).into_null());
-    } else {
-        report.note("age is not installed: not measured.");
+    for (kind, contenders) in kinds.iter_mut().zip(rivals.jobs(at)) {
+        kind.contenders.extend(contenders);
     }
-
     let gib = plan.size_bytes as f64 / f64::from(1 << 30);
-    let columns = vec!["what", "tool", "seconds", "GiB/s", "times the yardstick", "peak memory, MiB"];
     let mut table = Table {
         title: format!("Files: {gib} GiB in the page cache, median of {}", plan.rounds()),
-        columns,
+        columns: vec!["what", "tool", "seconds", "GiB/s", "times the yardstick", "peak memory, MiB"],
         rows: Vec::new(),
     };
-    for (what, jobs) in [
-        ("seal into a new file", sealing),
-        ("open into a new file", opening),
-        ("seal to `/dev/null`", sealing_to_nothing),
-        ("open to `/dev/null`", opening_to_nothing),
-    ] {
-        let Some((yardstick, contenders)) = jobs.split_first() else { continue };
+    for Kind { what, yardstick, contenders } in kinds {
         // Each contender in turns with the yardstick alone: a third one would leave memory and disk in a state that
         // tells on whoever comes next.
         for (at, job) in contenders.iter().enumerate() {
             let medians = alternate(&[yardstick.clone(), job.clone()], plan.rounds())?;
             let &[copying, seconds] = medians.as_slice() else { continue };
-            let measured = [(yardstick, copying), (job, seconds)];
+            let measured = [(&yardstick, copying), (job, seconds)];
             for (job, seconds) in measured.into_iter().skip(usize::from(at > 0)) {
                 table.rows.push(vec![
                     Cell::text(what),
@@ -79,61 +99,10 @@ pub(super) fn measure(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
             }
         }
     }
-    at.compare(&bulla)?;
+    at.compare()?;
     report.add(table);
     openssl(report);
     Ok(())
-}
-
-/// The files of the measurement.
-struct Places {
-    home: PathBuf,
-    plain: PathBuf,
-    sealed: PathBuf,
-    out: PathBuf,
-}
-
-impl Places {
-    fn make(plan: &Plan) -> Result<Self, Failure> {
-        let in_dir = |name: &str| plan.dir.join(name);
-        let places = Self {
-            home: in_dir("home"),
-            plain: in_dir("plain"),
-            sealed: in_dir("sealed"),
-            out: in_dir("out"),
-        };
-        std::fs::create_dir_all(&places.home)?;
-        // Random bytes of one MiB, over and over: nothing here compresses or deduplicates, and making them is quick.
-        let mut block = vec![0; 1 << 20];
-        File::open("/dev/urandom")?.read_exact(&mut block)?;
-        let mut file = File::create(&places.plain)?;
-        let mut left = plan.size_bytes;
-        while left > 0 {
-            let piece = usize::try_from(left.min(1 << 20))?;
-            file.write_all(block.get(..piece).ok_or("piece")?)?;
-            left -= piece as u64;
-        }
-        // Written out now, so that the kernel does not do it during the timing.
-        file.sync_all()?;
-        Job::new(
-            "key create",
-            &places.home,
-            &[&plan.binary.to_string_lossy(), "key", "create", "alias/bench"],
-        )
-        .into_null()
-        .seconds()?;
-        Ok(places)
-    }
-
-    /// What was measured was the right thing: opened, the file is the same.
-    fn compare(&self, bulla: &str) -> Result<(), Failure> {
-        let (sealed, out) = (self.sealed.to_string_lossy(), self.out.to_string_lossy());
-        let open =
-            Job::new("open", &self.home, &[bulla, "decrypt", "-q", "-o", &out, &sealed]).creating(&self.out);
-        open.seconds()?;
-        let same = Command::new("cmp").args([&self.plain, &self.out]).status()?;
-        if same.success() { Ok(()) } else { Err("what was opened differs from what was sealed".into()) }
-    }
 }
 
 /// The speed of the same cipher in OpenSSL, one core, no input and no output.

@@ -3,10 +3,16 @@
 //! Contenders run in alternation, after one round that warms the caches and doesn't count; a figure is the median of
 //! the rounds. Everything that has a rival is measured again beside it, so only ratios are to be compared between runs.
 
+mod bare;
 mod files;
 mod load;
+mod many;
+mod memory;
+mod pipes;
+mod places;
 mod processes;
 mod report;
+mod rivals;
 mod scale;
 mod service;
 mod start;
@@ -22,6 +28,7 @@ struct Plan {
     service: bool,
     start: bool,
     scale: bool,
+    memory: bool,
     json: bool,
     quick: bool,
     size_bytes: u64,
@@ -45,7 +52,12 @@ impl Plan {
 type Failure = Box<dyn std::error::Error>;
 
 pub(crate) fn run(arguments: &[String]) -> ExitCode {
-    match measure(arguments) {
+    let done = match arguments.split_first() {
+        // This program itself, as a process to measure.
+        Some((first, rest)) if first == bare::NAME => bare::run(rest),
+        _ => measure(arguments),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("bench: {error}");
@@ -72,13 +84,19 @@ fn measure(arguments: &[String]) -> Result<(), Failure> {
 
 fn measure_into(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
     if plan.files {
-        files::measure(plan, report)?;
+        let places = places::Places::make(plan)?;
+        files::measure(plan, &places, report)?;
+        pipes::measure(plan, &places, report)?;
+        many::measure(plan, &places, report)?;
     }
     if plan.start {
         start::measure(plan, report)?;
     }
     if plan.service {
         service::measure(plan, report)?;
+    }
+    if plan.memory {
+        memory::measure(plan, report)?;
     }
     if plan.scale {
         scale::measure(plan, report)?;
@@ -89,7 +107,7 @@ fn measure_into(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
 fn plan(arguments: &[String]) -> Result<Plan, Failure> {
     let (mut files, mut service, mut start) = (false, false, false);
     let (mut json, mut quick, mut build) = (false, false, true);
-    let (mut size_bytes, mut keys, mut scale) = (2 << 30, 1_000_000, false);
+    let (mut size_bytes, mut keys, mut scale, mut memory) = (2 << 30, 1_000_000, false, false);
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| crate::tidy::top().join("target"), PathBuf::from);
     let mut dir = target.join(format!("bench-{}", std::process::id()));
@@ -102,6 +120,7 @@ fn plan(arguments: &[String]) -> Result<Plan, Failure> {
             "start" => start = true,
             // Minutes, and gigabytes: only when it is asked for.
             "scale" => scale = true,
+            "memory" => memory = true,
             "--keys" => keys = value()?.parse()?,
             "--json" => json = true,
             "--quick" => quick = true,
@@ -111,7 +130,7 @@ fn plan(arguments: &[String]) -> Result<Plan, Failure> {
             other => return Err(format!("unknown argument {other}").into()),
         }
     }
-    if !(files || service || start || scale) {
+    if !(files || service || start || scale || memory) {
         (files, service, start) = (true, true, true);
     }
     if build {
@@ -124,7 +143,21 @@ fn plan(arguments: &[String]) -> Result<Plan, Failure> {
     let binary = target.join("release/bulla");
     let bare = target.join("release/examples/bare");
     let populate = target.join("release/examples/populate");
-    Ok(Plan { files, service, start, scale, json, quick, size_bytes, keys, populate, dir, binary, bare })
+    Ok(Plan {
+        files,
+        service,
+        start,
+        scale,
+        memory,
+        json,
+        quick,
+        size_bytes,
+        keys,
+        populate,
+        dir,
+        binary,
+        bare,
+    })
 }
 
 /// `2G`, `512M`, `4096`.

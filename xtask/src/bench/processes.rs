@@ -66,9 +66,17 @@ impl Job {
         Ok(command)
     }
 
+    /// Several programs and their pipes, in a shell.
+    pub(super) fn shell(name: &'static str, home: &Path, line: &str) -> Self {
+        Self::new(name, home, &["sh", "-c", line])
+    }
+
     /// Removes what a run made.
     pub(super) fn clear(&self) -> Result<(), Failure> {
-        match self.creates.as_ref().map(std::fs::remove_file) {
+        let remove = |path: &PathBuf| {
+            if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) }
+        };
+        match self.creates.as_ref().map(remove) {
             Some(Err(error)) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
             _ => Ok(()),
         }
@@ -95,10 +103,19 @@ impl Job {
         }
         self.clear()?;
         let output = self.prepared(&["/usr/bin/time", "-f", "%M"])?.stderr(Stdio::piped()).output()?;
-        let text = String::from_utf8_lossy(&output.stderr);
-        let kib: Option<f64> = text.lines().last().and_then(|line| line.trim().parse().ok());
-        Ok(kib.map(|kib| kib / 1024.0))
+        Ok(last_number(&output.stderr).map(|kib| kib / 1024.0))
     }
+
+    /// What the job says in the last line of its standard error.
+    pub(super) fn last_number(&self) -> Result<f64, Failure> {
+        let output = self.prepared(&[])?.stderr(Stdio::piped()).output()?;
+        let told = || String::from_utf8_lossy(&output.stderr).into_owned();
+        last_number(&output.stderr).ok_or_else(|| format!("{}: {}", self.name, told()).into())
+    }
+}
+
+fn last_number(output: &[u8]) -> Option<f64> {
+    String::from_utf8_lossy(output).lines().last().and_then(|line| line.trim().parse().ok())
 }
 
 /// Runs the jobs in alternation and gives the median seconds of each. Each round begins with another job, for what ran

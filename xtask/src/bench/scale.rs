@@ -19,7 +19,7 @@ const GRANTS_PER_KEY: u64 = 5;
 
 const CONNECTIONS: usize = 16;
 
-/// Keys that are used while memory is measured.
+/// Requests while memory is measured, each about another key as long as there are others.
 const TOUCHED: usize = 200_000;
 
 /// Requests that are signed ahead for one measurement. The rate is that of the first round through them at most: a key that
@@ -101,8 +101,8 @@ pub(super) fn measure(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
     row("from the start of `bulla serve` to its first answer, ms", Some(starts[0]), starts[1], 1);
     row("resident memory after the start, MiB", Some(fresh[0]), fresh[1], 1);
     row("after the requests above, MiB", Some(used[0]), used[1], 1);
-    row("after a request to each of 200,000 more keys, MiB", None, touched, 1);
-    row("after a request to each of another 200,000, MiB", None, twice, 1);
+    row("after 200,000 requests, each about another key or the next time around, MiB", None, touched, 1);
+    row("after another 200,000, MiB", None, twice, 1);
     if !plan.quick {
         let check = [few.check_seconds(plan)?, many.check_seconds(plan)?];
         row("`bulla store check`, seconds", Some(check[0].0), check[1].0, 1);

@@ -25,10 +25,14 @@ const ARROWS: &[Arrows] = &[
         may: &["api", "engine", "sigv4", "audit"],
         tests_too: &["crypto", "store", "policy"],
     },
+    Arrows { room: "remote", may: &["api"], tests_too: &[] },
     Arrows { room: "envelope", may: &["api", "crypto"], tests_too: &[] },
     Arrows {
         room: "bulla",
-        may: &["api", "crypto", "sigv4", "policy", "store", "audit", "engine", "xks", "server", "envelope"],
+        may: &[
+            "api", "crypto", "sigv4", "policy", "store", "audit", "engine", "xks", "server", "remote",
+            "envelope",
+        ],
         tests_too: &[],
     },
 ];

@@ -111,8 +111,8 @@ pub(super) fn aws_lc(tree: &Tree) -> Vec<Finding> {
             continue;
         }
         for (number, line) in text.lines().enumerate() {
-            if line.starts_with("aws-lc-") {
-                findings.push(Finding::new(path, number + 1, "aws-lc is called by `crypto` alone"));
+            if line.starts_with("aws-lc-") || line.starts_with("ring.") || line.starts_with("ring ") {
+                findings.push(Finding::new(path, number + 1, "aws-lc and ring are called by `crypto` alone"));
             }
         }
     }
@@ -305,6 +305,7 @@ mod tests {
     fn aws_lc_outside_crypto_is_found() {
         assert_eq!(aws_lc(&sample("crates/engine/src/a.rs", "use aws_lc_rs::aead;\n")).len(), 1);
         assert_eq!(aws_lc(&sample("crates/engine/Cargo.toml", "aws-lc-rs.workspace = true\n")).len(), 1);
+        assert_eq!(aws_lc(&sample("crates/engine/Cargo.toml", "ring.workspace = true\n")).len(), 1);
         assert!(aws_lc(&sample("crates/crypto/src/a.rs", "use aws_lc_rs::aead;\n")).is_empty());
         assert!(
             aws_lc(&sample("crates/server/src/a.rs", "rustls::crypto::aws_lc_rs::default_provider();\n"))

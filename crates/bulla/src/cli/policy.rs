@@ -64,6 +64,9 @@ pub(crate) struct ExplainPolicy {
     /// A pair of the request's encryption context
     #[arg(short = 'c', long = "context", value_name = "NAME=VALUE", requires = "principal")]
     pub(crate) context: Vec<String>,
+    /// A value of another condition key: aws:SourceIp=192.0.2.7. Once for each value of a key that has several
+    #[arg(long, value_name = "KEY=VALUE", requires = "principal")]
+    pub(crate) context_key: Vec<String>,
     /// A request of the audit log
     #[arg(long, value_name = "ID")]
     pub(crate) request_id: Option<String>,

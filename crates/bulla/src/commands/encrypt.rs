@@ -1,16 +1,26 @@
 //! `bulla encrypt`.
 
+use std::ffi::OsString;
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 
-use bulla_envelope::{Job, SealOptions, SuiteId};
+use bulla_envelope::{
+    CachingKeyrings, EnvelopeError, Input, Job, Output, ReuseLimits, SealOptions, Sealer, SuiteId, Summary,
+    prepare_seal,
+};
 
 use crate::app::{App, shown};
+use crate::archive::Packing;
 use crate::cli::Encrypt;
+use crate::command::{self, Reading};
+use crate::detached;
 use crate::exit::Failure;
 use crate::keys::{self, Keys};
 use crate::kms::local::DEFAULT_ALIAS;
-use crate::output::{FileId, OutputRules};
+use crate::mirror::{self, Way};
+use crate::output::{self, FileId, OutputRules};
 use crate::progress::Progress;
 use crate::storage::{self, Access, Incoming, Outgoing, sealed};
 use crate::work::{self, Done, Naming, STREAM};
@@ -23,12 +33,20 @@ pub(crate) async fn run(app: &mut App, command: &Encrypt) -> Result<(), Failure>
     }
     keys::check(&command.key)?;
     let job = work::job(&command.work)?;
-    let plan = work::plan(&command.input, command.output.as_deref(), Naming::Sealed)?;
+    // What a command writes goes where standard input would.
+    let naming = if command.archive { Naming::Packed } else { Naming::Sealed };
+    let plan = work::plan(&command.input, command.output.as_deref(), naming)?;
+    if command.storage.is_s3ec() {
+        sealed::check_outputs(plan.iter().map(|(_, output)| output.as_path()))?;
+    }
+    detached::check_option(command.keys.as_deref(), plan.len())?;
     if plan.iter().any(|(_, output)| output == Path::new(STREAM)) && std::io::stdout().is_terminal() {
         return Err(not_for_a_terminal());
     }
     let inputs = FileId::of_inputs(plan.iter().map(|(input, _)| input.as_path()));
-    let mut sealing = Sealing { app, command, options, job, inputs, keys: None, sealed: false };
+    let inputs = if command.run.is_empty() { inputs } else { Vec::new() }.into();
+    let mut sealing =
+        Sealing { app, command, options, job, inputs, keys: None, reusing: None, sealed: false };
     let result = work::each(&plan, async |(input, output)| sealing.one(input, output).await).await;
     sealing.remind().await;
     result
@@ -44,65 +62,202 @@ struct Sealing<'a> {
     options: SealOptions,
     job: Job,
     /// None of them is written over.
-    inputs: Vec<FileId>,
+    inputs: Arc<[FileId]>,
     /// Found with the first input that can be read and whose output can be written.
     keys: Option<Keys>,
+    /// The same, for one data key after the other.
+    reusing: Option<CachingKeyrings>,
     /// Whether any input was.
     sealed: bool,
 }
 
+/// What is sealed.
+enum Origin<'a> {
+    /// A file, a stream or an object.
+    Input(Box<Incoming>),
+    /// A directory, packed; and where failures of single files are told.
+    Archive(&'a Path, &'a mut Option<Receiver<Failure>>),
+    /// What a command writes.
+    Command(&'a [OsString]),
+}
+
+impl Origin<'_> {
+    fn shown(&self) -> String {
+        match self {
+            Self::Input(source) => source.shown.clone(),
+            Self::Archive(directory, _) => directory.display().to_string(),
+            Self::Command(words) => command::output_of(words),
+        }
+    }
+
+    fn mode(&self) -> u32 {
+        match self {
+            Self::Input(source) => source.mode(),
+            Self::Archive(..) | Self::Command(_) => output::MODE_PRIVATE,
+        }
+    }
+
+    /// Bytes to seal, where they are known before they are read.
+    fn length(&self) -> Option<u64> {
+        match self {
+            Self::Input(source) => source.length(),
+            Self::Archive(..) | Self::Command(_) => None,
+        }
+    }
+
+    /// Begins to read: a command is started.
+    fn begin(self, app: &App) -> Result<Input<'static>, Failure> {
+        match self {
+            Self::Input(source) => source.reading(Access::Whole),
+            Self::Archive(directory, failures) => {
+                let (packing, told) = Packing::of(directory, app.say)?;
+                *failures = Some(told);
+                Ok(Input::reader(packing))
+            }
+            Self::Command(words) => {
+                Ok(Input::reader(Reading::start(words, app.common.root_key.as_deref(), app.say)?))
+            }
+        }
+    }
+}
+
 impl Sealing<'_> {
-    async fn one(&mut self, input: &Path, output: &PathBuf) -> Result<(), Failure> {
+    async fn one(&mut self, input: &Path, output: &Path) -> Result<(), Failure> {
         storage::refuse_same_object(input, output)?;
-        let source = Incoming::open(self.app, &self.command.storage, input).await?;
-        let inputs = self.inputs.clone();
+        let command = self.command;
+        if !command.run.is_empty() {
+            return self.seal(Origin::Command(&command.run), output).await.map(drop);
+        }
+        let directory = mirror::is_directory(input);
+        if command.archive && !directory {
+            return Err(Failure::usage(format!(
+                "--archive: `{}` is no directory; leave out --archive to seal a file",
+                shown(input, "standard input")
+            )));
+        }
+        if command.archive {
+            mirror::refuse_inside(input, output)?;
+            let mut failures = None;
+            self.seal(Origin::Archive(input, &mut failures), output).await?;
+            return match failures.and_then(|failures| failures.try_recv().ok()) {
+                Some(failure) => Err(failure.although("the rest was sealed")),
+                None => Ok(()),
+            };
+        }
+        if directory {
+            detached::refuse_for_directory(command.keys.as_deref())?;
+            let say = self.app.say;
+            let each = async |source, target: &Path| {
+                let origin = Origin::Input(Box::new(Incoming::of(source)));
+                Ok(self.seal(origin, target).await?.plaintext_bytes)
+            };
+            return mirror::each(input, output, Way::Seal, say, each).await;
+        }
+        let source = Incoming::open(self.app, &command.storage, input).await?;
+        self.seal(Origin::Input(Box::new(source)), output).await.map(drop)
+    }
+
+    async fn seal(&mut self, origin: Origin<'_>, output: &Path) -> Result<Summary, Failure> {
+        let input_shown = origin.shown();
+        let inputs = Arc::clone(&self.inputs);
         let rules = OutputRules {
             force: self.app.common.force,
             sync: self.command.work.sync,
-            mode: source.mode(),
+            mode: origin.mode(),
             inputs: &inputs,
         };
         let mut target = Outgoing::open(self.app, &self.command.storage, output, rules).await?;
+        let place = match self.command.detached_keys {
+            true => Some(detached::Place::open(output, self.command.keys.as_deref(), rules)?),
+            false => None,
+        };
         if target.is_terminal() {
             return Err(not_for_a_terminal());
         }
         let output_shown = shown(output, "standard output");
         let failed =
-            |error: &bulla_envelope::EnvelopeError| Failure::envelope(error, &source.shown, &output_shown);
-        let reading = source.reading(Access::Whole)?;
-        let length = reading.length();
+            |error: &bulla_envelope::EnvelopeError| Failure::envelope(error, &input_shown, &output_shown);
         let keys = match self.keys.take() {
             Some(keys) => keys,
             None => self.find_keys().await?,
         };
         let keys = self.keys.insert(keys);
         if self.command.storage.is_s3ec() {
-            let (context, job) = (keys::context(&self.command.context)?, work::sized(&self.job, length));
-            sealed::seal(self.app, &source, target, &keys.keyrings, &context, job).await?;
-            self.sealed = true;
-            return Ok(());
+            return self.seal_object(origin, target).await;
         }
-        let sealer = bulla_envelope::prepare_seal(&keys.keyrings, &self.options)
-            .await
-            .map_err(|error| failed(&error))?;
-        let header = sealer.header().clone();
-        target.expect(length.and_then(|length| sealer.sealed_bytes_max(length)));
+        let pending = match place {
+            Some(place) => {
+                let context = keys::context_to_seal(&self.command.context)?;
+                Some(
+                    place
+                        .seal(&keys.keyrings, &context, work::limits(&self.command.work), &input_shown)
+                        .await?,
+                )
+            }
+            None => None,
+        };
+        let sealer = match &pending {
+            Some(pending) => prepare_seal(&pending.keyring, &self.options).await,
+            None => self.sealer(origin.length()).await,
+        };
+        let sealer = sealer.map_err(|error| failed(&error))?;
+        let mut header = sealer.header().clone();
+        if let Some(pending) = &pending {
+            // What is told are the keys that open it in the end.
+            header.encrypted_data_keys = pending.recipients().to_vec();
+        }
+        target.expect(origin.length().and_then(|length| sealer.sealed_bytes_max(length)));
+        // Only now that the KMS is done with is a command run.
+        let reading = origin.begin(self.app)?;
+        let length = reading.length();
         let job = work::sized(&self.job, length);
-        let shows = !self.app.say.quiet && !self.app.say.json;
-        let progress = Progress::start(source.shown.clone(), job.progress.clone(), length, shows);
-        let written = target.write(|output| sealer.run(reading, output, &job), failed);
-        drop(progress);
+        let progress = Progress::start(input_shown.clone(), job.progress.clone(), length, self.app.say);
+        let run = |output: Output<'_>| sealer.run(reading, output, &job);
+        let written = match pending {
+            Some(pending) => pending.write_to(output, target, run, failed),
+            None => target.write(run, failed),
+        };
+        let elapsed = progress.end();
         let summary = written?;
         self.sealed = true;
         let done = Done {
             what: "sealed",
-            input: &source.shown,
+            input: &input_shown,
             output: Some(&output_shown),
             data_on_stdout: output == Path::new(STREAM),
             header: &header,
-            summary: Some(summary),
+            summary: Some((summary, elapsed)),
         };
-        work::report(self.app, &done)
+        work::report(self.app, &done)?;
+        Ok(summary)
+    }
+
+    /// An object of the S3 Encryption Client.
+    async fn seal_object(
+        &mut self,
+        origin: Origin<'_>,
+        target: Outgoing<'_>,
+    ) -> Result<Summary, Failure> {
+        let input_shown = origin.shown();
+        let keyrings = self.keys.as_ref().map_or(&[][..], |keys| &keys.keyrings);
+        let object = sealed::prepare(keyrings, &self.command.context, target, &input_shown).await?;
+        let reading = origin.begin(self.app)?;
+        let summary = object.seal(self.app, &input_shown, reading, &self.job)?;
+        self.sealed = true;
+        Ok(summary)
+    }
+
+    /// A message's header, under a data key of its own or, where the options say so, one that has served before.
+    async fn sealer(&mut self, length: Option<u64>) -> Result<Sealer, EnvelopeError> {
+        let keyrings = self.keys.as_mut().map(|keys| &mut keys.keyrings);
+        if !self.command.reuse_data_key {
+            return prepare_seal(keyrings.map_or(&[], |keyrings| keyrings), &self.options).await;
+        }
+        let reusing = self.reusing.get_or_insert_with(|| {
+            let keyrings = keyrings.map(std::mem::take).unwrap_or_default();
+            CachingKeyrings::new(keyrings, ReuseLimits::default())
+        });
+        reusing.prepare_seal(&self.options, length).await
     }
 
     /// The keys of the command line, or the default one, which is made where it is absent.
@@ -145,7 +300,7 @@ impl Sealing<'_> {
 fn seal_options(command: &Encrypt) -> Result<SealOptions, Failure> {
     let mut options = SealOptions::new()
         .commitment_policy(work::policy(&command.work)?)
-        .context(keys::context(&command.context)?);
+        .context(keys::context_to_seal(&command.context)?);
     if let Some(text) = &command.suite {
         let id = u16::from_str_radix(text.trim_start_matches("0x"), 16).ok();
         let suite = id.and_then(|id| SuiteId::from_id(id).ok());
@@ -161,5 +316,8 @@ fn seal_options(command: &Encrypt) -> Result<SealOptions, Failure> {
         options = options.max_encrypted_data_keys(max);
     }
     options.check().map_err(|error| Failure::usage(error.to_string()))?;
+    if command.reuse_data_key {
+        options.check_reuse().map_err(|error| Failure::usage(format!("--reuse-data-key: {error}")))?;
+    }
     Ok(options)
 }

@@ -22,7 +22,14 @@ const LINE_BYTES_MAX: u64 = 4 << 20;
 /// What is to be explained.
 pub(crate) enum Asked<'a> {
     /// A request that somebody could make.
-    Supposed { principal: &'a str, action: &'a str, key: Option<&'a str>, context: &'a [String] },
+    Supposed {
+        principal: &'a str,
+        action: &'a str,
+        key: Option<&'a str>,
+        context: &'a [String],
+        /// Condition keys and their values.
+        context_keys: &'a [String],
+    },
     /// One that was made.
     Recorded { which: Which<'a>, log: Option<&'a PathBuf> },
 }
@@ -64,12 +71,13 @@ struct Question {
 pub(crate) async fn run(app: &App, asked: Asked<'_>) -> Result<(), Failure> {
     let mut made = None;
     let Question { input, account, region } = match asked {
-        Asked::Supposed { principal, action, key, context } => Question {
+        Asked::Supposed { principal, action, key, context, context_keys } => Question {
             input: ExplainInput {
                 principal: arn_of(app, principal).await?,
                 action: with_service(action),
                 key: key.map(ToOwned::to_owned),
                 encryption_context: pairs(context)?,
+                context_keys: several(context_keys)?,
                 ..ExplainInput::default()
             },
             account: None,
@@ -101,7 +109,7 @@ pub(crate) async fn run(app: &App, asked: Asked<'_>) -> Result<(), Failure> {
         .await
         .map_err(|error| unanswerable(error, made.is_some()))?;
     let mut text = made.as_ref().map(told::made).unwrap_or_default();
-    text.push_str(&told::explained(&explained, &input.encryption_context)?);
+    text.push_str(&told::explained(&explained, &input.encryption_context, &input.context_keys)?);
     if made.as_ref().is_some_and(|made| made.is_session) {
         text.push_str("\n\nThe session's own policies and tags are not in the log, and had no say here.");
     }
@@ -197,6 +205,21 @@ fn pairs(context: &[String]) -> Result<BTreeMap<String, String>, Failure> {
     Ok(pairs)
 }
 
+/// Condition keys, each with all its values.
+fn several(given: &[String]) -> Result<BTreeMap<String, Vec<String>>, Failure> {
+    let mut several: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for pair in given {
+        let (key, value) = pair.split_once('=').ok_or_else(|| {
+            Failure::usage(format!(
+                "--context-key {}: must be KEY=VALUE, as aws:SourceIp=192.0.2.7",
+                one_line(pair)
+            ))
+        })?;
+        several.entry(key.to_owned()).or_default().push(value.to_owned());
+    }
+    Ok(several)
+}
+
 /// The record of a request.
 fn find(log: &Path, which: Which<'_>) -> Result<Value, Failure> {
     let shown = log.display().to_string();
@@ -259,6 +282,7 @@ fn question(record: &Value) -> Result<Question, Failure> {
         resource: resource.filter(|_| !is_key).map(ToOwned::to_owned),
         encryption_context: context(parameters, action),
         parameters: said(parameters, action),
+        context_keys: BTreeMap::new(),
         connection: Some(ExplainConnection {
             source_ip: (!is_local).then(|| source.to_owned()),
             user_agent: text(record, "userAgent").unwrap_or_default().to_owned(),

@@ -1,15 +1,23 @@
 //! `bulla inspect`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 
-use bulla_envelope::{ContentType, HeaderLimits, Inspection};
+use bulla_envelope::{
+    ContentType, EncryptedDataKey, EnvelopeError, FormatError, HeaderLimits, Input, Inspection,
+};
 
 use crate::app::App;
 use crate::cli::Inspect;
+use crate::detached;
 use crate::exit::Failure;
+use crate::mirror;
+use crate::recipients::KeyName;
 use crate::storage::{self, Access, Incoming, sealed};
-use crate::work;
+use crate::tree::{Kind, Walk};
+use crate::work::Worst;
 
 /// Shows what each input says of itself.
 pub(crate) async fn run(app: &mut App, command: &Inspect) -> Result<(), Failure> {
@@ -17,25 +25,184 @@ pub(crate) async fn run(app: &mut App, command: &Inspect) -> Result<(), Failure>
     if let Some(max) = command.max_edks {
         limits.max_encrypted_data_keys = max;
     }
-    let say = app.say;
-    let several = command.input.len() > 1;
-    work::each(&command.input, async |input: &PathBuf| {
-        let source = Incoming::open(app, &command.storage, &storage::resolve(input)?).await?;
-        if let Some(object) = sealed::object_of(&source, command.storage.format)? {
-            let (text, json) = sealed::inspection(&source, &object);
-            let title = if several { format!("{}:\n", printable(&source.shown)) } else { String::new() };
-            return say.result(&format!("{title}{text}"), &json);
+    detached::check_option(command.keys.as_deref(), command.input.len())?;
+    let mut worst = Worst::default();
+    for input in &command.input {
+        let input = match storage::resolve(input) {
+            Ok(input) => input,
+            Err(failure) => {
+                worst.add(failure);
+                continue;
+            }
+        };
+        if mirror::is_directory(&input) {
+            if let Err(failure) = detached::refuse_for_directory(command.keys.as_deref()) {
+                worst.add(failure);
+                continue;
+            }
+            directory(app, &input, limits, &mut worst);
+        } else {
+            worst.see(one(app, command, &input, limits).await);
         }
-        let reading = source.reading(Access::Parts)?;
-        let found = bulla_envelope::inspect(reading, limits)
-            .map_err(|error| Failure::envelope(&error, &source.shown, "standard output"))?;
-        let title = if several { format!("{}:\n", printable(&source.shown)) } else { String::new() };
-        say.result(&format!("{title}{}", text(&found)), &json(&source.shown, &found))
-    })
-    .await
+    }
+    worst.end()
 }
 
-fn text(found: &Inspection) -> String {
+async fn one(app: &mut App, command: &Inspect, input: &Path, limits: HeaderLimits) -> Result<(), Failure> {
+    let source = Incoming::open(app, &command.storage, input).await?;
+    let title = match command.input.len() {
+        1 => String::new(),
+        _ => format!("{}:\n", printable(&source.shown)),
+    };
+    if let Some(object) = sealed::object_of(&source, command.storage.format)? {
+        let (text, json) = sealed::inspection(&source, &object);
+        return app.say.result(&format!("{title}{text}"), &json);
+    }
+    let found = bulla_envelope::inspect(source.reading(Access::Parts)?, limits)
+        .map_err(|error| Failure::envelope(&error, &source.shown, "standard output"))?;
+    let (openers, missing) = openers(input, command.keys.as_deref(), &found, limits);
+    app.say.result(&format!("{title}{}", text(&found, &openers)), &json(&source.shown, &found, &openers))?;
+    missing.map_or(Ok(()), Err)
+}
+
+/// The keys that open a file, and where they stand.
+struct Openers {
+    keys: Vec<EncryptedDataKey>,
+    /// The file with its detached keys.
+    file: Option<PathBuf>,
+}
+
+/// Detached keys that can't be had are a failure that is told after what the file itself says.
+fn openers(
+    path: &Path,
+    given: Option<&Path>,
+    found: &Inspection,
+    limits: HeaderLimits,
+) -> (Openers, Option<Failure>) {
+    if found.header.file_key_id().is_none() {
+        return (Openers { keys: found.header.encrypted_data_keys.clone(), file: None }, None);
+    }
+    match detached::find(path, given, &found.header, limits) {
+        Ok(found) => {
+            let keys = found.keys.header().encrypted_data_keys.clone();
+            (Openers { keys, file: Some(found.path) }, None)
+        }
+        Err(failure) => (Openers { keys: Vec::new(), file: None }, Some(failure)),
+    }
+}
+
+/// What a directory holds.
+#[derive(Default)]
+struct Tally {
+    sealed: u64,
+    others: u64,
+    failed: u64,
+    keys: BTreeMap<KeyName, Uses>,
+}
+
+/// The files that a key opens.
+#[derive(Default)]
+struct Uses {
+    files: u64,
+    /// Of those, the ones that no other key opens.
+    alone: u64,
+}
+
+fn directory(app: &App, directory: &Path, limits: HeaderLimits, worst: &mut Worst) {
+    let walk = match Walk::of(directory) {
+        Ok(walk) => walk,
+        Err(failure) => return worst.add(failure),
+    };
+    let mut tally = Tally::default();
+    for entry in walk {
+        let result = match entry {
+            Err(failure) => Err(failure),
+            Ok(entry) if entry.kind != Kind::File => continue,
+            Ok(entry) => entry.open().and_then(|file| tally.file(app, &entry.shown, &file, limits)),
+        };
+        tally.failed += u64::from(result.is_err());
+        worst.see(result);
+    }
+    let shown = directory.display().to_string();
+    worst.see(app.say.result(&tally.text(&shown), &tally.json(&shown)));
+}
+
+impl Tally {
+    fn file(&mut self, app: &App, path: &Path, file: &File, limits: HeaderLimits) -> Result<(), Failure> {
+        let shown = path.display().to_string();
+        let reading = file.try_clone().and_then(Input::file);
+        let reading = reading.map_err(|error| Failure::io("cannot read", &shown, &error))?;
+        let found = match bulla_envelope::inspect(reading, limits) {
+            Err(EnvelopeError::Format(FormatError::NotAMessage | FormatError::Base64)) => {
+                self.others += 1;
+                return Ok(());
+            }
+            found => found.map_err(|error| Failure::envelope(&error, &shown, "standard output"))?,
+        };
+        if found.header.detached_keys_id().is_some()
+            && detached::file_of(path).is_some_and(|file| detached::header_of(&file, limits).is_some())
+        {
+            // They are told of with their file.
+            return Ok(());
+        }
+        let (openers, missing) = openers(path, None, &found, limits);
+        self.sealed += 1;
+        let mut names: Vec<_> = openers.keys.iter().map(KeyName::of).collect();
+        names.sort();
+        names.dedup();
+        let alone = names.len() == 1;
+        for name in names {
+            let uses = self.keys.entry(name).or_default();
+            uses.files += 1;
+            uses.alone += u64::from(alone);
+        }
+        app.say.result(&line(&shown, &found, &openers), &json(&shown, &found, &openers))?;
+        missing.map_or(Ok(()), Err)
+    }
+
+    fn text(&self, directory: &str) -> String {
+        let Self { sealed, others, failed, keys } = self;
+        let mut out =
+            format!("{}: {sealed} sealed, {others} not sealed, {failed} failed", printable(directory));
+        for (name, Uses { files, alone }) in keys {
+            let files_word = if *files == 1 { "file" } else { "files" };
+            let _ = write!(
+                out,
+                "\n  {} opens {files} {files_word}, {alone} of which no other key opens",
+                printable(&name.shown())
+            );
+        }
+        out
+    }
+
+    fn json(&self, directory: &str) -> serde_json::Value {
+        let keys: Vec<_> = self
+            .keys
+            .iter()
+            .map(|(name, uses)| {
+                serde_json::json!({
+                    "provider": name.provider, "name": name.shown(), "files": uses.files, "alone": uses.alone,
+                })
+            })
+            .collect();
+        serde_json::json!({
+            "event": "summary", "input": directory, "sealed": self.sealed, "not_sealed": self.others,
+            "failed": self.failed, "keys": keys,
+        })
+    }
+}
+
+/// One line of a directory's.
+fn line(shown: &str, found: &Inspection, openers: &Openers) -> String {
+    let keys: Vec<_> = openers.keys.iter().map(|key| printable(&key.display_name())).collect();
+    let pairs = found.header.context.iter();
+    let pairs: Vec<_> =
+        pairs.map(|(name, value)| format!("{}={}", printable(name), printable(value))).collect();
+    let context = if pairs.is_empty() { String::new() } else { format!("  ({})", pairs.join(", ")) };
+    format!("{}: {}{context}", printable(shown), keys.join(", "))
+}
+
+fn text(found: &Inspection, openers: &Openers) -> String {
     let header = &found.header;
     let mut out = String::new();
     // Writing to a string doesn't fail.
@@ -52,7 +219,10 @@ fn text(found: &Inspection) -> String {
     for (name, value) in header.context.iter() {
         let _ = writeln!(out, "context       {}={}", printable(name), printable(value));
     }
-    for key in &header.encrypted_data_keys {
+    if let Some(file) = &openers.file {
+        let _ = writeln!(out, "keys in       {}", printable(&file.display().to_string()));
+    }
+    for key in &openers.keys {
         let _ = writeln!(out, "key           {}", printable(&key.display_name()));
     }
     out.push_str("(not authenticated; bulla verify checks it)");
@@ -71,16 +241,17 @@ fn suite(found: &Inspection) -> String {
     text
 }
 
-fn json(input: &str, found: &Inspection) -> serde_json::Value {
+fn json(input: &str, found: &Inspection, openers: &Openers) -> serde_json::Value {
     let header = &found.header;
     let context: serde_json::Map<_, _> =
         header.context.iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
-    let keys: Vec<_> = header
-        .encrypted_data_keys
+    let keys: Vec<_> = openers
+        .keys
         .iter()
         .map(|key| serde_json::json!({ "provider": key.provider_id, "name": key.display_name() }))
         .collect();
     serde_json::json!({
+        "event": "inspected",
         "input": input,
         "suite": format!("{:04x}", header.suite.id()),
         "version": header.suite.version().byte(),
@@ -97,6 +268,8 @@ fn json(input: &str, found: &Inspection) -> serde_json::Value {
         "frames": found.plaintext.map(|size| size.frames),
         "context": context,
         "keys": keys,
+        "file_key": header.file_key_id(),
+        "keys_file": openers.file.as_ref().map(|file| file.display().to_string()),
         "authenticated": false,
     })
 }

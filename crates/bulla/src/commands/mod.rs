@@ -3,6 +3,7 @@
 pub(crate) mod access;
 pub(crate) mod account;
 pub(crate) mod audit;
+pub(crate) mod drill;
 pub(crate) mod encrypt;
 pub(crate) mod explain;
 pub(crate) mod inspect;
@@ -10,5 +11,6 @@ pub(crate) mod key;
 pub(crate) mod open;
 pub(crate) mod policy;
 pub(crate) mod profile;
+pub(crate) mod rewrap;
 pub(crate) mod serve;
 pub(crate) mod store;

@@ -1,42 +1,110 @@
 //! `bulla decrypt` and `bulla verify`.
 
+use std::ffi::OsString;
+use std::fs::File;
 use std::io::IsTerminal;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use bulla_api::{ErrorCode, KmsError};
-use bulla_envelope::{
-    EnvelopeError, Job, KeyFailure, Keyring, Message, OpenOptions, Output, S3ecObject, Summary, Trial,
-};
+use bulla_envelope::{EnvelopeError, Job, Message, OpenOptions, Output, S3ecObject, Side, Summary};
 
 use crate::app::{App, shown};
+use crate::archive;
 use crate::cli::{Decrypt, Opening, Verify};
-use crate::exit::Failure;
+use crate::command::{self, Fed};
+use crate::content::{About, Content};
+use crate::detached;
+use crate::exit::{Exit, Failure};
 use crate::keys;
+use crate::mirror::{self, Way};
 use crate::output::{FileId, OutputRules};
-use crate::place::EMBEDDED;
 use crate::progress::Progress;
-use crate::storage::sealed::{self, Told};
-use crate::storage::{self, Access, Incoming, Outgoing};
-use crate::work::{self, Done, Naming, STREAM};
-
-/// Provider of the encrypted data keys that a KMS opens.
-const KMS_PROVIDER: &str = "aws-kms";
+use crate::range::{self, Range};
+use crate::scratch::{self, Scratch};
+use crate::storage::{self, Access, Incoming, Outgoing, is_object, sealed};
+use crate::unlocking::Unlocking;
+use crate::work::{self, Naming, STREAM};
 
 /// Opens each input.
 pub(crate) async fn decrypt(app: &mut App, command: &Decrypt) -> Result<(), Failure> {
-    let options = open_options(&command.opening)?.release_before_signature(command.release_before_signature);
-    let plan = work::plan(&command.input, command.output.as_deref(), Naming::Opened)?;
+    let options = open_options(&command.opening)?
+        // What is unpacked isn't published before the signature holds.
+        .release_before_signature(command.release_before_signature || command.archive);
+    let plan = plan(command)?;
+    let range = command.range.as_deref().map(range::parse).transpose()?;
+    detached::check_option(command.opening.keys.as_deref(), plan.len())?;
     let mut opening = Opener::new(app, &command.opening, options)?;
+    if !command.run.is_empty() {
+        return work::each(&plan, async |(input, _)| opening.feed(input, &command.run, range.as_ref()).await)
+            .await;
+    }
+    if command.archive {
+        return work::each(&plan, async |(input, output)| opening.unpack(input, output).await).await;
+    }
     let inputs = FileId::of_inputs(plan.iter().map(|(input, _)| input.as_path()));
-    work::each(&plan, async |(input, output)| opening.decrypt(input, output, &inputs).await).await
+    work::each(&plan, async |(input, output)| opening.one(input, output, &inputs, range.as_ref()).await).await
+}
+
+/// Each input with its output. What is a part of a file doesn't get the whole file's name by itself.
+fn plan(command: &Decrypt) -> Result<Vec<(PathBuf, PathBuf)>, Failure> {
+    if !command.run.is_empty() {
+        if let [_, _, ..] = command.input.as_slice() {
+            return Err(Failure::usage("a command reads one file; run once for each"));
+        }
+        return work::plan(&command.input, Some(Path::new(STREAM)), Naming::Opened);
+    }
+    if command.range.is_some() && command.output.is_none() && !command.input.is_empty() {
+        return Err(Failure::usage(
+            "--range: a part of a file needs a name of its own; name it with -o, - for standard output",
+        ));
+    }
+    let naming = if command.archive { Naming::Unpacked } else { Naming::Opened };
+    let plan = work::plan(&command.input, command.output.as_deref(), naming)?;
+    if command.archive && plan.iter().any(|(_, output)| output == Path::new(STREAM)) {
+        return Err(Failure::usage("--archive unpacks into a directory; name it with -o"));
+    }
+    if command.archive
+        && let Some((_, output)) = plan.iter().find(|(_, output)| is_object(output))
+    {
+        return Err(Failure::usage(format!(
+            "--archive unpacks into a directory of this host, not into `{}`; name one with -o",
+            output.display()
+        )));
+    }
+    Ok(plan)
 }
 
 /// Opens each input and writes nothing.
 pub(crate) async fn verify(app: &mut App, command: &Verify) -> Result<(), Failure> {
     let options = open_options(&command.opening)?;
     let header_only = command.header;
+    detached::check_option(command.opening.keys.as_deref(), command.input.len())?;
     let mut opening = Opener::new(app, &command.opening, options)?;
-    work::each(&command.input, async |input: &PathBuf| opening.verify(input, header_only).await).await
+    let all = async |input: &PathBuf| {
+        let input = storage::resolve(input)?;
+        if !mirror::is_directory(&input) {
+            let source = opening.open(&input).await?;
+            return opening.verify(source, header_only).await;
+        }
+        mirror::each_sealed(&input, async |source| opening.verify(Incoming::of(source), header_only).await).await
+    };
+    work::each(&command.input, all).await
+}
+
+/// Opens each input whole, writes nothing, and says of each by which key, how much it was and how long it took.
+pub(crate) async fn rehearse(app: &mut App, arguments: &Opening, inputs: &[PathBuf]) -> Result<(), Failure> {
+    let options = open_options(arguments)?;
+    let mut opening = Opener::new(app, arguments, options)?;
+    let all = async |input: &PathBuf| {
+        let input = storage::resolve(input)?;
+        if !mirror::is_directory(&input) {
+            let source = opening.open(&input).await?;
+            return opening.rehearse(source).await;
+        }
+        mirror::each_sealed(&input, async |source| opening.rehearse(Incoming::of(source)).await).await
+    };
+    work::each(inputs, all).await
 }
 
 struct Opener<'a> {
@@ -44,22 +112,125 @@ struct Opener<'a> {
     arguments: &'a Opening,
     options: OpenOptions,
     job: Job,
-    /// Those of `-k`, or none before the first message that a KMS can open.
-    keyrings: Option<Vec<Keyring>>,
-    /// Which KMS and which accounts discovery is about, for messages.
-    asked: Option<String>,
+    unlocking: Unlocking<'a>,
 }
 
 impl<'a> Opener<'a> {
     fn new(app: &'a mut App, arguments: &'a Opening, options: OpenOptions) -> Result<Self, Failure> {
         let job = work::job(&arguments.work)?;
-        keys::check(&arguments.key)?;
-        Ok(Self { app, arguments, options, job, keyrings: None, asked: None })
+        let unlocking = Unlocking::new(&arguments.key, &arguments.discovery_account)?;
+        let unlocking = unlocking.reusing(arguments.reuse_data_key);
+        Ok(Self { app, arguments, options, job, unlocking })
     }
 
-    async fn decrypt(&mut self, input: &Path, output: &Path, inputs: &[FileId]) -> Result<(), Failure> {
-        storage::refuse_same_object(input, output)?;
+    /// Opens an input for a command to read.
+    async fn feed(&mut self, input: &Path, words: &[OsString], range: Option<&Range>) -> Result<(), Failure> {
         let source = self.open(input).await?;
+        let output_shown = words.first().map_or_else(String::new, |word| word.to_string_lossy().into_owned());
+        let failed = |error: &EnvelopeError| Failure::envelope(error, &source.shown, &output_shown);
+        let (content, about) = self.unlock(&source, range::access(range), failed).await?;
+        about.refuse_file_key(&source.shown)?;
+        let job = work::sized(&self.job, content.length);
+        let progress = self.progress(&source, &job, content.length);
+        let root = self.app.common.root_key.as_deref();
+        let run = |output: Output<'_>| content.run(range, output, &job);
+        let fed = command::feed(words, root, self.app.say, run, failed);
+        let elapsed = progress.end();
+        let summary = match fed? {
+            Fed::All(summary) => Some(summary),
+            Fed::Part => {
+                self.app.say.note(&format!(
+                    "bulla: `{output_shown}` ended well without reading all of `{}`; the rest was not checked",
+                    source.shown
+                ));
+                None
+            }
+        };
+        // Standard output is the command's.
+        let summary = summary.map(|summary| (summary, elapsed));
+        about.report(self.app, "opened", &source.shown, Some(&output_shown), true, summary)
+    }
+
+    async fn one(
+        &mut self,
+        input: &Path,
+        output: &Path,
+        inputs: &[FileId],
+        range: Option<&Range>,
+    ) -> Result<(), Failure> {
+        if !mirror::is_directory(input) {
+            storage::refuse_same_object(input, output)?;
+            let source = self.open(input).await?;
+            return self.decrypt(source, output, inputs, range).await.map(drop);
+        }
+        if range.is_some() {
+            return Err(Failure::usage(format!(
+                "--range: `{}` is a directory; name a file",
+                input.display()
+            )));
+        }
+        detached::refuse_for_directory(self.arguments.keys.as_deref())?;
+        let say = self.app.say;
+        let each = async |source, target: &Path| {
+            Ok(self.decrypt(Incoming::of(source), target, &[], None).await?.plaintext_bytes)
+        };
+        mirror::each(input, output, Way::Open, say, each).await
+    }
+
+    /// Unpacks an archive into a directory that appears when all of it is authentic.
+    async fn unpack(&mut self, input: &Path, output: &Path) -> Result<(), Failure> {
+        let source = self.open(input).await?;
+        if output.symlink_metadata().is_ok() {
+            return Err(scratch::exists(output));
+        }
+        let output_shown = output.display().to_string();
+        let failed = |error: &EnvelopeError| Failure::envelope(error, &source.shown, &output_shown);
+        let (content, about) = self.unlock(&source, Access::Whole, failed).await?;
+        about.refuse_file_key(&source.shown)?;
+        let job = work::sized(&self.job, content.length);
+        let output = mirror::plain(output);
+        let parent = output.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let scratch = Scratch::within(parent.unwrap_or(Path::new(".")))?;
+        let io = |error: std::io::Error| Failure::io("cannot unpack", &source.shown, &error);
+        let (reader, writer) = std::io::pipe().map_err(io)?;
+        let progress = self.progress(&source, &job, content.length);
+        let say = self.app.say;
+        let (opened, unpacked) = std::thread::scope(|scope| {
+            let unpacking = scope.spawn(|| archive::unpack(reader, scratch.path(), &source.shown));
+            let opened = content.run(None, Output::stream(File::from(OwnedFd::from(writer))), &job);
+            (opened, unpacking.join())
+        });
+        let elapsed = progress.end();
+        let unpacked = unpacked.map_err(|_| Failure::new(Exit::Failed, "the archive's thread ended"))?;
+        let summary = match opened {
+            Ok(summary) => summary,
+            // Who reads no more has found what is wrong.
+            Err(EnvelopeError::Io { side: Side::Output, .. }) if unpacked.is_err() => {
+                return unpacked.map(drop);
+            }
+            Err(error) => return Err(failed(&error)),
+        };
+        let (unpacked, left_out) = unpacked?;
+        scratch.publish(&output, self.arguments.work.sync)?;
+        let (files, bytes) = (unpacked.files, unpacked.bytes);
+        if !say.json {
+            say.note(&format!(
+                "bulla: unpacked {files} files of `{}` into `{output_shown}`, {bytes} bytes",
+                source.shown
+            ));
+        }
+        let summary = Some((summary, elapsed));
+        about.report(self.app, "opened", &source.shown, Some(&output_shown), false, summary)?;
+        left_out.map_err(|failure| failure.although("the rest was unpacked"))
+    }
+
+    async fn decrypt(
+        &mut self,
+        source: Incoming,
+        output: &Path,
+        inputs: &[FileId],
+        range: Option<&Range>,
+    ) -> Result<Summary, Failure> {
         let rules = OutputRules {
             force: self.app.common.force,
             sync: self.arguments.work.sync,
@@ -68,44 +239,57 @@ impl<'a> Opener<'a> {
         };
         let mut target = Outgoing::open(self.app, &self.arguments.storage, output, rules).await?;
         let output_shown = shown(output, "standard output");
-        if let Some(object) = sealed::object_of(&source, self.arguments.storage.format)? {
-            let data_on_stdout = output == Path::new(STREAM);
-            let told =
-                Told { what: "opened", input: &source.shown, output: Some(&output_shown), data_on_stdout };
-            return self.open_object(&source, object, Some(target), &told, false).await;
-        }
         let failed = |error: &EnvelopeError| Failure::envelope(error, &source.shown, &output_shown);
-        let (opener, length) = self.unlock(&source, Access::Whole, failed).await?;
-        target.expect(length);
-        let header = opener.header().clone();
-        let job = work::sized(&self.job, length);
-        let progress = self.progress(&source, &job, length);
-        let written = target.write(|output| opener.run(output, &job), failed);
-        drop(progress);
-        let data_on_stdout = output == Path::new(STREAM);
-        self.report("opened", &source, Some(&output_shown), data_on_stdout, &header, Some(written?))
+        let (content, about) = self.unlock(&source, range::access(range), failed).await?;
+        about.refuse_file_key(&source.shown)?;
+        target.expect(range::length(range, content.length));
+        let job = work::sized(&self.job, content.length);
+        let progress = self.progress(&source, &job, content.length);
+        let written = target.write(|output| content.run(range, output, &job), failed);
+        let elapsed = progress.end();
+        let summary = written?;
+        about.report(
+            self.app,
+            "opened",
+            &source.shown,
+            Some(&output_shown),
+            output == Path::new(STREAM),
+            Some((summary, elapsed)),
+        )?;
+        Ok(summary)
     }
 
-    async fn verify(&mut self, input: &Path, header_only: bool) -> Result<(), Failure> {
-        let source = self.open(&storage::resolve(input)?).await?;
-        if let Some(object) = sealed::object_of(&source, self.arguments.storage.format)? {
-            let what = if header_only { "verified the header of" } else { "verified" };
-            let told = Told { what, input: &source.shown, output: None, data_on_stdout: false };
-            return self.open_object(&source, object, None, &told, header_only).await;
-        }
+    async fn rehearse(&mut self, source: Incoming) -> Result<(), Failure> {
+        let started = Instant::now();
         let failed = |error: &EnvelopeError| Failure::envelope(error, &source.shown, "nothing");
-        let (opener, length) =
-            self.unlock(&source, if header_only { Access::Parts } else { Access::Whole }, failed).await?;
-        let header = opener.header().clone();
-        if header_only {
-            return self.report("verified the header of", &source, None, false, &header, None);
-        }
-        let job = work::sized(&self.job, length);
-        let progress = self.progress(&source, &job, length);
-        let summary = opener.run(Output::discard(), &job);
+        let (content, _) = self.unlock(&source, Access::Whole, failed).await?;
+        let key = content.by.clone();
+        let job = work::sized(&self.job, content.length);
+        let progress = self.progress(&source, &job, content.length);
+        let summary = content.run(None, Output::discard(), &job);
         drop(progress);
+        let bytes = summary.map_err(|error| failed(&error))?.plaintext_bytes;
+        let seconds = started.elapsed().as_secs_f64();
+        let input = &source.shown;
+        let event = serde_json::json!({
+            "event": "rehearsed", "input": input, "key": key, "plaintext_bytes": bytes, "seconds": seconds,
+        });
+        self.app.say.result(&format!("{input}: {bytes} bytes in {seconds:.1} s, by {key}"), &event)
+    }
+
+    async fn verify(&mut self, source: Incoming, header_only: bool) -> Result<(), Failure> {
+        let failed = |error: &EnvelopeError| Failure::envelope(error, &source.shown, "nothing");
+        let access = if header_only { Access::Parts } else { Access::Whole };
+        let (content, about) = self.unlock(&source, access, failed).await?;
+        if header_only {
+            return about.report(self.app, "verified the header of", &source.shown, None, false, None);
+        }
+        let job = work::sized(&self.job, content.length);
+        let progress = self.progress(&source, &job, content.length);
+        let summary = content.run(None, Output::discard(), &job);
+        let elapsed = progress.end();
         let summary = summary.map_err(|error| failed(&error))?;
-        self.report("verified", &source, None, false, &header, Some(summary))
+        about.report(self.app, "verified", &source.shown, None, false, Some((summary, elapsed)))
     }
 
     async fn open(&mut self, input: &Path) -> Result<Incoming, Failure> {
@@ -113,113 +297,68 @@ impl<'a> Opener<'a> {
         Incoming::open(self.app, &self.arguments.storage, input).await
     }
 
-    /// Opens an object of the S3 Encryption Client.
-    async fn open_object(
-        &mut self,
-        source: &Incoming,
-        object: S3ecObject,
-        target: Option<Outgoing<'_>>,
-        told: &Told<'_>,
-        header_only: bool,
-    ) -> Result<(), Failure> {
-        if self.keyrings.is_none() {
-            self.keyrings = self.find_keyrings(object.is_for_kms()).await?;
-        }
-        let failed =
-            |error: &EnvelopeError| Failure::envelope(error, &source.shown, told.output.unwrap_or("nothing"));
-        let described = object.describe();
-        let policy = work::policy(&self.arguments.work)?;
-        let required = keys::context(&self.arguments.context)?;
-        let keyrings = self.keyrings.as_deref().unwrap_or_default();
-        let opener = object
-            .unlock(keyrings, policy, &required)
-            .await
-            .map_err(|error| self.explained(failed(&error), &error))?;
-        if header_only {
-            return sealed::report(self.app, told, &described, None);
-        }
-        sealed::open(self.app, source, opener, &described, target, told, work::sized(&self.job, None))
-    }
-
-    /// Reads the header and opens the data key.
+    /// Reads what it says of itself and opens the data key, that of the file with detached keys if it has such. What is
+    /// given back names the keys that open it in the end.
     async fn unlock(
         &mut self,
         source: &Incoming,
         access: Access,
         failed: impl Fn(&EnvelopeError) -> Failure,
-    ) -> Result<(bulla_envelope::Opener<'static>, Option<u64>), Failure> {
+    ) -> Result<(Content, About), Failure> {
+        if let Some(object) = sealed::object_of(source, self.arguments.storage.format)? {
+            self.refuse_keys(&source.shown)?;
+            return self.unlock_object(source, object, failed).await;
+        }
         let reading = source.reading(access)?;
         let length = reading.length();
         let message = Message::read(reading, &self.options).map_err(|error| failed(&error))?;
-        if self.keyrings.is_none() {
-            let keys = &message.header().encrypted_data_keys;
-            let for_kms = keys.iter().any(|key| key.provider_id == KMS_PROVIDER);
-            self.keyrings = self.find_keyrings(for_kms).await?;
+        let mut header = message.header().clone();
+        if header.file_key_id().is_some() && !keys::has_file_key(&self.arguments.key) {
+            let limits = work::limits(&self.arguments.work);
+            let found = detached::find(&source.path(), self.arguments.keys.as_deref(), &header, limits)?;
+            let opened = found.open(self.app, &mut self.unlocking).await?;
+            let (keyring, by) = (opened.file_key.keyring(), opened.opened_by.clone());
+            let opener = message.unlock(&[keyring.map_err(|error| failed(&error))?]).await;
+            header.encrypted_data_keys.clone_from(&found.keys.header().encrypted_data_keys);
+            let content = Content::of_message(opener.map_err(|error| failed(&error))?, length, by);
+            return Ok((content, About::Message(header)));
         }
-        let keyrings = self.keyrings.as_deref().unwrap_or_default();
-        let opener = message.unlock(keyrings).await;
-        let opener = opener.map_err(|error| self.explained(failed(&error), &error))?;
-        Ok((opener, length))
+        self.refuse_keys(&source.shown)?;
+        let opener = self.unlocking.unlock(self.app, message, failed).await?;
+        let by = opener.opened_by().to_owned();
+        Ok((Content::of_message(opener, length, by), About::Message(header)))
     }
 
-    /// Says more of why no key opens.
-    fn explained(&self, mut failure: Failure, error: &EnvelopeError) -> Failure {
-        if let EnvelopeError::NoKeyOpens(none) = error
-            && none.trials.iter().any(may_be_rotated)
-        {
-            failure.message.push_str(
-                ", or, if the key was rotated since this store was backed up, a newer backup of the store",
-            );
-        }
-        // The trials name the KMS that was asked; where nothing was tried, nothing has named it yet.
-        if let (EnvelopeError::NoKeyOpens(none), Some(asked)) = (error, &self.asked)
-            && none.trials.is_empty()
-        {
-            failure.message = format!("{}, {asked}", failure.message);
-        }
-        failure
+    /// The same for an object of the S3 Encryption Client.
+    async fn unlock_object(
+        &mut self,
+        source: &Incoming,
+        object: S3ecObject,
+        failed: impl Fn(&EnvelopeError) -> Failure,
+    ) -> Result<(Content, About), Failure> {
+        let policy = work::policy(&self.arguments.work)?;
+        let required = keys::context(&self.arguments.context)?;
+        let keyrings = self.unlocking.keyrings_for(self.app, object.is_for_kms()).await?;
+        let opened = object.unlock(keyrings, policy, &required).await;
+        let opener = opened.map_err(|error| self.unlocking.explained(failed(&error), &error))?;
+        // Whatever is wanted of it, its tag stands behind all of it.
+        let reading = source.reading(Access::Whole)?;
+        Ok((Content::of_object(opener, reading), About::Object(object)))
     }
 
-    async fn find_keyrings(&mut self, for_kms: bool) -> Result<Option<Vec<Keyring>>, Failure> {
-        if !self.arguments.key.is_empty() {
-            return keys::for_opening(self.app, &self.arguments.key).await.map(Some);
+    fn refuse_keys(&self, shown: &str) -> Result<(), Failure> {
+        match &self.arguments.keys {
+            Some(given) => Err(Failure::usage(format!(
+                "--keys {}: `{shown}` was not sealed with detached keys; leave it out",
+                given.display()
+            ))),
+            None => Ok(()),
         }
-        // A message for raw keys only is no business of a KMS.
-        if !for_kms {
-            return Ok(None);
-        }
-        let (keyring, asked) = keys::discovered(self.app, &self.arguments.discovery_account).await?;
-        self.asked = Some(asked);
-        Ok(Some(vec![keyring]))
     }
 
     fn progress(&self, source: &Incoming, job: &Job, length: Option<u64>) -> Progress {
-        let shows = !self.app.say.quiet && !self.app.say.json;
-        Progress::start(source.shown.clone(), job.progress.clone(), length, shows)
+        Progress::start(source.shown.clone(), job.progress.clone(), length, self.app.say)
     }
-
-    fn report(
-        &self,
-        what: &'static str,
-        source: &Incoming,
-        output: Option<&str>,
-        data_on_stdout: bool,
-        header: &bulla_envelope::Header,
-        summary: Option<Summary>,
-    ) -> Result<(), Failure> {
-        let done = Done { what, input: &source.shown, output, data_on_stdout, header, summary };
-        work::report(self.app, &done)
-    }
-}
-
-/// Whether an embedded key may not have opened because the store is older than what it sealed with: the answer is the
-/// same as for a damaged file.
-fn may_be_rotated(trial: &Trial) -> bool {
-    matches!(
-        &trial.cause,
-        KeyFailure::Kms(KmsError::Answered { error, kms })
-            if error.code == ErrorCode::InvalidCiphertextException && kms.starts_with(EMBEDDED)
-    )
 }
 
 /// Sealed data doesn't come from a keyboard.
@@ -232,7 +371,7 @@ fn refuse_terminal(input: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn open_options(arguments: &Opening) -> Result<OpenOptions, Failure> {
+pub(crate) fn open_options(arguments: &Opening) -> Result<OpenOptions, Failure> {
     let mut options = OpenOptions::new()
         .commitment_policy(work::policy(&arguments.work)?)
         .context(keys::context(&arguments.context)?);

@@ -35,10 +35,11 @@ pub(crate) async fn run(app: &App, command: &Policy) -> Result<(), Failure> {
 
 /// Explains what the store would decide, or did.
 async fn online(app: &App, asked: &ExplainPolicy) -> Result<(), Failure> {
-    let ExplainPolicy { principal, action, key, context, request_id, last_denied, audit_log, .. } = asked;
+    let ExplainPolicy { principal, action, key, context, context_key, .. } = asked;
+    let ExplainPolicy { request_id, last_denied, audit_log, .. } = asked;
     let asked = match (principal, action, request_id) {
         (Some(principal), Some(action), _) => {
-            Asked::Supposed { principal, action, key: key.as_deref(), context }
+            Asked::Supposed { principal, action, key: key.as_deref(), context, context_keys: context_key }
         }
         (_, _, Some(id)) => Asked::Recorded { which: Which::Id(id), log: audit_log.as_ref() },
         _ if *last_denied => Asked::Recorded { which: Which::LastDenied, log: audit_log.as_ref() },

@@ -4,7 +4,5 @@
 pub(crate) mod caller;
 pub(crate) mod choice;
 pub(crate) mod local;
-mod once;
 pub(crate) mod remote;
 pub(crate) mod socket;
-pub(crate) mod trust;

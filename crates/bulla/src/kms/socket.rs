@@ -142,16 +142,23 @@ impl SocketClient {
             .collect()
             .await
             .map_err(|error| lost(format!("the answer broke off: {error}")))?;
+        let status = head.status;
+        let named = head.headers.get("x-amzn-errortype");
+        let named = named.and_then(|value| value.to_str().ok()).map(str::to_owned);
+        // The answer may hold a data key. It lies in the buffer that the connection read into, as the headers do: when they
+        // are gone it is ours alone, and can be wiped.
+        drop((head, sender));
         connection.abort();
-        // The answer may hold a data key: from here on this copy is the only one that we hold.
-        let bytes = match collected.to_bytes().try_into_mut() {
-            Ok(bytes) => Vec::from(bytes),
-            Err(shared) => shared.to_vec(),
-        };
-        if head.status.is_success() {
+        let _aborted = connection.await;
+        let body = collected.to_bytes();
+        let bytes = body.to_vec();
+        if let Ok(mut read) = body.try_into_mut() {
+            zeroize::Zeroize::zeroize(read.as_mut());
+        }
+        if status.is_success() {
             return Ok(bytes);
         }
-        let named = head.headers.get("x-amzn-errortype").and_then(|value| value.to_str().ok());
+        let named = named.as_deref();
         Err(KmsError::Answered { error: wire::decode_error(&bytes, named), kms }.into())
     }
 }

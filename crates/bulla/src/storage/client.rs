@@ -26,7 +26,7 @@ use super::failure::{PlainHttp, Tried};
 use super::{ObjectName, StorageOptions};
 use crate::exit::{Exit, Failure};
 use crate::kms::choice::check_url;
-use crate::kms::trust;
+use crate::kms::remote::authorities;
 
 /// So long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -206,7 +206,7 @@ impl Storage {
                             .failed(Exit::Failed, "the server answers with more bytes than were asked for"));
                     }
                     Some(Ok(more)) => bytes.extend_from_slice(&more),
-                    Some(Err(error)) => break crate::kms::remote::innermost(&error),
+                    Some(Err(error)) => break bulla_remote::innermost(&error),
                     None => break "the connection ended early".to_owned(),
                 }
             };
@@ -237,7 +237,7 @@ async fn client(
     ca_files: &[(PathBuf, String)],
     wait: Duration,
 ) -> Result<(Client, String), Failure> {
-    let http = trust::https_client(ca_files).map_err(|cause| {
+    let http = bulla_remote::https_client(&authorities(ca_files)?).map_err(|cause| {
         Failure::new(Exit::Failed, format!("{cause} (for object storage); check the path"))
     })?;
     // Time ends the retries, not their number.

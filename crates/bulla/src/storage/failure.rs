@@ -3,10 +3,10 @@
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use bulla_remote::{innermost, misconfigured, whole};
 
 use super::ObjectName;
 use crate::exit::{Exit, Failure};
-use crate::kms::remote::{innermost, misconfigured, whole};
 
 /// What was tried, for messages.
 #[derive(Debug, Clone, Copy)]

@@ -1,7 +1,7 @@
 //! Inputs and outputs of commands: files, streams and objects.
 
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bulla_envelope::{EnvelopeError, Input, Output, Summary};
@@ -37,7 +37,8 @@ impl Incoming {
         })
     }
 
-    fn of(source: Source) -> Self {
+    /// A file or stream that is open already.
+    pub(crate) fn of(source: Source) -> Self {
         Self { shown: source.shown.clone(), kind: Kind::File(source) }
     }
 
@@ -46,6 +47,22 @@ impl Incoming {
         match &self.kind {
             Kind::File(_) => None,
             Kind::Object(storage, object) => Some((storage, object)),
+        }
+    }
+
+    /// Where it is, for what stands beside it.
+    pub(crate) fn path(&self) -> PathBuf {
+        match &self.kind {
+            Kind::File(source) => source.path.clone(),
+            Kind::Object(_, object) => object.name.to_string().into(),
+        }
+    }
+
+    /// Bytes in it, where that is known before they are read.
+    pub(crate) fn length(&self) -> Option<u64> {
+        match &self.kind {
+            Kind::File(source) => source.length(),
+            Kind::Object(_, object) => Some(object.bytes),
         }
     }
 

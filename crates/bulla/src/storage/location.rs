@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use crate::exit::Failure;
 
+/// What the URL of an object begins with.
+const SCHEME: &[u8] = b"s3://";
 /// Longest key, in bytes of UTF-8 (Amazon S3 User Guide, "Naming Amazon S3 objects").
 const KEY_BYTES_MAX: usize = 1024;
 /// Lengths of bucket names; the oldest buckets have long ones.
@@ -33,10 +35,15 @@ impl fmt::Display for ObjectName {
     }
 }
 
+/// Whether an argument, once it is resolved, names an object and no path.
+pub(crate) fn is_object(argument: &Path) -> bool {
+    argument.as_os_str().as_bytes().starts_with(SCHEME)
+}
+
 impl ObjectName {
     /// The object that an argument names; none for a path.
     pub(crate) fn of(argument: &Path) -> Result<Option<Self>, Failure> {
-        let Some(rest) = argument.as_os_str().as_bytes().strip_prefix(b"s3://") else { return Ok(None) };
+        let Some(rest) = argument.as_os_str().as_bytes().strip_prefix(SCHEME) else { return Ok(None) };
         let rest = std::str::from_utf8(rest)
             .map_err(|_| Failure::usage("an s3:// URL is UTF-8; this one is not: check how it is typed"))?;
         let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));

@@ -15,7 +15,7 @@ mod upload;
 
 pub(crate) use client::{Pinned, Storage};
 pub(crate) use flow::{Incoming, Outgoing, refuse_same_object};
-pub(crate) use location::{ObjectName, resolve};
+pub(crate) use location::{ObjectName, is_object, resolve};
 pub(crate) use reader::Access;
 pub(crate) use upload::Upload;
 

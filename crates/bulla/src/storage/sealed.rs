@@ -1,17 +1,20 @@
 //! Objects of the Amazon S3 Encryption Client: sealed by `--format s3ec`, known by their metadata when they are opened.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
 
-use bulla_api::EncryptionContext;
 use bulla_envelope::{
-    CommitmentPolicy, EnvelopeError, Job, Keyring, Output, S3ecObject, S3ecOpener, S3ecSealer, Summary,
+    CommitmentPolicy, EnvelopeError, Input, Job, Keyring, Output, S3ecObject, S3ecSealer, Summary,
 };
 
-use super::{Access, Format, Incoming, Outgoing};
+use super::{Format, Incoming, Outgoing, Upload, is_object};
 use crate::app::App;
 use crate::cli::Encrypt;
 use crate::exit::{Exit, Failure};
+use crate::keys;
 use crate::progress::Progress;
+use crate::work;
 
 /// What an instruction file's name adds to its object's.
 const INSTRUCTION_SUFFIX: &str = ".instruction";
@@ -20,16 +23,16 @@ const INSTRUCTION_BYTES_MAX: u64 = 64 << 10;
 
 /// Refuses what has no place in such an object.
 pub(crate) fn check_sealing(command: &Encrypt, policy: CommitmentPolicy) -> Result<(), Failure> {
-    let refused = |option: &str| {
-        Err(Failure::usage(format!(
+    let given = [
+        (command.suite.is_some(), "--suite"),
+        (command.frame_length.is_some(), "--frame-length"),
+        (command.detached_keys, "--detached-keys"),
+        (command.reuse_data_key, "--reuse-data-key"),
+    ];
+    if let Some((_, option)) = given.into_iter().find(|(given, _)| *given) {
+        return Err(Failure::usage(format!(
             "{option} is of sealed messages, and --format s3ec has no such thing; leave it out"
-        )))
-    };
-    if command.suite.is_some() {
-        return refused("--suite");
-    }
-    if command.frame_length.is_some() {
-        return refused("--frame-length");
+        )));
     }
     if policy == CommitmentPolicy::ForbidEncryptAllowDecrypt {
         return Err(Failure::usage(
@@ -39,40 +42,72 @@ pub(crate) fn check_sealing(command: &Encrypt, policy: CommitmentPolicy) -> Resu
     Ok(())
 }
 
-/// Seals an input into an object.
-pub(crate) async fn seal(
-    app: &App,
-    source: &Incoming,
-    target: Outgoing<'_>,
-    keyrings: &[Keyring],
-    context: &EncryptionContext,
-    job: Job,
-) -> Result<(), Failure> {
-    let Outgoing::Object(mut upload) = target else {
-        return Err(Failure::usage(
-            "--format s3ec writes objects, whose key is in their metadata; name one with -o s3://BUCKET/KEY",
-        ));
-    };
-    let output_shown = upload.shown();
-    let failed = |error: &EnvelopeError| Failure::envelope(error, &source.shown, &output_shown);
-    let reading = source.reading(Access::Whole)?;
-    let length = reading.length();
-    let sealer = S3ecSealer::prepare(keyrings, context).await.map_err(|error| failed(&error))?;
-    upload.expect(length.map(|length| sealer.sealed_bytes(length)));
-    let metadata = sealer.metadata().clone();
-    upload.set_metadata(metadata.clone().into_iter().collect());
-    let progress = progress(app, source, &job, length);
-    let written = sealer.run(reading, Output::private(&mut upload), &job);
-    drop(progress);
-    let summary = written.map_err(|error| failed(&error))?;
-    upload.finish()?;
-    let object = S3ecObject::read(&metadata, None).map_err(|error| failed(&error))?;
-    report(
-        app,
-        &Told { what: "sealed", input: &source.shown, output: Some(&output_shown), data_on_stdout: false },
-        &object.describe(),
-        Some(summary),
+/// Refuses outputs that are no objects.
+pub(crate) fn check_outputs<'a>(mut outputs: impl Iterator<Item = &'a Path>) -> Result<(), Failure> {
+    if outputs.all(is_object) { Ok(()) } else { Err(needs_an_object()) }
+}
+
+fn needs_an_object() -> Failure {
+    Failure::usage(
+        "--format s3ec writes objects, whose key is in their metadata; name one with -o s3://BUCKET/KEY",
     )
+}
+
+/// An object whose key is made, and whose content is awaited.
+pub(crate) struct Prepared {
+    sealer: S3ecSealer,
+    upload: Upload,
+}
+
+/// Makes the key of an object. `context` is as the options give it.
+pub(crate) async fn prepare(
+    keyrings: &[Keyring],
+    context: &[String],
+    target: Outgoing<'_>,
+    input_shown: &str,
+) -> Result<Prepared, Failure> {
+    let Outgoing::Object(upload) = target else { return Err(needs_an_object()) };
+    let context = keys::context(context)?;
+    let sealer = S3ecSealer::prepare(keyrings, &context).await;
+    let sealer = sealer.map_err(|error| Failure::envelope(&error, input_shown, &upload.shown()))?;
+    upload.set_metadata(sealer.metadata().clone().into_iter().collect());
+    Ok(Prepared { sealer, upload })
+}
+
+impl Prepared {
+    /// Seals what is read into the object, and tells of it.
+    pub(crate) fn seal(
+        self,
+        app: &App,
+        input_shown: &str,
+        reading: Input<'_>,
+        job: &Job,
+    ) -> Result<Summary, Failure> {
+        let Self { sealer, mut upload } = self;
+        let output_shown = upload.shown();
+        let failed = |error: &EnvelopeError| Failure::envelope(error, input_shown, &output_shown);
+        let object = S3ecObject::read(sealer.metadata(), None).map_err(|error| failed(&error))?;
+        let length = reading.length();
+        upload.expect(length.map(|length| sealer.sealed_bytes(length)));
+        let job = work::sized(job, length);
+        let progress = Progress::start(input_shown.to_owned(), job.progress.clone(), length, app.say);
+        let written = sealer.run(reading, Output::private(&mut upload), &job);
+        let written = written.map_err(|error| failed(&error)).and_then(|summary| {
+            upload.finish()?;
+            Ok(summary)
+        });
+        let elapsed = progress.end();
+        let summary = written?;
+        let told = Told {
+            what: "sealed",
+            input: input_shown,
+            output: Some(&output_shown),
+            data_on_stdout: false,
+            summary: Some((summary, elapsed)),
+        };
+        report(app, &told, &object)?;
+        Ok(summary)
+    }
 }
 
 /// The sealed object that an input is, if it is one: by its metadata, or because `--format s3ec` says so.
@@ -114,32 +149,6 @@ pub(crate) fn object_of(source: &Incoming, format: Option<Format>) -> Result<Opt
         .map_err(|error| Failure::envelope(&error, &source.shown, "nothing"))
 }
 
-/// Opens an object whose key is open into an output, or nowhere.
-pub(crate) fn open(
-    app: &App,
-    source: &Incoming,
-    opener: S3ecOpener,
-    described: &str,
-    target: Option<Outgoing<'_>>,
-    told: &Told<'_>,
-    job: Job,
-) -> Result<(), Failure> {
-    let failed =
-        |error: &EnvelopeError| Failure::envelope(error, &source.shown, told.output.unwrap_or("nothing"));
-    let reading = source.reading(Access::Whole)?;
-    let length = reading.length();
-    let progress = progress(app, source, &job, length);
-    let written = match target {
-        Some(mut target) => {
-            target.expect(length);
-            target.write(|output| opener.run(reading, output, &job), failed)
-        }
-        None => opener.run(reading, Output::discard(), &job).map_err(|error| failed(&error)),
-    };
-    drop(progress);
-    report(app, told, described, Some(written?))
-}
-
 /// What is told of an object.
 pub(crate) struct Told<'a> {
     /// `sealed`, `opened` or `verified`.
@@ -150,15 +159,14 @@ pub(crate) struct Told<'a> {
     pub(crate) output: Option<&'a str>,
     /// Whether data went to standard output.
     pub(crate) data_on_stdout: bool,
+    /// How much it was and how long it took, unless only its key was looked at.
+    pub(crate) summary: Option<(Summary, Duration)>,
 }
 
 /// Tells of it, as far as the options ask for that.
-pub(crate) fn report(
-    app: &App,
-    told: &Told<'_>,
-    described: &str,
-    summary: Option<Summary>,
-) -> Result<(), Failure> {
+pub(crate) fn report(app: &App, told: &Told<'_>, object: &S3ecObject) -> Result<(), Failure> {
+    let (summary, elapsed) = told.summary.unzip();
+    let described = object.describe();
     let to = told.output.map(|output| format!(" to `{output}`")).unwrap_or_default();
     let size = summary.map(|summary| format!(", {} bytes", summary.plaintext_bytes)).unwrap_or_default();
     let text = format!("{} `{}`{to}{size}, {described}", told.what, told.input);
@@ -169,8 +177,14 @@ pub(crate) fn report(
         "plaintext_bytes": summary.map(|summary| summary.plaintext_bytes),
         "message_bytes": summary.map(|summary| summary.message_bytes),
         "format": described,
+        "context": pairs(object),
+        "seconds": elapsed.map(|elapsed| elapsed.as_secs_f64()),
     });
     app.say.done(&text, &event, told.data_on_stdout)
+}
+
+fn pairs(object: &S3ecObject) -> serde_json::Map<String, serde_json::Value> {
+    object.context().map(|(name, value)| (name.to_owned(), value.into())).collect()
 }
 
 /// What an object says of itself: text for people, and JSON.
@@ -189,21 +203,15 @@ pub(crate) fn inspection(source: &Incoming, object: &S3ecObject) -> (String, ser
         ));
     }
     text.push_str("(not authenticated; bulla verify checks it)");
-    let context: serde_json::Map<_, _> =
-        object.context().map(|(name, value)| (name.to_owned(), value.into())).collect();
     let json = serde_json::json!({
+        "event": "inspected",
         "input": source.shown,
         "format": object.describe(),
         "commitment": object.commits(),
         "message_bytes": bytes,
         "plaintext_bytes": plaintext,
-        "context": context,
+        "context": pairs(object),
         "authenticated": false,
     });
     (text, json)
-}
-
-fn progress(app: &App, source: &Incoming, job: &Job, length: Option<u64>) -> Progress {
-    let shows = !app.say.quiet && !app.say.json;
-    Progress::start(source.shown.clone(), job.progress.clone(), length, shows)
 }

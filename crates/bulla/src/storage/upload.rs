@@ -17,6 +17,7 @@ use super::failure::{Tried, is_precondition, is_refusal};
 use super::parts::{OBJECT_BYTES_MAX, PARTS_MAX, PartSizes};
 use super::{ObjectName, Storage};
 use crate::exit::{Exit, Failure};
+use crate::signals::{Undo, Watched, undo_on_signal};
 
 /// Parts in flight hold at most this together, in bytes, unless a single one is longer.
 const IN_FLIGHT_BYTES_MAX: u64 = 256 << 20;
@@ -33,6 +34,8 @@ pub(crate) struct Upload {
     /// Parts sent so far, and their bytes.
     parts: u32,
     bytes: u64,
+    /// From the first part on.
+    watched: Option<Watched>,
 }
 
 struct Shared {
@@ -81,7 +84,8 @@ impl Upload {
             state: Mutex::default(),
             changed: Condvar::new(),
         };
-        Self { shared: Arc::new(shared), sizes: PartSizes::Growing, buffer: Vec::new(), parts: 0, bytes: 0 }
+        let (shared, buffer) = (Arc::new(shared), Vec::new());
+        Self { shared, sizes: PartSizes::Growing, buffer, parts: 0, bytes: 0, watched: None }
     }
 
     /// Refuses an object that is there already, before the work: it is refused again at the end.
@@ -171,6 +175,9 @@ impl Upload {
                 .failed(Exit::Failed, "it would be larger than 5 TiB, the most that S3 takes"));
         }
         if self.parts == 0 {
+            let aborting = Arc::clone(shared);
+            let undo = Undo::Elsewhere(Box::new(move || aborting.abort(Stage::Signalled)));
+            self.watched = Some(undo_on_signal(undo));
             shared.begin()?;
         }
         self.parts = self.parts.saturating_add(1);
@@ -291,11 +298,9 @@ impl Shared {
         })
     }
 
-    /// Asks for an upload in parts. From now on a signal aborts it.
+    /// Asks for an upload in parts.
     fn begin(self: &Arc<Self>) -> Result<(), Failure> {
         self.park_if_signalled(self.lock()).stage = Stage::Beginning;
-        let this = Arc::clone(self);
-        crate::signals::before_a_signal_ends(Box::new(move || this.abort(Stage::Signalled)));
         let this = Arc::clone(self);
         let begun = self.storage.wait_for(async move {
             let request = this

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 pub(crate) mod client;
+pub(crate) mod stub;
 
 use std::ffi::OsStr;
 use std::io::Write;

@@ -6,6 +6,7 @@
 //!   only their last place.
 //! - HKDF whose pseudorandom key never moves, for the same reason, and one extract for two expands.
 //! - scrypt.
+//! - AES-GCM of ring, whose key is wiped here since ring doesn't ([`RingGcm`]).
 //! - Asymmetric keys of every kind ([`pkey`]), and AES key wrap whose key schedule is wiped.
 //!
 //! aws-lc wipes what it frees (`OPENSSL_free`) and its own stack intermediates.
@@ -23,8 +24,10 @@ use std::ptr::{self, NonNull};
 
 mod key_wrap;
 pub(crate) mod pkey;
+mod ring_gcm;
 
 pub(crate) use key_wrap::{unwrap_key_padded, wrap_key_padded};
+pub(crate) use ring_gcm::RingGcm;
 
 /// aws-lc answered "no" where, with the arguments given, it only can when the process is broken (out of memory inside a
 /// primitive). There is no right answer to give, and a wrong one would be a key.

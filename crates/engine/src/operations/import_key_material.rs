@@ -46,7 +46,8 @@ impl Executes for ImportKeyMaterial {
 
     fn says<'i>(input: &'i ImportKeyMaterialInput, _role: Role, key: &str) -> Option<Values<'i>> {
         match key {
-            "kms:expirationmodel" => input.expiration_model.map(|model| model.as_str().into()),
+            // What is left out is as good as said.
+            "kms:expirationmodel" => Some(model(input).as_str().into()),
             "kms:validto" => input.valid_to.map(|date| conditions::time_text(date.millis()).into()),
             _ => None,
         }

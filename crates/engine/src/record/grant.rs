@@ -223,8 +223,12 @@ impl GrantRecord {
 }
 
 /// A user or a role must be the very one that there was when the grant was made: who is made anew under a name is somebody
-/// else, and a grant that is older than all users is for none of them. Everybody else is named by the ARN alone.
+/// else, and a grant that is older than all users is for none of them. A user may be called otherwise by now. Everybody else is
+/// named by the ARN alone.
 fn reach(named: &GrantPrincipal, id: Option<&str>, principal: &policy::Principal<'_>) -> Option<Reach> {
+    if id.is_some() && principal.unique_id == id && principal.kind == PrincipalKind::User {
+        return Some(Reach::Caller);
+    }
     let reach = principal.named_by(named.identity()?)?;
     let is_it = match id {
         Some(id) => principal.unique_id == Some(id),

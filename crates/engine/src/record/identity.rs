@@ -122,8 +122,13 @@ pub(crate) struct EntityRecord {
     pub(crate) attachments: u64,
     /// Of policies: how many entities it bounds.
     pub(crate) bounds: u64,
+    /// Of users: the ARNs that it had before it was renamed, the last one last. Grants stand under them.
+    pub(crate) former_arns: Vec<String>,
     pub(crate) fields: Fields,
 }
+
+/// Most former ARNs of a user that are kept. Under older ones its grants rest, until the name comes back.
+const FORMER_ARNS_MAX: usize = 16;
 
 mod field {
     pub(super) const NAME: u16 = 1;
@@ -144,6 +149,7 @@ mod field {
     pub(super) const VERSIONS_MADE: u16 = 16;
     pub(super) const ATTACHMENTS: u16 = 17;
     pub(super) const BOUNDS: u16 = 18;
+    pub(super) const FORMER_ARNS: u16 = 19;
 }
 
 impl EntityRecord {
@@ -167,6 +173,7 @@ impl EntityRecord {
             versions_made: 0,
             attachments: 0,
             bounds: 0,
+            former_arns: Vec::new(),
             fields: Fields::new(),
         }
     }
@@ -191,7 +198,16 @@ impl EntityRecord {
         set_number(&mut fields, field::VERSIONS_MADE, self.versions_made);
         set_number(&mut fields, field::ATTACHMENTS, self.attachments);
         set_number(&mut fields, field::BOUNDS, self.bounds);
+        set_list(&mut fields, field::FORMER_ARNS, self.former_arns.iter());
         fields
+    }
+
+    /// Notes that it isn't called `before` any more, but `now`.
+    pub(crate) fn note_former(&mut self, before: String, now: &str) {
+        self.former_arns.retain(|arn| arn != now && *arn != before);
+        self.former_arns.push(before);
+        let too_many = self.former_arns.len().saturating_sub(FORMER_ARNS_MAX);
+        self.former_arns.drain(..too_many);
     }
 
     pub(crate) fn of(fields: Fields) -> Result<Self, Fault> {
@@ -222,6 +238,7 @@ impl EntityRecord {
             versions_made: number(field::VERSIONS_MADE),
             attachments: number(field::ATTACHMENTS),
             bounds: number(field::BOUNDS),
+            former_arns: list(field::FORMER_ARNS)?,
             fields: Fields::new(),
         })
     }

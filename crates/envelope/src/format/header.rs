@@ -59,14 +59,19 @@ pub struct EncryptedDataKey {
 }
 
 impl EncryptedDataKey {
+    /// The key's own name: the provider info without what raw AES keys put behind it.
+    #[must_use]
+    pub fn key_name(&self) -> &[u8] {
+        match self.provider_info.split_last_chunk::<20>() {
+            Some((name, [0, 0, 0, 128, 0, 0, 0, 12, ..])) => name,
+            _ => &self.provider_info,
+        }
+    }
+
     /// For people: the ARN, or `NAMESPACE:NAME` with everything unprintable as `?`.
     #[must_use]
     pub fn display_name(&self) -> String {
-        let info = match self.provider_info.split_last_chunk::<20>() {
-            Some((name, [0, 0, 0, 128, 0, 0, 0, 12, ..])) => name,
-            _ => &self.provider_info,
-        };
-        let name: String = String::from_utf8_lossy(info)
+        let name: String = String::from_utf8_lossy(self.key_name())
             .chars()
             .map(|c| if c.is_control() || c == char::REPLACEMENT_CHARACTER { '?' } else { c })
             .collect();

@@ -12,6 +12,7 @@ use crate::format::EncryptedDataKey;
 pub struct KmsKey {
     kms: Arc<dyn Kms>,
     key_id: String,
+    pub(super) on_this_host: bool,
 }
 
 impl KmsKey {
@@ -19,7 +20,14 @@ impl KmsKey {
     /// only ARNs are compared with what the message names.
     #[must_use]
     pub fn new(kms: Arc<dyn Kms>, key_id: impl Into<String>) -> Self {
-        Self { kms, key_id: key_id.into() }
+        Self { kms, key_id: key_id.into(), on_this_host: false }
+    }
+
+    /// Of a KMS that answers without a network: to open, it is asked before all others.
+    #[must_use]
+    pub fn on_this_host(mut self) -> Self {
+        self.on_this_host = true;
+        self
     }
 
     /// The key as it was named.

@@ -10,8 +10,8 @@ pub use kms::{KmsDiscovery, KmsKey};
 pub(crate) use kms::{open_named, open_unnamed};
 pub use raw_aes::RawAesKey;
 pub use raw_rsa::RawRsaKey;
-pub(crate) use unwrap::unwrap_data_key;
-pub(crate) use wrap::wrap_data_key;
+pub(crate) use unwrap::{unwrap_data_key, unwrap_data_key_of};
+pub(crate) use wrap::{Wrapped, wrap_data_key, wrap_under};
 
 use crate::error::EnvelopeError;
 
@@ -42,6 +42,16 @@ impl Keyring {
             Self::Discovery(_) => "KMS keys named in the message".to_owned(),
             Self::RawAes(key) => key.name.display(),
             Self::RawRsa(key) => key.name.display(),
+        }
+    }
+
+    /// Whether its KMS is on this host, and so asked before others.
+    pub(crate) const fn is_on_this_host(&self) -> bool {
+        match self {
+            Self::Kms(key) => key.on_this_host,
+            // The one that is asked for all that a message names.
+            Self::Discovery(_) => false,
+            Self::RawAes(_) | Self::RawRsa(_) => true,
         }
     }
 }

@@ -4,7 +4,7 @@ use bulla_api::{EncryptionContext, SecretBytes};
 use bulla_crypto::Rng;
 
 use super::{Keyring, KmsKey};
-use crate::error::{EnvelopeError, KeyFailure};
+use crate::error::EnvelopeError;
 use crate::format::EncryptedDataKey;
 
 /// A new data key, and what each key made of it.
@@ -17,7 +17,7 @@ pub(crate) struct Wrapped {
 /// Makes a data key of `bytes` bytes: by the first KMS key with GenerateDataKey when there is one, else at
 /// random here; then wraps it under every other key.
 pub(crate) async fn wrap_data_key(
-    keyrings: &[Keyring],
+    keyrings: &[&Keyring],
     bytes: usize,
     context: &EncryptionContext,
     serialised_context: &[u8],
@@ -26,10 +26,6 @@ pub(crate) async fn wrap_data_key(
     if keyrings.is_empty() {
         return Err(EnvelopeError::Usage("sealing needs at least one key".to_owned()));
     }
-    let cannot = |keyring: &Keyring, cause: KeyFailure| EnvelopeError::CannotSeal {
-        key: keyring.display_name(),
-        cause,
-    };
     let generator = keyrings.iter().position(|keyring| matches!(keyring, Keyring::Kms(_)));
     let mut generated: Option<(SecretBytes, EncryptedDataKey)> = None;
     if let Some(Keyring::Kms(key)) = generator.and_then(|index| keyrings.get(index)) {
@@ -45,23 +41,33 @@ pub(crate) async fn wrap_data_key(
     };
     let mut encrypted = Vec::with_capacity(keyrings.len());
     for keyring in keyrings {
-        let one = match keyring {
-            // The first KMS key of the list is the one that generated.
-            Keyring::Kms(key) => match from_kms.take() {
-                Some(generated) => Ok(generated),
-                None => key.encrypt(&data_key, context).await,
-            },
-            Keyring::RawAes(key) => key.wrap(&data_key, serialised_context, rng),
-            Keyring::RawRsa(key) => key.wrap(&data_key),
-            Keyring::Discovery(_) => {
-                return Err(EnvelopeError::Usage(
-                    "discovery opens only: name the keys to seal for".to_owned(),
-                ));
-            }
-        };
-        encrypted.push(one.map_err(|cause| cannot(keyring, cause))?);
+        // The first KMS key of the list is the one that generated.
+        let generated = if matches!(keyring, Keyring::Kms(_)) { from_kms.take() } else { None };
+        encrypted.push(match generated {
+            Some(generated) => generated,
+            None => wrap_under(keyring, &data_key, context, serialised_context, rng).await?,
+        });
     }
     Ok(Wrapped { data_key, encrypted })
+}
+
+/// Wraps a data key that is there already under one more key.
+pub(crate) async fn wrap_under(
+    keyring: &Keyring,
+    data_key: &SecretBytes,
+    context: &EncryptionContext,
+    serialised_context: &[u8],
+    rng: &dyn Rng,
+) -> Result<EncryptedDataKey, EnvelopeError> {
+    let wrapped = match keyring {
+        Keyring::Kms(key) => key.encrypt(data_key, context).await,
+        Keyring::RawAes(key) => key.wrap(data_key, serialised_context, rng),
+        Keyring::RawRsa(key) => key.wrap(data_key),
+        Keyring::Discovery(_) => {
+            return Err(EnvelopeError::Usage("discovery opens only: name the keys to seal for".to_owned()));
+        }
+    };
+    wrapped.map_err(|cause| EnvelopeError::CannotSeal { key: keyring.display_name(), cause })
 }
 
 async fn generate(

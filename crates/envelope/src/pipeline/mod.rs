@@ -8,6 +8,7 @@
 
 pub(crate) mod large;
 pub(crate) mod open;
+mod reader;
 pub(crate) mod seal;
 mod sink;
 mod turnstile;
@@ -19,6 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::EnvelopeError;
 
+pub use reader::SealedReader;
 pub(crate) use turnstile::Turnstile;
 
 /// Largest piece that is held whole in memory, in bytes of plaintext.
@@ -138,7 +140,7 @@ impl<F: Fn()> Drop for OnPanic<F> {
     }
 }
 
-const PANICKED: EnvelopeError = EnvelopeError::Internal("a reader or writer panicked");
+pub(crate) const PANICKED: EnvelopeError = EnvelopeError::Internal("a reader or writer panicked");
 
 /// Threads that `bytes` of buffers each allow, at most `wanted`, at least one.
 fn threads_within_budget(wanted: usize, bytes: usize) -> usize {

@@ -28,7 +28,7 @@ use crate::signature::{MessageVerifier, parse_footer};
 
 /// Opens the body into `output`.
 pub(crate) fn run(opener: Opener<'_>, output: Output<'_>, job: &Job) -> Result<Summary, EnvelopeError> {
-    let Opener { header, input, cipher, verifier, release_before_signature } = opener;
+    let Opener { header, input, cipher, verifier, release_before_signature, .. } = opener;
     let body = Body { header: &header, cipher: &cipher, verifier: verifier.as_ref(), job };
     let is_large = body.cipher.content_key.is_some();
     let signed = body.verifier.is_some();
@@ -175,7 +175,7 @@ impl Body<'_> {
     }
 
     /// Where the frames of a file stand; its length and the place of its final frame fit each other.
-    fn layout(&self, file: &FileInput, start: u64) -> Result<(Shape, FrameLayout), EnvelopeError> {
+    pub(super) fn layout(&self, file: &FileInput, start: u64) -> Result<(Shape, FrameLayout), EnvelopeError> {
         let ContentType::Framed { length } = self.header.header.content else {
             return Err(EnvelopeError::Internal("a non-framed body has no frames"));
         };

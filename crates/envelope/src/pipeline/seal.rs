@@ -101,7 +101,10 @@ impl Work<'_> {
 
     fn thread(&self) {
         let _others_stop = OnPanic(|| self.stop(0, PANICKED));
-        let mut lane = Lane::new(self.shape);
+        let mut lane = match self.source.layout() {
+            Some(layout) => Lane::for_body(self.shape, layout.body_bytes),
+            None => Lane::new(self.shape),
+        };
         while self.fate.goes_on() {
             let (unit, filled) = match self.source.next(&mut lane, self.shape) {
                 Ok(Some(next)) => next,

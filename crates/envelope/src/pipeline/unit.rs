@@ -129,7 +129,17 @@ pub(crate) struct Lane {
 
 impl Lane {
     pub(crate) fn new(shape: Shape) -> Self {
-        let bytes = shape.message_bytes_max();
+        Self::with_bytes(shape, shape.message_bytes_max())
+    }
+
+    /// For a body of known length: a small one needs no buffers of a whole unit, which would be cleared anew for each of
+    /// many files.
+    pub(crate) fn for_body(shape: Shape, body_bytes: u64) -> Self {
+        let bytes = usize::try_from(body_bytes).unwrap_or(usize::MAX);
+        Self::with_bytes(shape, bytes.min(shape.message_bytes_max()))
+    }
+
+    fn with_bytes(shape: Shape, bytes: usize) -> Self {
         let output = if shape.in_place() { 0 } else { bytes };
         Self { shape, input: Buffer::new(bytes.saturating_add(FINAL_PREFIX)), output: Buffer::new(output) }
     }

@@ -8,7 +8,7 @@ use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use rustix::fs::OFlags;
-use rustix::io::Errno;
+use rustix::io::{Errno, FdFlags};
 
 /// Where Linux lists a process's open descriptors.
 const LIST: &str = "/proc/self/fd";
@@ -75,18 +75,19 @@ impl Inherited {
     /// # Errors
     /// `EBADF` when it was not inherited, or is not open for writing.
     pub fn writable(&self, number: RawFd) -> io::Result<File> {
-        self.duplicate(number, |flags| flags.contains(OFlags::WRONLY) || flags.contains(OFlags::RDWR))
+        self.duplicate(number, false, |flags| flags.contains(OFlags::WRONLY) || flags.contains(OFlags::RDWR))
     }
 
-    /// A duplicate of descriptor `number`, with its position.
+    /// A duplicate of descriptor `number`, with its position. Commands that this process runs don't inherit it any
+    /// more, unless it is a standard one: it may hold a secret.
     ///
     /// # Errors
     /// `EBADF` when it was not inherited, or is not open for reading.
     pub fn readable(&self, number: RawFd) -> io::Result<File> {
-        self.duplicate(number, |flags| !flags.contains(OFlags::WRONLY))
+        self.duplicate(number, !STANDARD.contains(&number), |flags| !flags.contains(OFlags::WRONLY))
     }
 
-    fn duplicate(&self, number: RawFd, fits: impl Fn(OFlags) -> bool) -> io::Result<File> {
+    fn duplicate(&self, number: RawFd, keep: bool, fits: impl Fn(OFlags) -> bool) -> io::Result<File> {
         if !self.0.contains(&number) {
             return Err(Errno::BADF.into());
         }
@@ -96,6 +97,9 @@ impl Inherited {
         let flags = rustix::fs::fcntl_getfl(descriptor)?;
         if flags.contains(OFlags::PATH) || !fits(flags) {
             return Err(Errno::BADF.into());
+        }
+        if keep {
+            rustix::io::fcntl_setfd(descriptor, FdFlags::CLOEXEC)?;
         }
         Ok(File::from(descriptor.try_clone_to_owned()?))
     }

@@ -1,8 +1,10 @@
 //! Where bytes come from and go to: files by position, everything else in order.
 
+mod child;
 mod inherited;
 mod positioned;
 
+pub use child::end_with_parent;
 pub use inherited::Inherited;
 pub(crate) use positioned::PositionedReader;
 pub use positioned::ReadAt;

@@ -52,8 +52,11 @@ pub(super) async fn wrap(
     Ok(Wrapped { data_key, encrypted, wrapping, context })
 }
 
-/// The data key, by the first given key that opens it. Metadata doesn't say which key that is.
-pub(super) async fn unwrap(keyrings: &[Keyring], material: &Material) -> Result<SecretBytes, EnvelopeError> {
+/// The data key, by the first given key that opens it, and that key's name. Metadata doesn't say which key that is.
+pub(super) async fn unwrap(
+    keyrings: &[Keyring],
+    material: &Material,
+) -> Result<(SecretBytes, String), EnvelopeError> {
     let encrypted = &material.encrypted_key;
     let algorithm = material.algorithm();
     let mut trials = Vec::new();
@@ -75,7 +78,7 @@ pub(super) async fn unwrap(keyrings: &[Keyring], material: &Material) -> Result<
             _ => continue,
         };
         match opened {
-            Ok(data_key) => return Ok(data_key),
+            Ok(data_key) => return Ok((data_key, keyring.display_name())),
             Err(cause) => trials.push(Trial { key: keyring.display_name(), cause }),
         }
     }

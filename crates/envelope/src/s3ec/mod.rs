@@ -177,7 +177,7 @@ impl S3ecObject {
     /// [`EnvelopeError::ObjectForbidden`] by the policy; [`EnvelopeError::ContextMismatch`]; [`EnvelopeError::NoKeyOpens`];
     /// [`EnvelopeError::CommitmentMismatch`].
     pub async fn unlock(
-        self,
+        &self,
         keyrings: &[Keyring],
         policy: CommitmentPolicy,
         required: &EncryptionContext,
@@ -194,16 +194,19 @@ impl S3ecObject {
                 });
             }
         }
-        let data_key = key::unwrap(keyrings, &self.material).await?;
+        let (data_key, opened_by) = key::unwrap(keyrings, &self.material).await?;
         match self.material.content {
             Content::Committing { message_id, commitment } => {
                 let (content_key, ours) = derive(&message_id, &data_key)?;
                 if !constant_time_eq(&ours, &commitment) {
                     return Err(EnvelopeError::CommitmentMismatch);
                 }
-                Ok(S3ecOpener { content_key, iv: IV, aad: SUITE.to_be_bytes().to_vec() })
+                let aad = SUITE.to_be_bytes().to_vec();
+                Ok(S3ecOpener { content_key, iv: IV, aad, opened_by })
             }
-            Content::Gcm { iv } => Ok(S3ecOpener { content_key: data_key, iv, aad: Vec::new() }),
+            Content::Gcm { iv } => {
+                Ok(S3ecOpener { content_key: data_key, iv, aad: Vec::new(), opened_by })
+            }
         }
     }
 }
@@ -213,9 +216,16 @@ pub struct S3ecOpener {
     content_key: SecretBytes,
     iv: [u8; 12],
     aad: Vec<u8>,
+    opened_by: String,
 }
 
 impl S3ecOpener {
+    /// The key that opened the data key, for people.
+    #[must_use]
+    pub fn opened_by(&self) -> &str {
+        &self.opened_by
+    }
+
     /// Opens the object into `output`. Into a stream nothing goes before the tag has been checked: what is larger than 16 MiB is read
     /// twice for that.
     ///

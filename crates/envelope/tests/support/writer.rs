@@ -18,11 +18,13 @@ pub struct Form {
     pub full_final_frame: bool,
     /// Name to value, in the order in which they are written.
     pub context: Vec<(String, String)>,
+    /// Where data key and message id begin to count: another number gives another message.
+    pub seed: u8,
 }
 
 impl Form {
     pub fn of(suite: SuiteId, frame_length: Option<u32>) -> Self {
-        Self { suite, frame_length, full_final_frame: false, context: Vec::new() }
+        Self { suite, frame_length, full_final_frame: false, context: Vec::new(), seed: 0 }
     }
 }
 
@@ -67,9 +69,10 @@ pub fn write(form: &Form, plaintext: &[u8]) -> Written {
         bytes
     };
 
-    let data_key: Vec<u8> = (0..suite.key_bytes() as u8).collect();
+    let data_key: Vec<u8> = (form.seed..).take(suite.key_bytes()).collect();
     let v2 = suite.commits();
-    let message_id: Vec<u8> = if v2 { (0x20..0x40).collect() } else { (0..16).collect() };
+    let message_id: Vec<u8> =
+        if v2 { (0x20 + form.seed..).take(32).collect() } else { (form.seed..).take(16).collect() };
     let id = suite.id().to_be_bytes();
     let mut key = vec![0; suite.key_bytes()];
     let mut commitment = [0; 32];

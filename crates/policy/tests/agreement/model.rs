@@ -255,12 +255,12 @@ impl Question<'_> {
         let Some(operators) = statement.members.get("Condition") else { return true };
         operators.as_object().unwrap().iter().all(|(operator, keys)| {
             let keys = keys.as_object().unwrap();
-            keys.iter()
-                .all(|(key, values)| self.holds(operator, key, &texts(values), statement.has_variables))
+            keys.iter().all(|(key, values)| self.holds(statement, operator, key, &texts(values)))
         })
     }
 
-    fn holds(&self, operator: &str, key: &str, wanted: &[String], variables: bool) -> bool {
+    fn holds(&self, statement: &Statement, operator: &str, key: &str, wanted: &[String]) -> bool {
+        let variables = statement.has_variables;
         let operator = operator.to_lowercase();
         let (quantifier, operator) = operator.split_once(':').unwrap_or(("", &operator));
         let if_exists = operator.ends_with("ifexists");
@@ -279,8 +279,9 @@ impl Question<'_> {
             (None, _) if if_exists => true,
             (None, "") => negated,
             (None, quantifier) => quantifier == "forallvalues",
-            // Several values need a quantifier.
-            (Some(Value::Array(_)), "") => false,
+            // Several values need a quantifier: without one they allow nothing, and each of them can deny.
+            (Some(Value::Array(_)), "") if statement.allows() => false,
+            (Some(value @ Value::Array(_)), "") => texts(&value).iter().any(passes),
             (Some(value), "") => passes(&texts(&value)[0]),
             // An empty text is an empty set.
             (Some(value), quantifier) if value == "" => quantifier == "forallvalues",

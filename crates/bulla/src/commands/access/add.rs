@@ -53,7 +53,7 @@ pub(super) async fn run(app: &mut App, command: &AddAccess) -> Result<(), Failur
     let mut plan = found.as_caller(async |caller| Plan::of(caller, user, permissions).await).await?;
     plan.lets = key_policy::of_keys(&found, &plan.question()).await?;
     if command.dry_run {
-        return tell(app, &plan, false);
+        return tell(app, &plan, true, false);
     }
     let prepared = match plan.needs_key {
         true => Some(Prepared::of(app, &found, &command.handout, user)?),
@@ -65,7 +65,7 @@ pub(super) async fn run(app: &mut App, command: &AddAccess) -> Result<(), Failur
         }
         false => None,
     };
-    tell(app, &plan, prepared.as_ref().is_some_and(Prepared::is_stdout))?;
+    tell(app, &plan, false, prepared.as_ref().is_some_and(Prepared::is_stdout))?;
     let key = found.as_caller(async |caller| plan.carry_out(caller).await).await?;
     let (Some(prepared), Some(key)) = (prepared, key) else {
         let done = if plan.changes { "may do that now" } else { "could do that before" };
@@ -206,7 +206,7 @@ impl Plan {
 }
 
 /// Says what the user will be able to do, and every statement that says so.
-fn tell(app: &App, plan: &Plan, beside_key: bool) -> Result<(), Failure> {
+fn tell(app: &App, plan: &Plan, dry_run: bool, beside_key: bool) -> Result<(), Failure> {
     let kind = if plan.is_new_user { "new user" } else { "user" };
     let page = Page::new();
     let mut text = format!("{kind} {} of account {} may\n", plan.user, plan.account);
@@ -236,12 +236,16 @@ fn tell(app: &App, plan: &Plan, beside_key: bool) -> Result<(), Failure> {
         "KeyPolicies": plan.lets.iter().map(|(arn, lets)| lets.as_json(arn)).collect::<Vec<_>>(),
     });
     if !beside_key {
-        return app.say.result(text.trim_end(), &json);
+        // What is only asked for is always told.
+        return if app.say.quiet && !dry_run { Ok(()) } else { app.say.result(text.trim_end(), &json) };
     }
     // Standard output is the access key's.
+    if app.say.quiet {
+        return Ok(());
+    }
     if app.say.json {
         crate::say::error_line(&json.to_string());
-    } else if !app.say.quiet {
+    } else {
         text.trim_end().lines().for_each(crate::say::error_line);
     }
     Ok(())

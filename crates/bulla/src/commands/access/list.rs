@@ -72,6 +72,9 @@ fn told(user: &Whole) -> String {
     if let Some(boundary) = boundary(user) {
         let _ = write!(out, "\n  within permissions boundary {}", one_line(boundary));
     }
+    if !user.knows_boundary {
+        out.push_str("\n  whether within a permissions boundary is not known: iam:GetUser is denied");
+    }
     out
 }
 
@@ -110,6 +113,7 @@ fn as_json(user: &Whole) -> serde_json::Value {
         "AttachedPolicies": user.attached,
         "Groups": user.groups,
         "PermissionsBoundary": boundary(user),
+        "PermissionsBoundaryKnown": user.knows_boundary,
     })
 }
 

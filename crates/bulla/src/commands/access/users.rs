@@ -28,6 +28,8 @@ pub(super) enum OwnPolicy {
 /// A user, with everything that belongs to it.
 pub(super) struct Whole {
     pub(super) user: User,
+    /// Whether it is known whether it has a permissions boundary.
+    pub(super) knows_boundary: bool,
     pub(super) keys: Vec<Key>,
     pub(super) own: OwnPolicy,
     /// Names of its other policies.
@@ -124,9 +126,15 @@ pub(super) async fn groups(caller: &Caller<'_>, name: &str) -> Result<Vec<String
     Ok(groups.into_iter().map(|group| group.group_name).collect())
 }
 
-/// All of a user. Its boundary isn't in lists.
+/// All of a user. Its boundary isn't in lists, and stays unknown to whoever may list users and look at none.
 pub(super) async fn whole(caller: &Caller<'_>, user: User) -> Result<Whole, KmsError> {
-    let user = find(caller, &user.user_name).await?.unwrap_or(user);
+    let (user, knows_boundary) = match find(caller, &user.user_name).await {
+        Ok(found) => (found.unwrap_or(user), true),
+        Err(KmsError::Answered { error, .. }) if error.code == ErrorCode::AccessDeniedException => {
+            (user, false)
+        }
+        Err(error) => return Err(error),
+    };
     let name = user.user_name.as_str();
     let mut policies = policies(caller, name).await?;
     let own = if policies.iter().any(|policy| policy == POLICY_NAME) {
@@ -140,7 +148,7 @@ pub(super) async fn whole(caller: &Caller<'_>, user: User) -> Result<Whole, KmsE
     let keys = keys(caller, name).await?;
     let attached = attached(caller, name).await?;
     let groups = groups(caller, name).await?;
-    Ok(Whole { user, keys, own, policies, attached, groups })
+    Ok(Whole { user, knows_boundary, keys, own, policies, attached, groups })
 }
 
 /// Without percent encoding (RFC 3986), in which policies are given.

@@ -36,6 +36,8 @@ struct Statement {
     action: bool,
     resource: bool,
     conditions: Vec<Condition>,
+    #[serde(default)]
+    remarks: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -76,7 +78,11 @@ pub(super) fn made(made: &Made) -> String {
 }
 
 /// The verdict, what was asked, why, statement by statement, and what would change it.
-pub(super) fn explained(explained: &Value, context: &BTreeMap<String, String>) -> Result<String, Failure> {
+pub(super) fn explained(
+    explained: &Value,
+    context: &BTreeMap<String, String>,
+    context_keys: &BTreeMap<String, Vec<String>>,
+) -> Result<String, Failure> {
     let explained = Explained::deserialize(explained).map_err(|_| {
         Failure::new(Exit::Unreachable, "the answer explains nothing; is the server of this version?")
     })?;
@@ -93,6 +99,9 @@ pub(super) fn explained(explained: &Value, context: &BTreeMap<String, String>) -
     for (name, value) in context {
         page.hanging(&mut out, "  with  ", &format!("{name}={value}"));
     }
+    for (key, values) in context_keys {
+        page.hanging(&mut out, "  and   ", &format!("{key}={}", values.join(", ")));
+    }
     out.push('\n');
     page.hanging(&mut out, "", &sentence(&explained.because));
     let mut policy = "";
@@ -102,6 +111,9 @@ pub(super) fn explained(explained: &Value, context: &BTreeMap<String, String>) -
             let _ = writeln!(out, "\n{}", page.bold(&heading(policy, &explained.resource)));
         }
         statement(&page, &mut out, told, &explained.action);
+        for remark in &told.remarks {
+            page.hanging(&mut out, "          ", remark);
+        }
     }
     if !explained.grants.is_empty() {
         let _ = writeln!(out, "\n{}", page.bold("grants to this principal"));

@@ -17,6 +17,8 @@ use crate::exit::{Exit, Failure};
 
 /// A file with key material of this size holds none.
 const MATERIAL_BYTES_MAX: usize = 64 << 10;
+/// What RSAES_OAEP_SHA_256 takes under RSA_4096: the modulus less two digests and two bytes (RFC 8017, section 7.1.1).
+const OAEP_BYTES_MAX: usize = 512 - 2 * 32 - 2;
 /// The first byte of a SEQUENCE in DER, as PKCS #8 is one.
 const DER_SEQUENCE: u8 = 0x30;
 
@@ -37,7 +39,7 @@ pub(super) async fn run(app: &mut App, command: &ImportKey) -> Result<(), Failur
         ));
     }
     let material = material(&metadata, content, &command.file)?;
-    let algorithm = algorithm(metadata.key_spec);
+    let algorithm = algorithm(metadata.key_spec, material.len());
     let parameters = found
         .kms
         .get_parameters_for_import(api::GetParametersForImportInput {
@@ -79,9 +81,11 @@ pub(super) async fn run(app: &mut App, command: &ImportKey) -> Result<(), Failur
 }
 
 /// The strongest way that the KMS takes material for such a key. Source: AWS KMS developer guide, "Select a wrapping
-/// algorithm": RSA private keys are too long for RSA alone, symmetric keys are not to be wrapped by way of AES.
-fn algorithm(spec: KeySpec) -> AlgorithmSpec {
+/// algorithm": RSA private keys are too long for RSA alone, and so are some forms of others; symmetric keys are not to be
+/// wrapped by way of AES.
+fn algorithm(spec: KeySpec, bytes: usize) -> AlgorithmSpec {
     match spec {
+        _ if bytes > OAEP_BYTES_MAX => AlgorithmSpec::RsaAesKeyWrapSha256,
         KeySpec::Rsa2048
         | KeySpec::Rsa3072
         | KeySpec::Rsa4096
@@ -155,6 +159,22 @@ fn time(text: &str) -> Result<api::Timestamp, Failure> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
+
+    #[test]
+    fn what_is_too_long_for_rsa_alone_goes_by_way_of_aes() {
+        use AlgorithmSpec::{RsaAesKeyWrapSha256, RsaesOaepSha256};
+        for (spec, bytes, expected) in [
+            (KeySpec::SymmetricDefault, 32, RsaesOaepSha256),
+            (KeySpec::Rsa2048, 1217, RsaAesKeyWrapSha256),
+            // A seed alone, and with the expanded key beside it as OpenSSL 3.5 writes it.
+            (KeySpec::MlKem768, 86, RsaesOaepSha256),
+            (KeySpec::MlKem768, 446, RsaesOaepSha256),
+            (KeySpec::MlKem768, 447, RsaAesKeyWrapSha256),
+            (KeySpec::MlDsa65, 4098, RsaAesKeyWrapSha256),
+        ] {
+            assert_eq!(algorithm(spec, bytes), expected, "{spec} {bytes}");
+        }
+    }
 
     #[test]
     fn times_have_an_offset() {

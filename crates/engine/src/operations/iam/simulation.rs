@@ -5,6 +5,7 @@
 use super::{Pages, by_arn, invalid_input, no_such_entity};
 use crate::authenticate::Authenticated;
 use crate::authorize::{Authorized, Names};
+use crate::conditions::has_several;
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::identity_policies::IdentityPolicies;
@@ -24,7 +25,7 @@ use bulla_policy::{
     ResourcePolicy, Values, Verdict,
 };
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What both simulations have in common.
@@ -53,7 +54,7 @@ struct Given(BTreeMap<String, Vec<String>>);
 impl Context for Given {
     fn get(&self, key: &str) -> Option<Values<'_>> {
         match self.0.get(key)?.as_slice() {
-            [one] => Some(one.as_str().into()),
+            [one] if !has_several(key) => Some(one.as_str().into()),
             many => Some(Values::Many(many.iter().map(|value| Cow::Borrowed(value.as_str())).collect())),
         }
     }
@@ -79,7 +80,7 @@ impl Executes for SimulateCustomPolicy {
         let input = request.input();
         let policies = IdentityPolicies {
             identity: given_policies(&input.policy_input_list)?,
-            boundary: given_policies(&input.permissions_boundary_policy_input_list)?.into_iter().next(),
+            boundary: given_boundary(&input.permissions_boundary_policy_input_list)?,
         };
         // Nobody's: of a user of the account, unless the request says whose.
         let arn = entity_arn(request.place().account, "user", "/", "simulated");
@@ -125,9 +126,7 @@ impl Executes for SimulatePrincipalPolicy {
             boundary: source.policies.boundary.clone(),
         };
         policies.identity.extend(given_policies(&input.policy_input_list)?);
-        if let Some(boundary) =
-            given_policies(&input.permissions_boundary_policy_input_list)?.into_iter().next()
-        {
+        if let Some(boundary) = given_boundary(&input.permissions_boundary_policy_input_list)? {
             policies.boundary = Some(boundary);
         }
         let simulated = Simulated { policies: Arc::new(policies), ..source };
@@ -196,12 +195,9 @@ impl Simulation<'_> {
             None => None,
         };
         let (asks, asks_id) = match self.caller_arn {
-            Some(arn) => {
-                let of =
-                    core.principal_by_arn(arn).await.map_err(|_| invalid_input("Invalid caller ARN."))?;
-                (arn.clone(), of.named_id().map(ToOwned::to_owned))
-            }
-            None => (simulated.arn.clone(), simulated.unique_id.clone()),
+            // Whether others are there isn't looked up: whoever may simulate need not know it.
+            Some(arn) if *arn != simulated.arn => (other_caller(arn)?, None),
+            _ => (simulated.arn.clone(), simulated.unique_id.clone()),
         };
         let account = PrincipalArn::parse(&asks).map_or(place.account, |arn| arn.account);
         let owner = self.owner(account)?;
@@ -304,14 +300,29 @@ fn missing(policies: &Policies<'_>, given: &Given) -> Vec<String> {
         ResourcePolicy::HasNone => None,
     };
     let identity = policies.identity.iter().map(AsRef::as_ref);
-    let asked: BTreeSet<&str> =
-        identity.chain(policies.boundary).chain(resource).flat_map(Policy::condition_keys).collect();
-    asked.into_iter().filter(|key| !given.0.contains_key(*key)).map(ToOwned::to_owned).collect()
+    let mut missing = written_keys(identity.chain(policies.boundary).chain(resource));
+    missing.retain(|key| !given.0.contains_key(&key.to_ascii_lowercase()));
+    missing
 }
 
 fn keys(policies: &[Arc<Policy>]) -> Vec<String> {
-    let all: BTreeSet<&str> = policies.iter().flat_map(|policy| policy.condition_keys()).collect();
-    all.into_iter().map(ToOwned::to_owned).collect()
+    written_keys(policies.iter().map(AsRef::as_ref))
+}
+
+/// The condition keys of policies as they are written, each once though it be written in several ways.
+fn written_keys<'p>(policies: impl Iterator<Item = &'p Policy>) -> Vec<String> {
+    let mut keys: BTreeMap<String, &str> = BTreeMap::new();
+    for key in policies.flat_map(Policy::written_condition_keys) {
+        keys.entry(key.to_ascii_lowercase()).or_insert(key);
+    }
+    keys.into_values().map(ToOwned::to_owned).collect()
+}
+
+/// Who would ask: a user, a role or a root. Sessions can't be asked about.
+fn other_caller(arn: &str) -> Result<String, Fault> {
+    let is_session = arn.split(':').nth(2) == Some("sts");
+    let known = PrincipalArn::parse(arn).filter(|_| !is_session);
+    known.map(|_| arn.to_owned()).ok_or_else(|| invalid_input("Invalid caller ARN."))
 }
 
 /// The user, group or role whose policies are asked about.
@@ -327,9 +338,21 @@ async fn source(core: &Core, place: &Place, arn: &str) -> Result<Simulated, Faul
 
 /// Policies of the request, named as AWS names them in what it answers.
 fn given_policies(documents: &[String]) -> Result<Vec<Arc<Policy>>, Fault> {
+    named_policies("PolicyInputList", documents)
+}
+
+/// The boundary of the request.
+fn given_boundary(documents: &[String]) -> Result<Option<Arc<Policy>>, Fault> {
+    if documents.len() > 1 {
+        return Err(invalid_input("Only one permissions boundary can be given."));
+    }
+    Ok(named_policies("PermissionsBoundaryPolicyInputList", documents)?.into_iter().next())
+}
+
+fn named_policies(list: &str, documents: &[String]) -> Result<Vec<Arc<Policy>>, Fault> {
     let numbered = (1..).zip(documents);
     numbered
-        .map(|(number, text)| read(text, Kind::Identity, &format!("PolicyInputList.{number}")).map(Arc::new))
+        .map(|(number, text)| read(text, Kind::Identity, &format!("{list}.{number}")).map(Arc::new))
         .collect()
 }
 

@@ -12,7 +12,7 @@ use crate::identities::{Entity, Wanted};
 use crate::marker::Listing;
 use crate::operations::{Executes, invalid};
 use crate::pipeline::Executed;
-use crate::principal::{PrincipalKind, root_arn};
+use crate::principal::{PrincipalKind, entity_arn, root_arn};
 use crate::record::{EntityKind, EntityRecord, IdentityCounts, identity_counts_path, inline_policies_path};
 use bulla_api::iam::{
     CreateUserInput, CreateUserOutput, DeleteUserInput, GetUserInput, GetUserOutput, ListUsersInput,
@@ -177,6 +177,11 @@ pub(super) async fn renamed(
     }
     if let Some(path) = path {
         record.path.clone_from(path);
+    }
+    let (before, now) =
+        (entity.arn(), entity_arn(entity.account, entity.kind.word(), &record.path, &record.name));
+    if entity.kind == EntityKind::User && before != now {
+        record.note_former(before, &now);
     }
     let mut change = Change::new();
     change.update_entity(entity, &record);

@@ -61,6 +61,7 @@ impl Executes for AssumeRoleWithWebIdentity {
             policies: input.policy.iter().cloned().collect(),
             policy_arns,
             web_identity_provider: Some(web_identity.provider_arn.clone()),
+            web_identity_claims: web_identity.lasting_claims(),
             ..lasting(core, seconds)
         };
         let temporary = give(core, Holder { account: role.account, identity: Some(&role.id) }, &session)?;

@@ -1,0 +1,179 @@
+//! Packing: a thread walks the directory and writes the archive, and whoever seals reads it.
+
+use std::io::{self, PipeReader, PipeWriter, Read};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+use rustix::fs::Stat;
+use tar::{Builder, EntryType, Header};
+
+use super::stays_inside;
+use crate::exit::{Exit, Failure};
+use crate::say::Say;
+use crate::tree::{Entry, Kind, Walk};
+use crate::work::Worst;
+
+/// What can be packed of an archive's entries: type, times and permissions are kept, and the owners' numbers.
+const MODE: u32 = 0o7777;
+
+/// An archive that is being made. Its end is read only once it is whole.
+pub(crate) struct Packing {
+    pipe: PipeReader,
+    thread: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Packing {
+    /// Begins. The receiver gives the worst failure of a single file, when the archive has been made without it.
+    pub(crate) fn of(directory: &Path, say: Say) -> Result<(Self, Receiver<Failure>), Failure> {
+        let failed = |error: &io::Error| Failure::io("cannot pack", directory.display(), error);
+        let walk = Walk::of(directory)?;
+        let root = rustix::fs::stat(directory).map_err(|error| failed(&error.into()))?;
+        let (pipe, writer) = io::pipe().map_err(|error| failed(&error))?;
+        let (told, failures) = channel();
+        let thread = std::thread::Builder::new()
+            .name("archive".to_owned())
+            .spawn(move || pack(walk, &root, writer, say, &told))
+            .map_err(|error| failed(&error))?;
+        Ok((Self { pipe, thread: Some(thread) }, failures))
+    }
+}
+
+impl Read for Packing {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.pipe.read(buffer)?;
+        if count == 0
+            && !buffer.is_empty()
+            && let Some(thread) = self.thread.take()
+        {
+            thread.join().map_err(|_| io::Error::other("the archive's thread ended"))??;
+        }
+        Ok(count)
+    }
+}
+
+fn pack(walk: Walk, root: &Stat, writer: PipeWriter, say: Say, told: &Sender<Failure>) -> io::Result<()> {
+    // 64 KiB at once: a header has 512 bytes.
+    let mut builder = Builder::new(io::BufWriter::with_capacity(64 << 10, writer));
+    let mut worst = Worst::default();
+    builder.append_data(&mut header(root, EntryType::Directory, 0), "./", io::empty())?;
+    for entry in walk {
+        let packed = match entry {
+            Ok(entry) => one(&mut builder, &entry, say)?,
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = packed {
+            worst.add(failure);
+        }
+    }
+    // With the buffer: its drop would hide an error.
+    builder.into_inner()?.into_inner().map_err(io::IntoInnerError::into_error)?;
+    if let Err(failure) = worst.end() {
+        let _ = told.send(failure);
+    }
+    Ok(())
+}
+
+/// Packs an entry. The outer error ends the archive, the inner one is of this entry.
+fn one(builder: &mut Builder<impl io::Write>, entry: &Entry, say: Say) -> io::Result<Result<(), Failure>> {
+    match entry.kind {
+        Kind::Directory => {
+            let mut header = header(&entry.stat, EntryType::Directory, 0);
+            builder.append_data(&mut header, &entry.path, io::empty())?;
+        }
+        Kind::Link => {
+            let target = match entry.link_target() {
+                Ok(target) => target,
+                Err(failure) => return Ok(Err(failure)),
+            };
+            if !stays_inside(&entry.path, &target) {
+                say.note(&format!(
+                    "bulla: the link `{}` leads out of the directory: it is packed, but bulla won't unpack it",
+                    entry.shown.display()
+                ));
+            }
+            builder.append_link(&mut header(&entry.stat, EntryType::Symlink, 0), &entry.path, target)?;
+        }
+        Kind::File => return file(builder, entry),
+        Kind::Special(what) => {
+            say.note(&format!("bulla: `{}` is left out: it is {what}", entry.shown.display()));
+        }
+    }
+    Ok(Ok(()))
+}
+
+fn file(builder: &mut Builder<impl io::Write>, entry: &Entry) -> io::Result<Result<(), Failure>> {
+    let opened = entry.open().and_then(|file| {
+        // As it is now, and not when it was found.
+        let stat = rustix::fs::fstat(&file);
+        stat.map(|stat| (file, stat))
+            .map_err(|error| Failure::io("cannot read", entry.shown.display(), &error.into()))
+    });
+    let (file, stat) = match opened {
+        Ok(opened) => opened,
+        Err(failure) => return Ok(Err(failure)),
+    };
+    let bytes = u64::try_from(stat.st_size).unwrap_or(0);
+    let mut exact = Exact { file, left: bytes, failed: None };
+    builder.append_data(&mut header(&stat, EntryType::Regular, bytes), &entry.path, &mut exact)?;
+    Ok(match exact.failed {
+        None => Ok(()),
+        Some(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Failure::new(
+            Exit::Failed,
+            format!(
+                "`{}` became shorter while it was read; the archive has zeros in the place of the rest",
+                entry.shown.display()
+            ),
+        )),
+        Some(error) => Err(Failure::io("cannot read", entry.shown.display(), &error)
+            .although("the archive has zeros in the place of the rest")),
+    })
+}
+
+fn header(stat: &Stat, kind: EntryType, bytes: u64) -> Header {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_size(bytes);
+    header.set_mode(stat.st_mode & MODE);
+    header.set_uid(u64::from(stat.st_uid));
+    header.set_gid(u64::from(stat.st_gid));
+    header.set_mtime(u64::try_from(stat.st_mtime).unwrap_or(0));
+    header
+}
+
+/// As many bytes of a file as its header says, with zeros for what can't be read.
+struct Exact {
+    file: std::fs::File,
+    left: u64,
+    failed: Option<io::Error>,
+}
+
+impl Read for Exact {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let Some(buffer) = buffer.get_mut(..most).filter(|buffer| !buffer.is_empty()) else { return Ok(0) };
+        let count = match &self.failed {
+            Some(_) => 0,
+            None => match self.file.read(buffer) {
+                Ok(0) => {
+                    self.failed = Some(io::ErrorKind::UnexpectedEof.into());
+                    0
+                }
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
+                Err(error) => {
+                    self.failed = Some(error);
+                    0
+                }
+            },
+        };
+        let count = if count == 0 {
+            buffer.fill(0);
+            buffer.len()
+        } else {
+            count
+        };
+        self.left = self.left.saturating_sub(count as u64);
+        Ok(count)
+    }
+}

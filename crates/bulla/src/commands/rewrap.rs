@@ -1,0 +1,435 @@
+//! `bulla rewrap`.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use bulla_envelope::{
+    ContentType, DEFAULT_FRAME_LENGTH, EncryptedDataKey, EnvelopeError, FormatError, Header, HeaderLimits,
+    Input, Job, Keyring, MAX_SEALED_FRAME_LENGTH, Message, OpenOptions, Output, SealOptions,
+};
+use serde_json::json;
+
+use super::open::open_options;
+use crate::app::App;
+use crate::cli::Rewrap;
+use crate::detached::{self, Found, Turn};
+use crate::exit::{Exit, Failure};
+use crate::keys::{self, KMS_PROVIDER};
+use crate::mirror;
+use crate::output::{self, OutputRules, Source, Target};
+use crate::progress::Progress;
+use crate::recipients::{Changes, KeyName, Plan, Wanted};
+use crate::storage::{self, is_object};
+use crate::tree::{Kind, Walk};
+use crate::unlocking::Unlocking;
+use crate::work::{self, STREAM, Worst};
+
+/// The context pair that signing suites make for themselves.
+const PUBLIC_KEY_NAME: &str = bulla_envelope::format::PUBLIC_KEY_NAME;
+
+/// Gives each file the recipients that the options say.
+pub(crate) async fn run(app: &mut App, command: &Rewrap) -> Result<(), Failure> {
+    let options = open_options(&command.opening)?;
+    let job = work::job(&command.opening.work)?;
+    let unlocking = Unlocking::new(&command.opening.key, &command.opening.discovery_account)?
+        .reusing(command.opening.reuse_data_key);
+    detached::check_option(command.opening.keys.as_deref(), command.input.len())?;
+    let changes = Changes::of(app, command).await?;
+    let limits = work::limits(&command.opening.work);
+    let mut rewrapping =
+        Rewrapping { app, command, options, job, limits, unlocking, given: None, count: Count::default() };
+    let mut worst = Worst::default();
+    for input in &command.input {
+        let result = match storage::resolve(input) {
+            Ok(input) if mirror::is_directory(&input) => {
+                rewrapping.directory(&input, &changes, &mut worst).await;
+                continue;
+            }
+            Ok(input) if input == Path::new(STREAM) => {
+                Err(Failure::usage("`-`: a stream can't be rewrapped; name a file"))
+            }
+            Ok(input) if is_object(&input) => Err(Failure::usage(format!(
+                "`{}`: an object can't be rewrapped; seal it anew with decrypt and encrypt",
+                input.display()
+            ))),
+            Ok(input) => match Source::open(&input) {
+                Ok(source) => rewrapping.one(&input, source.file, &changes).await,
+                Err(failure) => Err(failure),
+            },
+            Err(failure) => Err(failure),
+        };
+        worst.see(result);
+    }
+    worst.end()
+}
+
+#[derive(Default)]
+struct Count {
+    changed: u64,
+    unchanged: u64,
+    not_sealed: u64,
+}
+
+struct Rewrapping<'a> {
+    app: &'a mut App,
+    command: &'a Rewrap,
+    options: OpenOptions,
+    job: Job,
+    limits: HeaderLimits,
+    unlocking: Unlocking<'a>,
+    /// The keys of `-k`, to seal for them again what is sealed anew in full.
+    given: Option<Vec<Wanted>>,
+    count: Count,
+}
+
+impl Rewrapping<'_> {
+    /// All that is sealed in a directory; a file's keys with the file.
+    async fn directory(&mut self, directory: &Path, changes: &Changes, worst: &mut Worst) {
+        if let Err(failure) = detached::refuse_for_directory(self.command.opening.keys.as_deref()) {
+            return worst.add(failure);
+        }
+        self.count = Count::default();
+        let walk = match Walk::of(directory) {
+            Ok(walk) => walk,
+            Err(failure) => return worst.add(failure),
+        };
+        for entry in walk {
+            let result = match entry {
+                Err(failure) => Err(failure),
+                Ok(entry) if entry.kind != Kind::File => continue,
+                Ok(entry) => match entry.open() {
+                    Ok(file) if is_other(&file, &entry.shown, self.limits) => {
+                        self.count.not_sealed += 1;
+                        continue;
+                    }
+                    Ok(file) => self.one(&entry.shown, file, changes).await,
+                    Err(failure) => Err(failure),
+                },
+            };
+            worst.see(result);
+        }
+        let Count { changed, unchanged, not_sealed } = self.count;
+        let shown = directory.display();
+        let text = format!(
+            "`{shown}`: {changed} files changed, {unchanged} unchanged, {not_sealed} others left alone"
+        );
+        let event = json!({
+            "event": "summary", "input": shown.to_string(), "changed": changed, "unchanged": unchanged,
+            "others": not_sealed, "dry_run": self.command.dry_run,
+        });
+        worst.see(self.app.say.done(&text, &event, false));
+    }
+
+    async fn one(&mut self, path: &Path, file: File, changes: &Changes) -> Result<(), Failure> {
+        let shown = path.display().to_string();
+        let failed = |error: &EnvelopeError| Failure::envelope(error, &shown, &shown);
+        let meta = file.metadata().map_err(|error| Failure::io("cannot read", &shown, &error))?;
+        if !meta.is_file() {
+            return Err(Failure::usage(format!("`{shown}` is no regular file, and can't be rewrapped")));
+        }
+        let reading = file.try_clone().and_then(Input::file);
+        let reading = reading.map_err(|error| Failure::io("cannot read", &shown, &error))?;
+        let message = Message::read(reading, &self.options).map_err(|error| failed(&error))?;
+        let given = self.command.opening.keys.as_deref();
+        if message.header().detached_keys_id().is_some() {
+            let sealed = detached::file_of(path).filter(|file| {
+                detached::header_of(file, self.limits).is_some_and(|h| h.file_key_id().is_some())
+            });
+            if let Some(sealed) = &sealed {
+                // The same as by the name of the file.
+                let file = Source::open(sealed)?.file;
+                return self.with_keys(sealed, file, Some(path), changes).await;
+            }
+            let keys =
+                detached::read(path, self.limits)?.ok_or_else(|| failed(&EnvelopeError::NoDetachedKeys))?;
+            return self.keys(&Found { keys, path: path.to_owned() }, None, changes).await;
+        }
+        if message.header().file_key_id().is_some() {
+            return self.with_keys(path, file, given, changes).await;
+        }
+        self.whole(path, &file, message, changes).await
+    }
+
+    /// A file with detached keys.
+    async fn with_keys(
+        &mut self,
+        path: &Path,
+        file: File,
+        given: Option<&Path>,
+        changes: &Changes,
+    ) -> Result<(), Failure> {
+        let shown = path.display().to_string();
+        let failed = |error: &EnvelopeError| Failure::envelope(error, &shown, &shown);
+        if !self.command.dry_run {
+            let keys = detached::keys_of(path, given);
+            let _turn = Turn::take(&keys)?;
+            detached::settle(path, &keys, self.limits)?;
+        }
+        let reading = Input::file(file).map_err(|error| Failure::io("cannot read", &shown, &error))?;
+        let message = Message::read(reading, &self.options).map_err(|error| failed(&error))?;
+        let found = detached::find(path, given, message.header(), self.limits)?;
+        self.keys(&found, Some((path, message)), changes).await
+    }
+
+    /// Writes the keys of a file anew.
+    async fn keys(
+        &mut self,
+        found: &Found,
+        file: Option<(&Path, Message<'_>)>,
+        changes: &Changes,
+    ) -> Result<(), Failure> {
+        let shown = found.path.display().to_string();
+        let failed = |error: &EnvelopeError| Failure::envelope(error, &shown, &shown);
+        let plan = changes.plan(&found.keys.header().encrypted_data_keys);
+        if self.is_settled(&shown, &plan, None)? {
+            return Ok(());
+        }
+        let opened = found.open(self.app, &mut self.unlocking).await?;
+        if let Some((path, message)) = file {
+            // Keys that don't open their file are not worth keeping: who notices it should still have the old ones.
+            let keyring = opened.file_key.keyring().map_err(|error| failed(&error))?;
+            let unlocked = message.unlock(&[keyring]).await;
+            let _opens = unlocked
+                .map_err(|error| Failure::envelope(&error, &path.display().to_string(), "nothing"))?;
+        }
+        let added: Vec<&Keyring> = plan.added.iter().map(|one| &one.keyring).collect();
+        let bytes =
+            opened.reseal(|key| plan.kept.contains(key), &added).await.map_err(|error| failed(&error))?;
+        replace_keys(found, &bytes, self.limits)?;
+        self.told(&shown, &plan, None)
+    }
+
+    /// Whether nothing is to be done, or was only to be told.
+    fn is_settled(&mut self, shown: &str, plan: &Plan<'_>, whole: Option<u64>) -> Result<bool, Failure> {
+        let say = self.app.say;
+        for absent in &plan.absent {
+            say.note(&format!("bulla: `{shown}`: `{absent}` is none of the keys that open it"));
+        }
+        if plan.leaves_nobody() {
+            return Err(Failure::usage(format!(
+                "`{shown}`: nobody could open it any longer; nothing was changed; name another key with --add or --to"
+            )));
+        }
+        let event = |what: &str| {
+            json!({
+                "event": what, "input": shown, "added": plan.added_shown(), "removed": plan.removed_shown(),
+                "keys": plan.all_shown(), "sealed_anew": whole.is_some() && !plan.is_nothing(),
+            })
+        };
+        if plan.is_nothing() {
+            self.count.unchanged += 1;
+            say.done(&format!("`{shown}` has the wanted recipients already"), &event("unchanged"), false)?;
+            return Ok(true);
+        }
+        if self.command.dry_run {
+            self.count.changed += 1;
+            let how = match whole {
+                Some(bytes) => format!(" sealed anew in full, {bytes} bytes,"),
+                None => String::new(),
+            };
+            say.result(&format!("`{shown}` would be{how} {}", in_words(plan)), &event("would_rewrap"))?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    fn told(&mut self, shown: &str, plan: &Plan<'_>, whole: Option<u64>) -> Result<(), Failure> {
+        self.count.changed += 1;
+        let event = json!({
+            "event": "rewrapped", "input": shown, "added": plan.added_shown(), "removed": plan.removed_shown(),
+            "keys": plan.all_shown(), "sealed_anew": whole.is_some(),
+        });
+        let how = if whole.is_some() { "sealed anew, and" } else { "is now" };
+        self.app.say.done(&format!("`{shown}` {how} {}", in_words(plan)), &event, false)
+    }
+
+    /// A file that has its keys in its header: opened and sealed anew, under a new data key.
+    async fn whole(
+        &mut self,
+        path: &Path,
+        file: &File,
+        message: Message<'static>,
+        changes: &Changes,
+    ) -> Result<(), Failure> {
+        let shown = path.display().to_string();
+        let failed = |error: &EnvelopeError| Failure::envelope(error, &shown, &shown);
+        let unreadable = |error| Failure::io("cannot read", &shown, &error);
+        let before = file.metadata().map_err(unreadable)?;
+        let header = message.header().clone();
+        let plan = changes.plan(&header.encrypted_data_keys);
+        if self.is_settled(&shown, &plan, Some(before.len()))? {
+            return Ok(());
+        }
+        let options = self.seal_options(&header)?;
+        let again = self.sealing_again(&shown, &plan.kept, changes).await?;
+        self.app.say.note(&format!(
+            "bulla: `{shown}` has no detached keys: it is sealed anew in full, {} bytes",
+            before.len()
+        ));
+        let opener = self.unlocking.unlock(self.app, message, failed).await?;
+        let given = self.given.as_deref().unwrap_or_default();
+        let mut recipients = Vec::new();
+        for key in &plan.kept {
+            let name = KeyName::of(key);
+            let keyring = given
+                .iter()
+                .chain(&again)
+                .chain(changes.at_hand())
+                .find(|one| one.name == name)
+                .map(|one| &one.keyring);
+            recipients.push(keyring.ok_or_else(|| cannot_stay(&shown, key))?);
+        }
+        recipients.extend(plan.added.iter().map(|one| &one.keyring));
+        let sealer =
+            bulla_envelope::prepare_seal_for(&recipients, &options).await.map_err(|error| failed(&error))?;
+        let rules = OutputRules {
+            force: true,
+            // The old file is gone with this one's name: it has to be there.
+            sync: true,
+            mode: before.mode() & 0o777,
+            inputs: &[],
+        };
+        let Target::Fresh(fresh) = output::open(path, rules)? else {
+            return Err(Failure::usage(format!("`{shown}` is no regular file, and can't be rewrapped")));
+        };
+        let job = work::sized(&self.job, Some(before.len()));
+        let progress = Progress::start(shown.clone(), job.progress.clone(), Some(before.len()), self.app.say);
+        let summary = bulla_envelope::reseal(opener, sealer, Output::unpublished(&fresh.file), &job);
+        drop(progress);
+        let summary = summary.map_err(|error| failed(&error))?;
+        self.keep_owner(&fresh.file, &before, &shown);
+        let _turn = Turn::take(path)?;
+        let now = std::fs::metadata(path).map_err(unreadable)?;
+        let of =
+            |meta: &std::fs::Metadata| (meta.dev(), meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec());
+        if of(&now) != of(&before) {
+            return Err(changed_meanwhile(&shown));
+        }
+        fresh.commit()?;
+        self.told(&shown, &plan, Some(summary.plaintext_bytes))
+    }
+
+    /// Suite, frame length and context of a message, for another one.
+    fn seal_options(&self, header: &Header) -> Result<SealOptions, Failure> {
+        let frame_length = match header.content {
+            ContentType::Framed { length } => length.min(MAX_SEALED_FRAME_LENGTH),
+            ContentType::NonFramed => DEFAULT_FRAME_LENGTH,
+        };
+        let context = header.context.iter().filter(|(name, _)| *name != PUBLIC_KEY_NAME);
+        let context = context.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let options = SealOptions::new()
+            .commitment_policy(work::policy(&self.command.opening.work)?)
+            .suite(header.suite)
+            .frame_length(frame_length)
+            .context(context)
+            .max_encrypted_data_keys(self.limits.max_encrypted_data_keys);
+        options.check().map_err(|error| Failure::usage(error.to_string()))?;
+        Ok(options)
+    }
+
+    /// The keys that stay: those of `-k`, and KMS keys by the ARNs in the header. A raw key must be given.
+    async fn sealing_again(
+        &mut self,
+        shown: &str,
+        kept: &[EncryptedDataKey],
+        changes: &Changes,
+    ) -> Result<Vec<Wanted>, Failure> {
+        if kept.is_empty() {
+            return Ok(Vec::new());
+        }
+        if self.given.is_none() {
+            self.given = Some(keys::wanted(self.app, &self.command.opening.key).await?);
+        }
+        let given = self.given.as_deref().unwrap_or_default();
+        let mut again = Vec::new();
+        for key in kept {
+            if given.iter().chain(changes.at_hand()).any(|one| one.name == KeyName::of(key)) {
+                continue;
+            }
+            let arn =
+                std::str::from_utf8(&key.provider_info).ok().filter(|_| key.provider_id == KMS_PROVIDER);
+            let arn = arn.ok_or_else(|| cannot_stay(shown, key))?;
+            again.push(keys::wanted_again(self.app, arn).await?);
+        }
+        Ok(again)
+    }
+
+    /// A file that is written in another's name by its directory's owner, or by root, stays its owner's.
+    fn keep_owner(&self, file: &File, before: &std::fs::Metadata, shown: &str) {
+        if let Err(line) = keep_owner(file, before) {
+            self.app.say.note(&format!("bulla: `{shown}` {line}"));
+        }
+    }
+}
+
+/// Whether what was found in a directory is no sealed file of its own: not sealed at all, or the keys of one that is there.
+fn is_other(file: &File, path: &Path, limits: HeaderLimits) -> bool {
+    let Ok(input) = file.try_clone().and_then(Input::file) else { return false };
+    match bulla_envelope::inspect(input, limits) {
+        Err(EnvelopeError::Format(FormatError::NotAMessage | FormatError::Base64)) => true,
+        Ok(found) if found.header.detached_keys_id().is_some() => {
+            detached::file_of(path).is_some_and(|file| detached::header_of(&file, limits).is_some())
+        }
+        _ => false,
+    }
+}
+
+fn in_words(plan: &Plan<'_>) -> String {
+    let mut words = Vec::new();
+    if !plan.added.is_empty() {
+        words.push(format!("also for {}", plan.added_shown().join(", ")));
+    }
+    if !plan.removed.is_empty() {
+        words.push(format!("no longer for {}", plan.removed_shown().join(", ")));
+    }
+    words.join(", ")
+}
+
+fn cannot_stay(shown: &str, key: &EncryptedDataKey) -> Failure {
+    let name = key.display_name();
+    Failure::usage(format!(
+        "`{shown}` is sealed anew for all its keys, and `{name}` is not at hand; nothing was changed; \
+         give it with -k, or leave it out with --remove"
+    ))
+}
+
+fn changed_meanwhile(shown: &str) -> Failure {
+    Failure::new(
+        Exit::Failed,
+        format!(
+            "`{shown}` was changed meanwhile by another program; nothing was written; run the command again"
+        ),
+    )
+}
+
+fn keep_owner(file: &File, before: &std::fs::Metadata) -> Result<(), &'static str> {
+    let now = file.metadata().map_err(|_| "may have another owner now")?;
+    if (now.uid(), now.gid()) == (before.uid(), before.gid()) {
+        return Ok(());
+    }
+    std::os::unix::fs::fchown(file, Some(before.uid()), Some(before.gid()))
+        .map_err(|_| "has another owner or group now: this user may not set the one that it had")
+}
+
+/// Puts other keys in the place of those that were found, if they are still the same.
+fn replace_keys(found: &Found, bytes: &[u8], limits: HeaderLimits) -> Result<(), Failure> {
+    let shown = found.path.display().to_string();
+    let _turn = Turn::take(&found.path)?;
+    let now = detached::read(&found.path, limits)?;
+    if now.is_none_or(|now| now.bytes() != found.keys.bytes()) {
+        return Err(changed_meanwhile(&shown));
+    }
+    let before =
+        std::fs::metadata(&found.path).map_err(|error| Failure::io("cannot read", &shown, &error))?;
+    // Without them the file can't be opened, however large it is: they are on the disk before the old ones go.
+    let rules = OutputRules { force: true, sync: true, mode: before.mode() & 0o777, inputs: &[] };
+    let Target::Fresh(mut fresh) = output::open(&found.path, rules)? else {
+        return Err(Failure::usage(format!("`{shown}` is no regular file, and can't be rewrapped")));
+    };
+    fresh.file.write_all(bytes).map_err(|error| Failure::io("cannot write", &shown, &error))?;
+    // Not the owner's any more where this user can't make it so: sealed keys are no secret.
+    let _ = keep_owner(&fresh.file, &before);
+    fresh.commit()
+}

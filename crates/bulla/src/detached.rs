@@ -1,0 +1,410 @@
+//! Detached keys beside a sealed file: where they are, and how the two appear so that at no moment a file stands under its
+//! name that nobody can open.
+//!
+//! `F` goes with `F.keys`. Where both are replaced, the new keys first stand under `F.keys.new`, then the new `F` takes its
+//! name, then the new keys take theirs; whoever opens `F` in between finds them in one place or the other. Commands of
+//! this program that publish in a directory take turns by a lock on it.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use bulla_api::EncryptionContext;
+use bulla_envelope::{
+    DETACHED_KEYS_BYTES_MAX, DetachedKeys, EncryptedDataKey, FileKey, Header, HeaderLimits, Input, Keyring,
+    OpenedKeys, Output, Summary,
+};
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+
+use crate::app::App;
+use crate::exit::{Exit, Failure};
+use crate::output::{self, Fresh, OutputRules, Target};
+use crate::storage::{self, Outgoing, Upload, is_object};
+use crate::unlocking::Unlocking;
+use crate::work::STREAM;
+
+/// What is added to a file's name for that of its keys.
+const SUFFIX: &str = ".keys";
+/// And to that while both are being replaced.
+const NEXT: &str = ".new";
+/// How long another command's turn to publish may take.
+const TURN: Duration = Duration::from_secs(10);
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
+/// Where the keys of a file are: as an option says, or beside it.
+pub(crate) fn keys_of(file: &Path, given: Option<&Path>) -> PathBuf {
+    given.map_or_else(|| with_suffix(file, SUFFIX), Path::to_owned)
+}
+
+/// Where they are while both are being replaced: beside what a link leads to.
+fn next_of(keys: &Path) -> PathBuf {
+    with_suffix(&output::follow_links(keys).unwrap_or_else(|_| keys.to_owned()), NEXT)
+}
+
+/// The file that keys of this name belong to, by their name.
+pub(crate) fn file_of(keys: &Path) -> Option<PathBuf> {
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    let name = keys.file_name()?.as_bytes();
+    let name = name.strip_suffix(NEXT.as_bytes()).unwrap_or(name).strip_suffix(SUFFIX.as_bytes())?;
+    (!name.is_empty()).then(|| keys.with_file_name(OsString::from_vec(name.to_vec())))
+}
+
+/// Refuses `--keys` where it can't be meant.
+pub(crate) fn check_option(given: Option<&Path>, inputs: usize) -> Result<(), Failure> {
+    match given {
+        Some(given) if given == Path::new(STREAM) => {
+            Err(Failure::usage("--keys -: keys are read from and written to a file; name one"))
+        }
+        Some(given) if storage::resolve(given)? != given || is_object(given) => Err(Failure::usage(format!(
+            "--keys {}: keys are read from and written to a file of this host; give its path",
+            given.display()
+        ))),
+        Some(given) if inputs > 1 => Err(Failure::usage(format!(
+            "--keys {}: several inputs have several files with keys; leave out --keys, or run once for each",
+            given.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses `--keys` for the files of a directory.
+pub(crate) fn refuse_for_directory(given: Option<&Path>) -> Result<(), Failure> {
+    match given {
+        Some(given) => Err(Failure::usage(format!(
+            "--keys {}: the files of a directory have their keys beside them; leave it out",
+            given.display()
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Keys that were found, and where.
+pub(crate) struct Found {
+    /// The message with the keys.
+    pub(crate) keys: DetachedKeys,
+    /// Its file.
+    pub(crate) path: PathBuf,
+}
+
+impl Found {
+    /// Opens the file key, by the keys of the command.
+    pub(crate) async fn open(
+        &self,
+        app: &mut App,
+        unlocking: &mut Unlocking<'_>,
+    ) -> Result<OpenedKeys<'_>, Failure> {
+        let keyrings = unlocking.keyrings(app, self.keys.header()).await?;
+        let opened = self.keys.open(keyrings).await;
+        opened.map_err(|error| {
+            let failure = Failure::envelope(&error, &self.path.display().to_string(), "nothing");
+            unlocking.explained(failure, &error)
+        })
+    }
+}
+
+/// Looks for the keys of a file with this header: where the option says, or beside it, by the name of the file itself
+/// where it was reached by a link.
+pub(crate) fn find(
+    file: &Path,
+    given: Option<&Path>,
+    header: &Header,
+    limits: HeaderLimits,
+) -> Result<Found, Failure> {
+    let shown = crate::app::shown(file, "standard input");
+    let nameless = file == Path::new(STREAM)
+        || is_object(file)
+        || !std::fs::metadata(file).is_ok_and(|meta| meta.is_file());
+    if given.is_none() && nameless {
+        return Err(Failure::usage(format!(
+            "`{shown}` was sealed with detached keys, and has no name that leads to them; name their file with --keys"
+        )));
+    }
+    let first = keys_of(file, given);
+    let mut places = vec![first.clone(), next_of(&first)];
+    if given.is_none()
+        && let Ok(target) = output::follow_links(file)
+        && target != file
+    {
+        let there = keys_of(&target, None);
+        places.extend([there.clone(), next_of(&there)]);
+    }
+    let mut failed: Option<Failure> = None;
+    for path in places {
+        let keys = match read(&path, limits) {
+            Ok(Some(keys)) => keys,
+            Ok(None) => continue,
+            Err(failure) => {
+                failed.get_or_insert(failure);
+                continue;
+            }
+        };
+        match keys.check_belong_to(header) {
+            Ok(()) => return Ok(Found { keys, path }),
+            Err(error) => {
+                let message = format!("`{}`: {error}; get the keys that belong to `{shown}`", path.display());
+                failed.get_or_insert(Failure::new(Exit::NotIntact, message));
+            }
+        }
+    }
+    Err(failed.unwrap_or_else(|| {
+        Failure::new(
+            Exit::NotIntact,
+            format!(
+                "`{shown}` was sealed with detached keys, and `{}` is not there; get it back, or name it with --keys",
+                first.display()
+            ),
+        )
+    }))
+}
+
+/// The keys in a file, if it is there.
+pub(crate) fn read(path: &Path, limits: HeaderLimits) -> Result<Option<DetachedKeys>, Failure> {
+    let bytes = match crate::small_file::read(path, DETACHED_KEYS_BYTES_MAX) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        bytes => bytes.map_err(|error| Failure::io("cannot read", path.display(), &error))?,
+    };
+    let shown = path.display().to_string();
+    DetachedKeys::read(bytes.expose().to_vec(), limits)
+        .map(Some)
+        .map_err(|error| Failure::envelope(&error, &shown, "nothing"))
+}
+
+/// A place for the keys of a file that is about to be sealed, and can be written.
+pub(crate) struct Place<'a> {
+    path: PathBuf,
+    fresh: Fresh<'a>,
+}
+
+impl<'a> Place<'a> {
+    /// Opens it before anything is sealed. `output` is where the file goes.
+    pub(crate) fn open(output: &Path, given: Option<&Path>, rules: OutputRules<'a>) -> Result<Self, Failure> {
+        let nameless = output == Path::new(STREAM)
+            || is_object(output)
+            || std::fs::metadata(output).is_ok_and(|meta| !meta.is_file() && !meta.is_dir());
+        if given.is_none() && nameless {
+            return Err(Failure::usage(format!(
+                "--detached-keys: `{}` is no file beside which keys could be; name theirs with --keys",
+                crate::app::shown(output, "standard output")
+            )));
+        }
+        let path = keys_of(output, given);
+        if !is_object(output) && same_file(&path, output) {
+            return Err(Failure::usage(format!(
+                "--keys {}: the keys go into a file of their own; name another",
+                path.display()
+            )));
+        }
+        if std::fs::metadata(&path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir()) {
+            return Err(Failure::usage(format!(
+                "--keys {}: it is no regular file; name one",
+                path.display()
+            )));
+        }
+        // Whatever becomes of the file, its keys are on the disk first.
+        match output::open(&path, OutputRules { sync: true, ..rules })? {
+            Target::Fresh(fresh) => Ok(Self { path, fresh }),
+            Target::Stream(_) => {
+                Err(Failure::usage(format!("--keys {}: it is no regular file; name one", path.display())))
+            }
+        }
+    }
+
+    /// Seals a new file key for the recipients.
+    pub(crate) async fn seal(
+        self,
+        recipients: &[Keyring],
+        context: &EncryptionContext,
+        limits: HeaderLimits,
+        shown: &str,
+    ) -> Result<Pending<'a>, Failure> {
+        let failed = |error: &bulla_envelope::EnvelopeError| Failure::envelope(error, shown, "nothing");
+        let key = FileKey::generate();
+        let keyring = key.keyring().map_err(|error| failed(&error))?;
+        let bytes = key.seal(recipients, context, limits).await.map_err(|error| failed(&error))?;
+        let Self { path, mut fresh } = self;
+        fresh.file.write_all(&bytes).map_err(|error| Failure::io("cannot write", path.display(), &error))?;
+        let keys = DetachedKeys::read(bytes, limits).map_err(|error| failed(&error))?;
+        Ok(Pending { path, fresh, keys, keyring: [keyring], limits })
+    }
+}
+
+/// Whether two paths lead to one file, that need not be there yet.
+fn same_file(one: &Path, other: &Path) -> bool {
+    let resolved = |path: &Path| {
+        let path = output::follow_links(path).ok()?;
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        Some(std::fs::canonicalize(parent.unwrap_or(Path::new("."))).ok()?.join(path.file_name()?))
+    };
+    one == other || resolved(one).is_some_and(|one| resolved(other) == Some(one))
+}
+
+/// Sealed keys without a name yet.
+pub(crate) struct Pending<'a> {
+    path: PathBuf,
+    fresh: Fresh<'a>,
+    keys: DetachedKeys,
+    /// The file key, to seal the file.
+    pub(crate) keyring: [Keyring; 1],
+    limits: HeaderLimits,
+}
+
+impl Pending<'_> {
+    /// The recipients.
+    pub(crate) fn recipients(&self) -> &[EncryptedDataKey] {
+        &self.keys.header().encrypted_data_keys
+    }
+
+    /// Lets `run` write the file, and gives first the keys and then the file their names.
+    pub(crate) fn write_to(
+        self,
+        output: &Path,
+        target: Outgoing<'_>,
+        run: impl FnOnce(Output<'_>) -> Result<Summary, bulla_envelope::EnvelopeError>,
+        failed: impl Fn(&bulla_envelope::EnvelopeError) -> Failure,
+    ) -> Result<Summary, Failure> {
+        match target {
+            // Whoever reads the stream may have all of it before this program comes to an end.
+            Outgoing::Local(Target::Stream(file)) => {
+                let _turn = Turn::take(&self.path)?;
+                self.fresh.commit()?;
+                drop(_turn);
+                run(Output::stream(file)).map_err(|error| failed(&error))
+            }
+            Outgoing::Local(Target::Fresh(fresh)) => {
+                let summary = run(Output::unpublished(&fresh.file)).map_err(|error| failed(&error))?;
+                self.publish(output, fresh)?;
+                Ok(summary)
+            }
+            Outgoing::Object(mut upload) => {
+                let summary = run(Output::private(&mut upload)).map_err(|error| failed(&error))?;
+                self.publish_with_object(upload)?;
+                Ok(summary)
+            }
+        }
+    }
+
+    /// The keys of an object stay, whatever becomes of it: that a server says no more doesn't mean that it isn't there.
+    fn publish_with_object(self, upload: Upload) -> Result<(), Failure> {
+        let Self { path, fresh: keys, .. } = self;
+        let _turn = Turn::take(&path)?;
+        if !exists(&path) {
+            keys.commit()?;
+            return upload.finish();
+        }
+        let next = next_of(&path);
+        if exists(&next) {
+            return Err(Failure::new(
+                Exit::Failed,
+                format!(
+                    "`{}` is there, and may be the keys of what another command wrote; nothing was written; move it away",
+                    next.display()
+                ),
+            ));
+        }
+        keys.named_next(NEXT).commit()?;
+        upload.finish()?;
+        take_name(&path)
+    }
+
+    fn publish(self, output: &Path, file: Fresh<'_>) -> Result<(), Failure> {
+        let Self { path, fresh: keys, limits, .. } = self;
+        let _turn = Turn::take(&path)?;
+        settle(output, &path, limits)?;
+        if exists(output) && exists(&path) {
+            refuse_other_than_keys(&next_of(&path), limits)?;
+            keys.named_next(NEXT).commit()?;
+            file.commit()?;
+            return take_name(&path);
+        }
+        keys.commit()?;
+        file.commit().inspect_err(|_| {
+            // Nobody has another file that they could belong to.
+            let _ = std::fs::remove_file(&path);
+        })
+    }
+}
+
+fn exists(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok()
+}
+
+/// Something under the name that the new keys need for a moment, that this program did not put there.
+fn refuse_other_than_keys(next: &Path, limits: HeaderLimits) -> Result<(), Failure> {
+    match read(next, limits) {
+        Ok(_) => Ok(()),
+        Err(failure) => Err(failure.although("the name is needed for new keys; move it away")),
+    }
+}
+
+/// Gives the new keys their name.
+fn take_name(path: &Path) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::io("cannot write", path.display(), &error);
+    let target = output::follow_links(path).map_err(failed)?;
+    std::fs::rename(next_of(path), &target).map_err(failed)?;
+    let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty());
+    // A directory that can't be opened can't be synced either: the name is there all the same.
+    if let Ok(directory) = File::open(parent.unwrap_or(Path::new("."))) {
+        let _ = directory.sync_all();
+    }
+    Ok(())
+}
+
+/// Ends what a killed command has begun: keys that belong to the file, and still stand under their other name, take
+/// theirs. In a turn only.
+pub(crate) fn settle(file: &Path, keys: &Path, limits: HeaderLimits) -> Result<(), Failure> {
+    let next = next_of(keys);
+    if !exists(&next) {
+        return Ok(());
+    }
+    let (Ok(Some(found)), Some(header)) = (read(&next, limits), header_of(file, limits)) else {
+        return Ok(());
+    };
+    if found.check_belong_to(&header).is_ok() { take_name(keys) } else { Ok(()) }
+}
+
+/// What a file says of itself, if it is sealed.
+pub(crate) fn header_of(file: &Path, limits: HeaderLimits) -> Option<Header> {
+    if !std::fs::metadata(file).ok()?.is_file() {
+        return None;
+    }
+    let input = Input::file(File::open(file).ok()?).ok()?;
+    Some(bulla_envelope::inspect(input, limits).ok()?.header)
+}
+
+/// This command's turn to publish in a directory, until it is dropped.
+pub(crate) struct Turn {
+    _directory: Option<File>,
+}
+
+impl Turn {
+    /// Waits for it. Where there are no locks, or the directory can't be read, nobody waits.
+    pub(crate) fn take(path: &Path) -> Result<Self, Failure> {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let directory = parent.unwrap_or(Path::new("."));
+        let Ok(file) = File::open(directory) else { return Ok(Self { _directory: None }) };
+        let until = Instant::now() + TURN;
+        loop {
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Err(Errno::WOULDBLOCK) if Instant::now() < until => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Err(Errno::WOULDBLOCK) => {
+                    return Err(Failure::new(
+                        Exit::Unreachable,
+                        format!("`{}` is locked by another program; try again", directory.display()),
+                    ));
+                }
+                Err(Errno::INTR) => {}
+                Err(_) | Ok(()) => return Ok(Self { _directory: Some(file) }),
+            }
+        }
+    }
+}

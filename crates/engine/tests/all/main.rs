@@ -1,0 +1,45 @@
+//! The engine's behaviour through its public seam, one module a subject. One program, so that it is built and linked once.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod addressing;
+mod asymmetric;
+mod audit_trail;
+mod authentication;
+mod concurrency;
+mod contexts;
+mod crashes;
+mod denial_matrix;
+mod dry_runs;
+mod every_row;
+mod explaining;
+mod grants;
+mod grants_decide;
+mod grants_model;
+mod grants_scale;
+mod identities;
+mod identities_decide;
+mod imported_keys;
+mod imports_model;
+mod isolation;
+mod key_policies_decide;
+mod key_stores;
+mod last_usage;
+mod lifecycle;
+mod many_regions;
+mod markers;
+mod model;
+mod multi_region;
+mod overtaken;
+mod pairs_ahead;
+mod policies;
+mod recipients;
+mod references;
+mod rotation;
+mod rsa_encryption;
+mod scale;
+mod scheduled;
+mod sessions;
+mod shared_secrets;
+mod speed;
+mod support;
+mod tags;
