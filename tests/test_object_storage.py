@@ -7,72 +7,7 @@ import subprocess
 import time
 
 import pytest
-from botocore.exceptions import ClientError
-from object_storage import S3, Proxy
-
-PART = 8 << 20
-names = iter(range(10**9))
-
-
-@pytest.fixture(scope="module")
-def s3(tmp_path_factory):
-    running = S3(tmp_path_factory.mktemp("s3"))
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def bucket(s3):
-    return s3.bucket(f"bucket-{os.getpid()}-{next(names)}")
-
-
-class Storage:
-    """A host with a raw key, and the options that every command needs here."""
-
-    def __init__(self, host, s3):
-        self.host = host
-        self.s3 = s3
-        (host.home / "key").touch(0o600)
-        (host.home / "key").write_bytes(os.urandom(32))
-        self.key = "raw-aes:test:key:" + str(host.home / "key")
-        self.aws({"default": ("AKIDEXAMPLE", "CANARY-OF-A-SECRET")})
-
-    def aws(self, credentials, config=""):
-        """Writes aws's files."""
-        directory = self.host.home / ".aws"
-        directory.mkdir(exist_ok=True)
-        (directory / "config").write_text("[default]\nregion = us-east-1\n" + config)
-        sections = (f"[{name}]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n"
-                    for name, (key, secret) in credentials.items())
-        (directory / "credentials").write_text("".join(sections))
-
-    def run(self, command, *args, url=None, check=0, **more):
-        done = self.host.run(command, "--s3-endpoint-url", url or self.s3.url, *args, check=check, **more)
-        assert b"CANARY" not in done.stderr and b"CANARY" not in done.stdout
-        return done
-
-    def seal(self, *args, **more):
-        return self.run("encrypt", "-k", self.key, *args, **more)
-
-    def open(self, *args, **more):
-        return self.run("decrypt", "-k", self.key, *args, **more)
-
-    def start(self, *args, url=None):
-        return subprocess.Popen(
-            [str(self.host.binary), "encrypt", "-k", self.key, "--s3-endpoint-url", url or self.s3.url, *args],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.host.env, cwd=self.host.home)
-
-
-@pytest.fixture
-def storage(fresh_host, s3):
-    return Storage(fresh_host, s3)
-
-
-def one_line(done) -> str:
-    text = done.stderr.decode() if hasattr(done, "returncode") and isinstance(done.stderr, bytes) else done
-    lines = text.strip().splitlines()
-    assert len(lines) == 1 and lines[0].startswith("bulla: "), text
-    return lines[0]
+from object_storage import PART, Proxy, one_line
 
 
 def test_files_streams_and_objects_become_objects_and_come_back(storage, s3, bucket):
@@ -95,6 +30,9 @@ def test_files_streams_and_objects_become_objects_and_come_back(storage, s3, buc
     # An ordinary message: what opens files opens it.
     (home / "message").write_bytes(s3.get(bucket, "from-stream"))
     assert storage.open("-o", "-", "message").stdout == content
+    # Plaintext goes into the bucket only if that is asked for.
+    refused = storage.open(f"s3://{bucket}/plain.sealed", check=2)
+    assert "name the output with -o" in one_line(refused)
     # From object to object.
     storage.open("-o", f"s3://{bucket}/opened", f"s3://{bucket}/from-file")
     assert s3.get(bucket, "opened") == content

@@ -10,27 +10,13 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from object_storage import S3, s3_python
-from test_object_storage import Storage, one_line
+from object_storage import Storage, one_line, s3_python
 
 CLIENT = Path(__file__).parent / "s3" / "s3ec_client.py"
 V2, V3 = "ALG_AES_256_GCM_IV12_TAG16_NO_KDF", "ALG_AES_256_GCM_HKDF_SHA512_COMMIT_KEY"
 ALLOW = ["--commitment-policy", "require-encrypt-allow-decrypt"]
 CONTEXT = {"tenant": "a", "purpose": 'quoted "b"'}
 SIZES = [0, 1, 5000, (9 << 20) + 1]
-names = iter(range(10**9))
-
-
-@pytest.fixture(scope="module")
-def s3(tmp_path_factory):
-    running = S3(tmp_path_factory.mktemp("s3"))
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def bucket(s3):
-    return s3.bucket(f"s3ec-{os.getpid()}-{next(names)}")
 
 
 @pytest.fixture

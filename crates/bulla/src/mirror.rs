@@ -250,7 +250,9 @@ fn tell(from: &Path, to: &Path, way: Way, say: Say, count: &Count) -> Result<(),
 
 /// Whether an input is a directory.
 pub(crate) fn is_directory(input: &Path) -> bool {
-    input != Path::new(STREAM) && !is_object(input) && std::fs::metadata(input).is_ok_and(|meta| meta.is_dir())
+    input != Path::new(STREAM)
+        && !is_object(input)
+        && std::fs::metadata(input).is_ok_and(|meta| meta.is_dir())
 }
 
 /// A directory's path without slashes at its end, for a name that is made from it.

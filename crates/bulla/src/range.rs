@@ -43,7 +43,9 @@ pub(crate) fn access(range: Option<&Range>) -> Access {
 /// Most bytes that come of an input of so many.
 pub(crate) fn length(range: Option<&Range>, whole: Option<u64>) -> Option<u64> {
     match range {
-        Some(range) => whole.map(|whole| range.end().saturating_sub(*range.start()).saturating_add(1).min(whole)),
+        Some(range) => {
+            whole.map(|whole| range.end().saturating_sub(*range.start()).saturating_add(1).min(whole))
+        }
         None => whole,
     }
 }

@@ -61,11 +61,7 @@ impl<'a> Unlocking<'a> {
     }
 
     /// The keys to try on what a KMS may have wrapped, or has not.
-    pub(crate) async fn keyrings_for(
-        &mut self,
-        app: &mut App,
-        for_kms: bool,
-    ) -> Result<&[Keyring], Failure> {
+    pub(crate) async fn keyrings_for(&mut self, app: &mut App, for_kms: bool) -> Result<&[Keyring], Failure> {
         Ok(self.found(app, for_kms).await?.map_or(&[], CachingKeyrings::keyrings))
     }
 

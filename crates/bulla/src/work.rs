@@ -73,19 +73,16 @@ impl Naming {
         if input == Path::new(STREAM) {
             return Ok(input.to_owned());
         }
-        // The key of an object is no path: its last segment may well be empty or `..`.
         if let Some(name) = ObjectName::of(input)? {
             return match self {
+                // The key of an object is no path: its last segment may well be empty or `..`.
                 Self::Sealed | Self::Packed => Ok(name.with_suffix(SUFFIX).to_string().into()),
+                Self::Opened => Err(Failure::usage(format!(
+                    "`{name}`: what is opened goes into object storage only if that is asked for; name the output with -o"
+                ))),
                 Self::Unpacked => Err(Failure::usage(format!(
                     "`{name}`: --archive unpacks into a directory of this host; name it with -o"
                 ))),
-                Self::Opened => match name.without_suffix(SUFFIX) {
-                    Some(opened) => Ok(opened.to_string().into()),
-                    None => Err(Failure::usage(format!(
-                        "`{name}` does not end with {SUFFIX}; name the output with -o"
-                    ))),
-                },
             };
         }
         match self {

@@ -233,11 +233,7 @@ impl Sealing<'_> {
     }
 
     /// An object of the S3 Encryption Client.
-    async fn seal_object(
-        &mut self,
-        origin: Origin<'_>,
-        target: Outgoing<'_>,
-    ) -> Result<Summary, Failure> {
+    async fn seal_object(&mut self, origin: Origin<'_>, target: Outgoing<'_>) -> Result<Summary, Failure> {
         let input_shown = origin.shown();
         let keyrings = self.keys.as_ref().map_or(&[][..], |keys| &keys.keyrings);
         let object = sealed::prepare(keyrings, &self.command.context, target, &input_shown).await?;

@@ -87,7 +87,8 @@ pub(crate) async fn verify(app: &mut App, command: &Verify) -> Result<(), Failur
             let source = opening.open(&input).await?;
             return opening.verify(source, header_only).await;
         }
-        mirror::each_sealed(&input, async |source| opening.verify(Incoming::of(source), header_only).await).await
+        mirror::each_sealed(&input, async |source| opening.verify(Incoming::of(source), header_only).await)
+            .await
     };
     work::each(&command.input, all).await
 }

@@ -1,5 +1,7 @@
 //! `bulla rewrap`.
 
+mod object;
+
 use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt;
@@ -50,10 +52,7 @@ pub(crate) async fn run(app: &mut App, command: &Rewrap) -> Result<(), Failure> 
             Ok(input) if input == Path::new(STREAM) => {
                 Err(Failure::usage("`-`: a stream can't be rewrapped; name a file"))
             }
-            Ok(input) if is_object(&input) => Err(Failure::usage(format!(
-                "`{}`: an object can't be rewrapped; seal it anew with decrypt and encrypt",
-                input.display()
-            ))),
+            Ok(input) if is_object(&input) => rewrapping.object(&input, &changes).await,
             Ok(input) => match Source::open(&input) {
                 Ok(source) => rewrapping.one(&input, source.file, &changes).await,
                 Err(failure) => Err(failure),

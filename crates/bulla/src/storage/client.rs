@@ -14,6 +14,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::retry::{RetryPartition, TokenBucket};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
 use aws_smithy_runtime_api::client::interceptors::{Intercept, SharedInterceptor, dyn_dispatch_hint};
@@ -65,6 +66,13 @@ pub(crate) struct Pinned {
     /// What its owner has written about it.
     pub(crate) metadata: HashMap<String, String>,
     etag: String,
+}
+
+impl Pinned {
+    /// By which this version of it is known.
+    pub(super) fn etag(&self) -> &str {
+        &self.etag
+    }
 }
 
 impl Drop for Storage {
@@ -240,7 +248,7 @@ async fn client(
     let http = bulla_remote::https_client(&authorities(ca_files)?).map_err(|cause| {
         Failure::new(Exit::Failed, format!("{cause} (for object storage); check the path"))
     })?;
-    // Time ends the retries, not their number.
+    // Time ends the retries: neither their number nor that parts at work fail side by side.
     let attempts = if wait.is_zero() { 1 } else { 1000 };
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http.clone())
@@ -272,6 +280,8 @@ async fn client(
             ProfileFileCredentialsProvider::builder().profile_name(profile.clone()).configure(&of_profile);
         config.set_credentials_provider(Some(SharedCredentialsProvider::new(provider.build())));
     }
+    let unlimited = RetryPartition::custom("storage").token_bucket(TokenBucket::unlimited());
+    config.set_retry_partition(Some(unlimited.build()));
     config.set_region(Some(aws_config::Region::new(region)));
     // Servers of one's own seldom have a name for each bucket.
     config.set_force_path_style(Some(endpoint.is_some()));

@@ -82,15 +82,23 @@ impl ObjectName {
         Ok(Some(Self { bucket: bucket.to_owned(), key: key.to_owned() }))
     }
 
+    /// As the header of a request names it whose content is copied: what is no plain character is `%` and two digits.
+    pub(crate) fn as_copy_source(&self) -> String {
+        let mut out = format!("{}/", self.bucket);
+        for byte in self.key.bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                    out.push(char::from(byte));
+                }
+                byte => out.push_str(&format!("%{byte:02X}")),
+            }
+        }
+        out
+    }
+
     /// The object beside it whose key has `suffix` added.
     pub(crate) fn with_suffix(&self, suffix: &str) -> Self {
         Self { bucket: self.bucket.clone(), key: format!("{}{suffix}", self.key) }
-    }
-
-    /// The object beside it whose key lacks `suffix`.
-    pub(crate) fn without_suffix(&self, suffix: &str) -> Option<Self> {
-        let key = self.key.strip_suffix(suffix).filter(|key| !key.is_empty() && !key.ends_with('/'))?;
-        Some(Self { bucket: self.bucket.clone(), key: key.to_owned() })
     }
 }
 

@@ -67,7 +67,7 @@ pub(crate) async fn prepare(
     input_shown: &str,
 ) -> Result<Prepared, Failure> {
     let Outgoing::Object(upload) = target else { return Err(needs_an_object()) };
-    let context = keys::context(context)?;
+    let context = keys::context_to_seal(context)?;
     let sealer = S3ecSealer::prepare(keyrings, &context).await;
     let sealer = sealer.map_err(|error| Failure::envelope(&error, input_shown, &upload.shown()))?;
     upload.set_metadata(sealer.metadata().clone().into_iter().collect());

@@ -5,17 +5,22 @@
 
 use std::collections::HashMap;
 use std::io::{self, Write};
+use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
-use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, CopyPartResult};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use bytes::Bytes;
 use tokio::task::AbortHandle;
 
 use super::failure::{Tried, is_precondition, is_refusal};
 use super::parts::{OBJECT_BYTES_MAX, PARTS_MAX, PartSizes};
-use super::{ObjectName, Storage};
+use super::rewrite::{copying, keeping};
+use super::{ObjectName, Pinned, Storage};
 use crate::exit::{Exit, Failure};
 use crate::signals::{Undo, Watched, undo_on_signal};
 
@@ -42,10 +47,45 @@ struct Shared {
     storage: Arc<Storage>,
     name: ObjectName,
     metadata: Mutex<HashMap<String, String>>,
-    /// Replace what is there.
-    force: bool,
+    condition: Condition,
+    headers: Mutex<Option<Arc<HeadObjectOutput>>>,
     state: Mutex<State>,
     changed: Condvar,
+}
+
+/// What must be there when the object appears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Condition {
+    /// Nothing.
+    Absent,
+    /// The object with this ETag.
+    Same(String),
+    /// Whatever it is, it is replaced.
+    Any,
+}
+
+/// Bytes of a part, and where they are.
+enum Piece {
+    Here(Vec<u8>),
+    /// In another object of the same server.
+    There(Arc<Pinned>, Range<u64>),
+}
+
+impl Piece {
+    fn length(&self) -> u64 {
+        match self {
+            Self::Here(bytes) => bytes.len() as u64,
+            Self::There(_, range) => range.end.saturating_sub(range.start),
+        }
+    }
+
+    /// Bytes of this process's memory.
+    fn held(&self) -> u64 {
+        match self {
+            Self::Here(bytes) => bytes.len() as u64,
+            Self::There(..) => 0,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -76,11 +116,17 @@ enum Stage {
 impl Upload {
     /// For an object that must not be there unless `force`. Makes no request.
     pub(crate) fn new(storage: Arc<Storage>, name: ObjectName, force: bool) -> Self {
+        Self::under(storage, name, if force { Condition::Any } else { Condition::Absent })
+    }
+
+    /// For an object that appears on a condition only. Makes no request.
+    pub(super) fn under(storage: Arc<Storage>, name: ObjectName, condition: Condition) -> Self {
         let shared = Shared {
             storage,
             name,
             metadata: Mutex::default(),
-            force,
+            condition,
+            headers: Mutex::default(),
             state: Mutex::default(),
             changed: Condvar::new(),
         };
@@ -91,7 +137,7 @@ impl Upload {
     /// Refuses an object that is there already, before the work: it is refused again at the end.
     pub(crate) fn check_absent(&self) -> Result<(), Failure> {
         let shared = &self.shared;
-        if shared.force {
+        if shared.condition != Condition::Absent {
             return Ok(());
         }
         let this = Arc::clone(shared);
@@ -129,6 +175,22 @@ impl Upload {
         *self.shared.metadata.lock().unwrap_or_else(PoisonError::into_inner) = metadata;
     }
 
+    /// Has the object keep what stands beside another: content type, encryption, storage class.
+    pub(super) fn keep_headers(&self, of: HeadObjectOutput) {
+        *self.shared.headers.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(of));
+    }
+
+    /// Has the server make the object from the content of another, in parts of so many bytes.
+    pub(super) fn copy(mut self, source: &Arc<Pinned>, part_bytes: u64) -> Result<(), Failure> {
+        let mut at = 0;
+        while at < source.bytes {
+            let end = at.saturating_add(part_bytes.max(1)).min(source.bytes);
+            self.send(Piece::There(Arc::clone(source), at..end))?;
+            at = end;
+        }
+        self.shared.complete()
+    }
+
     /// Makes the object of what was written.
     pub(crate) fn finish(mut self) -> Result<(), Failure> {
         let buffer = std::mem::take(&mut self.buffer);
@@ -136,7 +198,7 @@ impl Upload {
             return self.shared.put(buffer.into());
         }
         if !buffer.is_empty() {
-            self.send(buffer)?;
+            self.send(Piece::Here(buffer))?;
         }
         self.shared.complete()
     }
@@ -146,7 +208,7 @@ impl Upload {
             let size = usize::try_from(self.sizes.of(self.parts)).unwrap_or(usize::MAX);
             if self.buffer.len() >= size {
                 let full = std::mem::take(&mut self.buffer);
-                self.send(full)?;
+                self.send(Piece::Here(full))?;
                 continue;
             }
             let (now, later) = bytes.split_at(size.saturating_sub(self.buffer.len()).min(bytes.len()));
@@ -165,10 +227,10 @@ impl Upload {
     }
 
     /// Sends a part as soon as there is room for one more in flight.
-    fn send(&mut self, part: Vec<u8>) -> Result<(), Failure> {
+    fn send(&mut self, piece: Piece) -> Result<(), Failure> {
         let shared = &self.shared;
-        let length = part.len() as u64;
-        self.bytes = self.bytes.saturating_add(length);
+        let held = piece.held();
+        self.bytes = self.bytes.saturating_add(piece.length());
         if self.parts >= PARTS_MAX || self.bytes > OBJECT_BYTES_MAX {
             return Err(shared
                 .tried()
@@ -189,8 +251,7 @@ impl Upload {
                 return Err(failure.clone());
             }
             let full = state.in_flight >= shared.storage.concurrency()
-                || (state.in_flight > 0
-                    && state.in_flight_bytes.saturating_add(length) > IN_FLIGHT_BYTES_MAX);
+                || (state.in_flight > 0 && state.in_flight_bytes.saturating_add(held) > IN_FLIGHT_BYTES_MAX);
             match &state.stage {
                 Stage::Open(id) if !full => break id.clone(),
                 Stage::Open(_) => state = shared.wait(state),
@@ -198,13 +259,16 @@ impl Upload {
             }
         };
         state.in_flight = state.in_flight.saturating_add(1);
-        state.in_flight_bytes = state.in_flight_bytes.saturating_add(length);
+        state.in_flight_bytes = state.in_flight_bytes.saturating_add(held);
         let task = Arc::clone(shared);
         let running = shared.storage.spawn(async move {
-            let sent = task.send_part(id, number, part.into()).await;
+            let sent = match piece {
+                Piece::Here(bytes) => task.send_part(id, number, bytes.into()).await,
+                Piece::There(source, range) => task.copy_part(id, number, &source, range).await,
+            };
             let mut state = task.lock();
             state.in_flight = state.in_flight.saturating_sub(1);
-            state.in_flight_bytes = state.in_flight_bytes.saturating_sub(length);
+            state.in_flight_bytes = state.in_flight_bytes.saturating_sub(held);
             match sent {
                 Ok(part) => state.sent.push(part),
                 Err(failure) => state.failed = state.failed.take().or(Some(failure)),
@@ -264,8 +328,26 @@ impl Shared {
         )
     }
 
-    fn condition(&self) -> Option<String> {
-        (!self.force).then(|| "*".to_owned())
+    fn if_none_match(&self) -> Option<String> {
+        (self.condition == Condition::Absent).then(|| "*".to_owned())
+    }
+
+    fn if_match(&self) -> Option<String> {
+        match &self.condition {
+            Condition::Same(etag) => Some(etag.clone()),
+            Condition::Absent | Condition::Any => None,
+        }
+    }
+
+    /// A request failed that would have made the object.
+    fn failed<E>(&self, error: &SdkError<E, HttpResponse>) -> Failure
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        if is_precondition(error) && self.condition == Condition::Absent {
+            return self.exists();
+        }
+        self.tried().of_request(error)
     }
 
     fn metadata(&self) -> Option<HashMap<String, String>> {
@@ -285,15 +367,15 @@ impl Shared {
                 .bucket(&this.name.bucket)
                 .key(&this.name.key)
                 .set_metadata(this.metadata())
-                .set_if_none_match(this.condition())
+                .set_if_none_match(this.if_none_match())
+                .set_if_match(this.if_match())
                 .checksum_algorithm(ChecksumAlgorithm::Crc32C)
                 .body(ByteStream::new(SdkBody::from(body)))
                 .customize()
                 .config_override(config);
             match request.send().await {
                 Ok(_) => Ok(()),
-                Err(error) if is_precondition(&error) && !this.force => Err(this.exists()),
-                Err(error) => Err(this.tried().of_request(&error)),
+                Err(error) => Err(this.failed(&error)),
             }
         })
     }
@@ -303,16 +385,19 @@ impl Shared {
         self.park_if_signalled(self.lock()).stage = Stage::Beginning;
         let this = Arc::clone(self);
         let begun = self.storage.wait_for(async move {
-            let request = this
+            let mut request = this
                 .storage
                 .client()
                 .create_multipart_upload()
                 .bucket(&this.name.bucket)
                 .key(&this.name.key)
                 .set_metadata(this.metadata())
-                .checksum_algorithm(ChecksumAlgorithm::Crc32C)
-                .customize()
-                .config_override(this.storage.config_for(0));
+                .checksum_algorithm(ChecksumAlgorithm::Crc32C);
+            let headers = this.headers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if let Some(headers) = headers {
+                request = keeping!(request, headers);
+            }
+            let request = request.customize().config_override(this.storage.config_for(0));
             let answer = request.send().await.map_err(|error| this.tried().of_request(&error))?;
             answer.upload_id.ok_or_else(|| {
                 this.tried()
@@ -357,6 +442,36 @@ impl Shared {
             .build())
     }
 
+    async fn copy_part(
+        &self,
+        id: String,
+        number: i32,
+        source: &Pinned,
+        range: Range<u64>,
+    ) -> Result<CompletedPart, Failure> {
+        let config = self.storage.config_for(copying(range.end.saturating_sub(range.start)));
+        let request = self
+            .storage
+            .client()
+            .upload_part_copy()
+            .bucket(&self.name.bucket)
+            .key(&self.name.key)
+            .upload_id(id)
+            .part_number(number)
+            .copy_source(source.name.as_copy_source())
+            .copy_source_if_match(source.etag())
+            .copy_source_range(format!("bytes={}-{}", range.start, range.end.saturating_sub(1)))
+            .customize()
+            .config_override(config);
+        let sent = request.send().await.map_err(|error| self.tried().of_request(&error))?;
+        let sent = sent.copy_part_result.unwrap_or_else(|| CopyPartResult::builder().build());
+        Ok(CompletedPart::builder()
+            .part_number(number)
+            .set_e_tag(sent.e_tag)
+            .set_checksum_crc32_c(sent.checksum_crc32_c)
+            .build())
+    }
+
     /// Waits for all parts, and makes them the object.
     fn complete(self: &Arc<Self>) -> Result<(), Failure> {
         let mut state = self.lock();
@@ -389,13 +504,13 @@ impl Shared {
                 .key(&this.name.key)
                 .upload_id(id)
                 .multipart_upload(upload)
-                .set_if_none_match(this.condition())
+                .set_if_none_match(this.if_none_match())
+                .set_if_match(this.if_match())
                 .customize()
                 .config_override(config);
             match request.send().await {
                 Ok(_) => Ok(()),
-                Err(error) if is_precondition(&error) && !this.force => Err(this.exists()),
-                Err(error) => Err(this.tried().of_request(&error)),
+                Err(error) => Err(this.failed(&error)),
             }
         });
         let mut state = self.park_if_signalled(self.lock());

@@ -174,13 +174,14 @@ pub(crate) async fn open_named(
     decrypt(&key.kms, &key.key_id, ciphertext, context, bytes).await
 }
 
-/// Opens what doesn't say by which key it was wrapped: whichever the KMS finds, it must be one that is looked for.
+/// Opens what doesn't say by which key it was wrapped: whichever the KMS finds, it must be one that is looked for. Its ARN
+/// is given back too.
 pub(crate) async fn open_unnamed(
     keys: &KmsDiscovery,
     ciphertext: &[u8],
     context: &EncryptionContext,
     bytes: usize,
-) -> Result<SecretBytes, KeyFailure> {
+) -> Result<(SecretBytes, String), KeyFailure> {
     let input = DecryptInput {
         ciphertext_blob: ciphertext.to_vec(),
         encryption_context: context.clone(),
@@ -193,7 +194,7 @@ pub(crate) async fn open_unnamed(
     if output.plaintext.len() != bytes {
         return Err(KeyFailure::WrongLength);
     }
-    Ok(output.plaintext)
+    Ok((output.plaintext, output.key_id))
 }
 
 /// The fields of a key ARN that decide whether a key is asked. Any partition: AWS has several.

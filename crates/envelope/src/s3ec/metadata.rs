@@ -30,6 +30,8 @@ const DESCRIPTION_V2: &str = "x-amz-matdesc";
 pub(super) const ALL: [&str; 7] = [SUITE, KEY_V3, COMMITMENT, MESSAGE_ID, KEY_V2, KEY_V1, IV];
 /// Those of V3 that stay beside the object when its key is in an instruction file.
 const OF_CONTENT_V3: [&str; 3] = [SUITE, COMMITMENT, MESSAGE_ID];
+/// Those of V3 that are about the key.
+pub(super) const OF_KEY_V3: [&str; 4] = [KEY_V3, WRAPPING_V3, CONTEXT_V3, DESCRIPTION_V3];
 
 /// How the data key is wrapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -69,28 +69,15 @@ impl S3ecSealer {
         if let Some(name) = RESERVED.iter().find(|name| context.get(name).is_some()) {
             return Err(EnvelopeError::Usage(format!("the context name `{name}` is reserved")));
         }
-        let wrapped = key::wrap(keyring, context, &SystemRng).await?;
+        let wrapped = key::wrap(keyring, None, context, &SystemRng).await?;
         let mut message_id = [0; ID_BYTES];
         SystemRng.fill(&mut message_id);
         let (content_key, commitment) = derive(&message_id, &wrapped.data_key)?;
         let mut metadata = BTreeMap::new();
-        let mut add = |name: &str, value: String| metadata.insert(name.to_owned(), value);
-        add(metadata::SUITE, SUITE_NAME.to_owned());
-        add(metadata::KEY_V3, STANDARD.encode(&wrapped.encrypted));
-        add(metadata::WRAPPING_V3, wrapped.wrapping.code().to_owned());
-        add(metadata::COMMITMENT, STANDARD.encode(commitment));
-        add(metadata::MESSAGE_ID, STANDARD.encode(message_id));
-        let pairs = metadata::to_json(&wrapped.context);
-        match wrapped.wrapping {
-            Wrapping::Kms => add(metadata::CONTEXT_V3, pairs),
-            Wrapping::AesGcm | Wrapping::RsaOaepSha1 => add(metadata::DESCRIPTION_V3, pairs),
-        };
-        let bytes = metadata.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
-        if bytes > METADATA_BYTES_MAX {
-            return Err(EnvelopeError::Usage(format!(
-                "key and encryption context need {bytes} bytes of metadata, and an object has {METADATA_BYTES_MAX}: shorten the context"
-            )));
-        }
+        metadata.insert(metadata::SUITE.to_owned(), SUITE_NAME.to_owned());
+        metadata.insert(metadata::COMMITMENT.to_owned(), STANDARD.encode(commitment));
+        metadata.insert(metadata::MESSAGE_ID.to_owned(), STANDARD.encode(message_id));
+        add_key(&mut metadata, &wrapped)?;
         Ok(Self { metadata, content_key })
     }
 
@@ -114,6 +101,24 @@ impl S3ecSealer {
     pub fn run(self, input: Input<'_>, output: Output<'_>, job: &Job) -> Result<Summary, EnvelopeError> {
         body::seal(&self.content_key, input, output, job)
     }
+}
+
+/// Adds what is wrapped, and how.
+fn add_key(metadata: &mut BTreeMap<String, String>, wrapped: &key::Wrapped) -> Result<(), EnvelopeError> {
+    let described = match wrapped.wrapping {
+        Wrapping::Kms => metadata::CONTEXT_V3,
+        Wrapping::AesGcm | Wrapping::RsaOaepSha1 => metadata::DESCRIPTION_V3,
+    };
+    metadata.insert(metadata::KEY_V3.to_owned(), STANDARD.encode(&wrapped.encrypted));
+    metadata.insert(metadata::WRAPPING_V3.to_owned(), wrapped.wrapping.code().to_owned());
+    metadata.insert(described.to_owned(), metadata::to_json(&wrapped.context));
+    let bytes = metadata.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+    if bytes > METADATA_BYTES_MAX {
+        return Err(EnvelopeError::Usage(format!(
+            "key and encryption context need {bytes} bytes of metadata, and an object has {METADATA_BYTES_MAX}: shorten the context"
+        )));
+    }
+    Ok(())
 }
 
 /// An object whose metadata has been read, and for which no key was used yet.
@@ -195,24 +200,54 @@ impl S3ecObject {
             }
         }
         let (data_key, opened_by) = key::unwrap(keyrings, &self.material).await?;
-        match self.material.content {
+        let (content_key, iv, aad) = match self.material.content {
             Content::Committing { message_id, commitment } => {
                 let (content_key, ours) = derive(&message_id, &data_key)?;
                 if !constant_time_eq(&ours, &commitment) {
                     return Err(EnvelopeError::CommitmentMismatch);
                 }
-                let aad = SUITE.to_be_bytes().to_vec();
-                Ok(S3ecOpener { content_key, iv: IV, aad, opened_by })
+                (content_key, IV, SUITE.to_be_bytes().to_vec())
             }
-            Content::Gcm { iv } => {
-                Ok(S3ecOpener { content_key: data_key, iv, aad: Vec::new(), opened_by })
-            }
+            Content::Gcm { iv } => (SecretBytes::copy_of(data_key.expose()), iv, Vec::new()),
+        };
+        Ok(S3ecOpener { data_key, content_key, iv, aad, opened_by })
+    }
+
+    /// The metadata for an object whose data key is to be opened by `to` alone: `metadata`, from which this was read, with the key
+    /// that `opened` holds wrapped anew. The content stays as it is.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Usage`] for an object that doesn't commit to its key, which is not written, or whose key is in an instruction
+    /// file, or for more than an object's metadata takes; [`EnvelopeError::CannotSeal`] when the key fails.
+    pub async fn rewrap(
+        &self,
+        metadata: &BTreeMap<String, String>,
+        opened: &S3ecOpener,
+        to: &Keyring,
+    ) -> Result<BTreeMap<String, String>, EnvelopeError> {
+        if !self.commits() {
+            return Err(EnvelopeError::Usage(
+                "it is of version 2, which is only read: decrypt it and seal it anew".to_owned(),
+            ));
         }
+        if Self::needs_instruction_file(metadata) {
+            return Err(EnvelopeError::Usage(
+                "its key is in an instruction file, which is only read: decrypt it and seal it anew"
+                    .to_owned(),
+            ));
+        }
+        let context = self.context().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let wrapped = key::wrap(to, Some(&opened.data_key), &context, &SystemRng).await?;
+        let mut metadata = metadata.clone();
+        metadata.retain(|name, _| !metadata::OF_KEY_V3.contains(&name.as_str()));
+        add_key(&mut metadata, &wrapped)?;
+        Ok(metadata)
     }
 }
 
 /// An object whose key is open, ready to give its content.
 pub struct S3ecOpener {
+    data_key: SecretBytes,
     content_key: SecretBytes,
     iv: [u8; 12],
     aad: Vec<u8>,
