@@ -159,8 +159,11 @@ def test_a_part_that_keeps_failing_ends_the_upload(storage, s3, bucket):
         return (500, "InternalError") if method == "PUT" and query.get("partNumber") == ["2"] else None
 
     with Proxy(s3, fault) as proxy:
-        failed = storage.seal("--s3-wait", "1", "-o", f"s3://{bucket}/x", input=bytes(3 * PART), url=proxy.url, check=1)
+        before = time.monotonic()
+        failed = storage.seal("--s3-wait", "3", "-o", f"s3://{bucket}/x", input=bytes(3 * PART), url=proxy.url, check=1)
+        took = time.monotonic() - before
     assert "InternalError" in one_line(failed)
+    assert 3 < took < 30, f"{took} s: as long as --s3-wait says, however long a part may take"
     assert s3.keys(bucket) == [] and s3.uploads(bucket) == []
 
 

@@ -24,6 +24,7 @@ use aws_types::service_config::ServiceConfigKey;
 use tokio::runtime::{Handle, Runtime};
 
 use super::failure::{PlainHttp, Tried};
+use super::retries::Deadline;
 use super::{ObjectName, StorageOptions};
 use crate::exit::{Exit, Failure};
 use crate::kms::choice::check_url;
@@ -150,7 +151,9 @@ impl Storage {
             .connect_timeout(CONNECT_TIMEOUT)
             .operation_attempt_timeout(attempt)
             .operation_timeout(self.wait.saturating_add(attempt));
-        aws_sdk_s3::config::Builder::new().timeout_config(timeouts.build())
+        aws_sdk_s3::config::Builder::new()
+            .timeout_config(timeouts.build())
+            .retry_classifier(Deadline::after(self.wait))
     }
 
     /// Looks at an object.

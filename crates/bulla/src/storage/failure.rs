@@ -109,7 +109,8 @@ pub(super) fn is_refusal<E>(error: &SdkError<E, HttpResponse>) -> bool {
 )]
 pub(super) struct PlainHttp;
 
-fn plain_http(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+/// What [`PlainHttp`] says, where that is why a request was not made.
+pub(super) fn plain_http(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     let mut at = Some(error);
     while let Some(error) = at {
         if let Some(found) = error.downcast_ref::<PlainHttp>() {

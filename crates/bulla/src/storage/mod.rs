@@ -10,6 +10,7 @@ mod flow;
 pub(crate) mod location;
 mod parts;
 mod reader;
+mod retries;
 mod rewrite;
 pub(crate) mod sealed;
 mod upload;
