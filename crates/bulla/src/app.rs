@@ -19,6 +19,7 @@ use crate::kms::local::LocalKms;
 use crate::kms::remote::{self, RemoteKms};
 use crate::place::Place;
 use crate::say::Say;
+use crate::storage::{Storage, StorageOptions};
 use crate::xks;
 
 /// How long an unreachable or throttling KMS is retried when no option says.
@@ -35,6 +36,7 @@ pub(crate) struct App {
     data_dir_because: String,
     aws: Option<AwsEnvironment>,
     found: HashMap<Choice, FoundKms>,
+    storage: Option<Arc<Storage>>,
 }
 
 /// A KMS that was chosen.
@@ -104,7 +106,8 @@ impl App {
         let say = Say { quiet: common.quiet, verbose: common.verbose, json: common.json };
         let data_dir_because = because("data_dir", "data-dir");
         let matches = matches.clone();
-        let app = Self { common, say, settings, matches, data_dir_because, aws: None, found: HashMap::new() };
+        let (aws, found, storage) = (None, HashMap::new(), None);
+        let app = Self { common, say, settings, matches, data_dir_because, aws, found, storage };
         // Without a place there is nothing to keep; a command that needs one says what is missing.
         if let Ok(place) = app.place() {
             kept::keep_store(&place);
@@ -217,6 +220,20 @@ impl App {
     /// Who asks the proxies of external key stores.
     pub(crate) fn xks(&self) -> Result<Arc<dyn XksClient>, Failure> {
         xks::client(&self.common)
+    }
+
+    /// Object storage, as the options of the command say.
+    pub(crate) async fn storage(&mut self, options: &StorageOptions) -> Result<Arc<Storage>, Failure> {
+        if let Some(storage) = &self.storage {
+            return Ok(Arc::clone(storage));
+        }
+        let aws = self.aws.get_or_insert_with(AwsEnvironment::read);
+        let profile = options.s3_profile.as_deref();
+        if let Some(profile) = profile {
+            aws.require_profile(profile, &format!("--s3-profile {profile}"))?;
+        }
+        let storage = Storage::connect(options, &self.settings.ca_files(aws, profile)).await?;
+        Ok(Arc::clone(self.storage.insert(storage)))
     }
 
     fn choose(&mut self, at: Option<&str>) -> Result<Choice, Failure> {

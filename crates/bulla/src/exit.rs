@@ -62,6 +62,10 @@ impl Failure {
 
     /// A failed system call on `what`, with the advice that fits its cause.
     pub(crate) fn io(doing: &str, what: impl fmt::Display, error: &io::Error) -> Self {
+        // What is no system call's: it says by itself what failed.
+        if let Some(failure) = error.get_ref().and_then(|inner| inner.downcast_ref::<Self>()) {
+            return failure.clone();
+        }
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::new(
                 Exit::BrokenPipe,
@@ -107,6 +111,8 @@ impl fmt::Display for Failure {
         f.write_str(&without_numbers(&one_line(&self.message)))
     }
 }
+
+impl std::error::Error for Failure {}
 
 impl From<KmsError> for Failure {
     fn from(error: KmsError) -> Self {

@@ -7,6 +7,7 @@ mod cli;
 mod command;
 mod commands;
 mod config;
+mod content;
 mod detached;
 mod dirs;
 mod exit;
@@ -25,6 +26,7 @@ mod say;
 mod scratch;
 mod signals;
 mod small_file;
+mod storage;
 mod tree;
 mod unlocking;
 mod work;
@@ -167,7 +169,7 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), Failure> {
             Command::Verify(command) => commands::open::verify(&mut app, command).await,
             Command::Rewrap(command) => commands::rewrap::run(&mut app, command).await,
             Command::Drill(command) => commands::drill::run(&mut app, command).await,
-            Command::Inspect(command) => commands::inspect::run(&app, command).await,
+            Command::Inspect(command) => commands::inspect::run(&mut app, command).await,
             Command::Key(command) => commands::key::run(&mut app, command).await,
             Command::Store(command) => commands::store::run(&app, command).await,
             Command::Access(command) => commands::access::run(&mut app, command).await,

@@ -9,6 +9,7 @@ use crate::detached;
 use crate::exit::{Exit, Failure, cause};
 use crate::output::Source;
 use crate::say::Say;
+use crate::storage::is_object;
 use crate::tree::{Entry, Kind, Walk};
 use crate::work::{STREAM, SUFFIX, Worst};
 
@@ -116,14 +117,11 @@ pub(crate) async fn each(
     worst.end()
 }
 
-/// Does `one` with an input, or, if that is a directory, with each sealed file below it.
+/// Does `one` with each sealed file below a directory.
 pub(crate) async fn each_sealed(
     input: &Path,
     mut one: impl AsyncFnMut(Source) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    if !is_directory(input) {
-        return one(Source::open(input)?).await;
-    }
     let mut worst = Worst::default();
     let mut none = true;
     for entry in Walk::of(input)? {
@@ -190,6 +188,13 @@ fn begin(from: &Path, to: &Path) -> Result<(), Failure> {
             from.display()
         )));
     }
+    if is_object(to) {
+        return Err(Failure::usage(format!(
+            "`{}` is a directory: its files go into another of this host, not to `{}`; seal it into one object with --archive",
+            from.display(),
+            to.display()
+        )));
+    }
     refuse_inside(from, to)?;
     let mode = std::fs::metadata(from).map_or(0o700, |meta| std::os::unix::fs::MetadataExt::mode(&meta));
     make_directory(to, mode)
@@ -198,6 +203,9 @@ fn begin(from: &Path, to: &Path) -> Result<(), Failure> {
 /// Refuses an output in the directory that is read: what was made would be found and read again.
 pub(crate) fn refuse_inside(from: &Path, to: &Path) -> Result<(), Failure> {
     let Ok(real) = std::fs::canonicalize(from) else { return Ok(()) };
+    if is_object(to) {
+        return Ok(());
+    }
     let above = to.ancestors().find_map(|path| {
         std::fs::canonicalize(if path.as_os_str().is_empty() { Path::new(".") } else { path }).ok()
     });
@@ -260,7 +268,9 @@ fn tell(from: &Path, to: &Path, way: Way, say: Say, count: &Count) -> Result<(),
 
 /// Whether an input is a directory.
 pub(crate) fn is_directory(input: &Path) -> bool {
-    input != Path::new(STREAM) && std::fs::metadata(input).is_ok_and(|meta| meta.is_dir())
+    input != Path::new(STREAM)
+        && !is_object(input)
+        && std::fs::metadata(input).is_ok_and(|meta| meta.is_dir())
 }
 
 /// A directory's path without slashes at its end, for a name that is made from it.

@@ -1,5 +1,5 @@
-//! Signals that end the process while something has to be undone first: a named temporary file, a temporary directory, a
-//! command that runs.
+//! Signals that end the process while something has to be undone first: a named temporary file, a temporary directory, an
+//! upload in parts, a command that runs.
 //!
 //! Everywhere else the signals' default action is right: what has no name leaves nothing behind.
 
@@ -24,6 +24,8 @@ pub(crate) enum Undo {
     Directory(PathBuf),
     /// A command is ended with all its processes.
     Command(Family),
+    /// What is elsewhere, such as the parts of an upload, is taken back by this.
+    Elsewhere(Box<dyn Fn() + Send>),
 }
 
 /// What there is to undo, by the number of its [`Watched`].
@@ -98,7 +100,13 @@ fn watch(ready: &std::sync::mpsc::Sender<()>) {
                     let _ = rustix::fs::unlinkat(directory, name, AtFlags::empty());
                 }
                 Undo::Directory(path) => remove_directory(path),
-                Undo::Command(_) => {}
+                Undo::Command(_) | Undo::Elsewhere(_) => {}
+            }
+        }
+        // Last, as a network may keep it waiting.
+        for (_, undo) in undos.iter() {
+            if let Undo::Elsewhere(take_back) = undo {
+                take_back();
             }
         }
         std::process::exit(i32::from(exit.code()));
