@@ -73,7 +73,8 @@ fn all_survive(home: &Home, more: &[&str]) {
         .map(|key| command(&["access", "add", "user0", "--can", "encrypt", "-k", key], more))
         .collect();
     home.together(&of_one);
-    let found: BTreeSet<String> = home.permissions("user0").iter().map(|one| one["KeyId"].to_string()).collect();
+    let found: BTreeSet<String> =
+        home.permissions("user0").iter().map(|one| one["KeyId"].to_string()).collect();
     assert_eq!(found.len(), names.len(), "{found:?}");
 }
 

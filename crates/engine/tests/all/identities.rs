@@ -563,7 +563,10 @@ async fn a_policy_replaces_the_one_that_was_read_and_no_other() {
         };
         let stays = async |document: &str, replacing: &str| {
             let answer = put(document, replacing).await;
-            let told = format!("The policy p of the {} ann is not the one that is to be replaced.", kind.to_lowercase());
+            let told = format!(
+                "The policy p of the {} ann is not the one that is to be replaced.",
+                kind.to_lowercase()
+            );
             answer.fails("ConcurrentModification", &told);
         };
         stays(&one, &two).await;
@@ -573,7 +576,8 @@ async fn a_policy_replaces_the_one_that_was_read_and_no_other() {
         put(&two, &one).await.ok();
         stays(&one, &one).await;
         let name = format!("{kind}Name");
-        let read = world.call(&format!("Get{kind}Policy"), json!({name: "ann", "PolicyName": "p"})).await.ok();
+        let read =
+            world.call(&format!("Get{kind}Policy"), json!({name: "ann", "PolicyName": "p"})).await.ok();
         assert!(text(&read["PolicyDocument"]).contains("ListAliases"), "{read}");
     }
 }

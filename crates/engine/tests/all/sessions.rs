@@ -502,8 +502,8 @@ async fn a_session_keeps_the_claims_that_its_policies_may_ask_for() {
         let input = json!({"RoleName": "web", "PolicyName": "p", "PolicyDocument": document});
         world.call("PutRolePolicy", input).await.ok();
     };
-    let token =
-        provider.token(json!({"amr": ["mfa", "pwd"], "azp": "party", "ref": "main", "email": "x@example.com"}));
+    let token = provider
+        .token(json!({"amr": ["mfa", "pwd"], "azp": "party", "ref": "main", "email": "x@example.com"}));
     let answer = world.call_unsigned(WEB, &with_token("web", &token)).await.ok();
     let session = answer.credentials();
     let allowed = async || world.call_with(&session, "ListKeys", json!({})).await.error.is_none();

@@ -74,7 +74,9 @@ pub(super) async fn run(app: &mut App, command: &AddAccess) -> Result<(), Failur
     }
     Err(Failure::new(
         Exit::Failed,
-        format!("user `{user}` is being changed by others all the time, and was left to them; run this again when they are done"),
+        format!(
+            "user `{user}` is being changed by others all the time, and was left to them; run this again when they are done"
+        ),
     ))
 }
 
@@ -230,7 +232,9 @@ impl Plan {
         if self.is_new_user {
             let input = CreateUserInput { user_name: user_name.clone(), ..Default::default() };
             match caller.call::<api::CreateUser>(&input).await {
-                Err(error) if users::is(&error, ErrorCode::EntityAlreadyExists) => return Ok(Outcome::Overtaken),
+                Err(error) if users::is(&error, ErrorCode::EntityAlreadyExists) => {
+                    return Ok(Outcome::Overtaken);
+                }
                 made => made?,
             };
         }

@@ -26,7 +26,9 @@ pub(super) async fn run(app: &mut App, command: &RotateAccess) -> Result<(), Fai
             let (older, newer_id) = (&older.metadata.access_key_id, &newer.metadata.access_key_id);
             let unless = match newer.used {
                 Some(_) => "",
-                None => "; if the newer one, which was never used, reached nobody, --force makes another in its place",
+                None => {
+                    "; if the newer one, which was never used, reached nobody, --force makes another in its place"
+                }
             };
             return Err(Failure::new(
                 Exit::Failed,

@@ -75,7 +75,10 @@ async fn put(
     if replacing.is_some_and(|expected| expected != there.as_deref().unwrap_or(ABSENT_POLICY)) {
         return Err(Fault::answer(
             ErrorCode::ConcurrentModification,
-            format!("The policy {policy_name} of the {} {name} is not the one that is to be replaced.", word(kind)),
+            format!(
+                "The policy {policy_name} of the {} {name} is not the one that is to be replaced.",
+                word(kind)
+            ),
         ));
     }
     let freed = there.as_deref().map_or(0, characters);
