@@ -30,6 +30,7 @@ mod work;
 mod xks;
 
 use std::ffi::OsString;
+use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
 use bulla_crypto::arena::{self, ArenaOptions, BackingChoice};
@@ -37,6 +38,7 @@ use clap::{CommandFactory, FromArgMatches};
 
 use crate::app::App;
 use crate::cli::{Cli, Command};
+use crate::config::Values;
 use crate::exit::{Exit, Failure};
 
 /// Set by tests that scan this process's memory, which `memfd_secret` would hide even from them.
@@ -51,7 +53,7 @@ fn main() -> ExitCode {
     }
     let arguments: Vec<OsString> = std::env::args_os().collect();
     // Help, version and completions are asked for also where the configuration is broken, and need none.
-    let bare = Cli::command().try_get_matches_from(&arguments);
+    let bare = parse(Cli::command(), &arguments);
     match &bare {
         Err(error) if is_answer(error) => return answered(error),
         Ok(matches) if matches.subcommand_name() == Some("completions") => {
@@ -62,19 +64,27 @@ fn main() -> ExitCode {
         }
         _ => {}
     }
-    let configured = match config::with_configuration(Cli::command(), &arguments) {
-        Ok(configured) => configured,
-        Err(failure) => return ended(&failure),
+    let (parsed, values) = match bare {
+        // Most of the time nothing is configured, and to parse it all again would take as long as to seal a small file.
+        Ok(matches) if !config::may_be_any(&arguments) => (Ok(matches), Values::default()),
+        _ => match config::with_configuration(Cli::command(), &arguments) {
+            Ok((grammar, values)) => (parse(grammar, &arguments), values),
+            Err(failure) => return ended(&failure),
+        },
     };
-    let parsed = configured.command.clone().try_get_matches_from(&arguments);
     let (cli, matches) = match parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches))) {
         Ok(parsed) => parsed,
-        Err(error) => return ended(&misunderstood(&error, configured.cause_of(&error, &arguments))),
+        Err(error) => return ended(&misunderstood(&error, values.cause_of(&error, &arguments))),
     };
     if let Err(failure) = refuse_no_command(&cli.command, &arguments) {
         return ended(&failure);
     }
     exit_of(run(cli, &matches))
+}
+
+/// The process ends before the grammar is of no use, and so it isn't taken down piece by piece.
+fn parse(grammar: clap::Command, arguments: &[OsString]) -> Result<clap::ArgMatches, clap::Error> {
+    ManuallyDrop::new(grammar).try_get_matches_from_mut(arguments)
 }
 
 fn exit_of(result: Result<(), Failure>) -> ExitCode {

@@ -52,12 +52,17 @@ impl<'a> Unlocking<'a> {
             Some(keyrings) => message.unlock(keyrings.keyrings()).await,
             None => message.unlock(&[]).await,
         };
-        opened.map_err(|error| self.explained(failed(&error), &error))
+        let released = app.release().await;
+        // Why it doesn't open says more than that the store then did not close.
+        let opened = opened.map_err(|error| self.explained(failed(&error), &error))?;
+        released.map(|()| opened)
     }
 
     /// The keys to try on a message.
     pub(crate) async fn keyrings(&mut self, app: &mut App, header: &Header) -> Result<&[Keyring], Failure> {
-        Ok(self.found(app, header).await?.map_or(&[], CachingKeyrings::keyrings))
+        self.found(app, header).await?;
+        app.release().await?;
+        Ok(self.keyrings.as_ref().map_or(&[], CachingKeyrings::keyrings))
     }
 
     async fn found(&mut self, app: &mut App, header: &Header) -> Result<Option<&CachingKeyrings>, Failure> {

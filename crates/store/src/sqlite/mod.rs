@@ -30,6 +30,8 @@ use tokio::sync::oneshot;
 /// command that only reads pays for nothing else. Commits that wait together become durable with one sync.
 /// Several processes may have one database open; each notices the others' commits with its next read.
 pub struct SqliteStore {
+    /// See [`SqliteStore::reading_in_place`].
+    in_place: bool,
     settings: Arc<Settings>,
     place: Arc<Place>,
     reads: Arc<Queue<ReadJob>>,
@@ -41,7 +43,7 @@ type ReadJob = Box<dyn FnOnce(&mut Connection) + Send>;
 
 #[derive(Default)]
 struct Threads {
-    /// Opened by [`SqliteStore::open`], which so finds out at once what is wrong; the reader takes it.
+    /// Opened by [`SqliteStore::open`], which so finds out at once what is wrong; the reader takes it, if there is one.
     first: Option<Connection>,
     reader: Option<JoinHandle<()>>,
     writer: Option<JoinHandle<()>>,
@@ -71,6 +73,7 @@ impl SqliteStore {
         let place =
             if settings.dangerous.vfs.is_some() { Place::nowhere() } else { Place::note(&settings.path)? };
         Ok(Self {
+            in_place: false,
             settings,
             place: Arc::new(place),
             reads: Arc::new(Queue::default()),
@@ -79,10 +82,21 @@ impl SqliteStore {
         })
     }
 
+    /// Has each read done at once, on the thread that asks for it, which waits meanwhile: for a command that makes a call
+    /// or two. Waking another thread for a read takes longer than the read.
+    #[must_use]
+    pub fn reading_in_place(mut self) -> Self {
+        self.in_place = true;
+        self
+    }
+
     fn read<T: Send + 'static>(
         &self,
         run: impl FnOnce(&mut Connection) -> Result<T, rusqlite::Error> + Send + 'static,
     ) -> StoreFuture<'_, T> {
+        if self.in_place {
+            return Box::pin(std::future::ready(self.read_in_place(run)));
+        }
         let (answer, answered) = oneshot::channel();
         let job: ReadJob = Box::new(move |connection| {
             let result = run(connection).map_err(|error| connection::failure(&error));
@@ -94,6 +108,19 @@ impl SqliteStore {
             queued?;
             answered.await.unwrap_or(Err(StoreError::Closed))
         })
+    }
+
+    fn read_in_place<T>(
+        &self,
+        run: impl FnOnce(&mut Connection) -> Result<T, rusqlite::Error>,
+    ) -> Result<T, StoreError> {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        self.reads.check_open()?;
+        let connection = match &mut threads.first {
+            Some(first) => first,
+            none => none.insert(self.settings.connect(OpenMode::Existing)?),
+        };
+        run(connection).map_err(|error| connection::failure(&error))
     }
 
     fn write<T: Send + 'static>(
