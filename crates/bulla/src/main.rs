@@ -1,5 +1,6 @@
 //! bulla: envelope encryption with a key management service that anyone can run. The command line.
 
+mod alone;
 mod app;
 mod archive;
 mod aws_files;
@@ -52,34 +53,45 @@ fn main() -> ExitCode {
         return ended(&Failure::new(Exit::Failed, format!("{error}; nothing was done")));
     }
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    // Help, version and completions are asked for also where the configuration is broken, and need none.
-    let bare = parse(Cli::command(), &arguments);
-    match &bare {
-        Err(error) if is_answer(error) => return answered(error),
-        Ok(matches) if matches.subcommand_name() == Some("completions") => {
-            return match Cli::from_arg_matches(matches).map(|cli| cli.command) {
-                Ok(Command::Completions(command)) => exit_of(completions(&command)),
-                _ => ended(&Failure::usage("completions: see --help")),
-            };
-        }
-        _ => {}
-    }
-    let (parsed, values) = match bare {
-        // Most of the time nothing is configured, and to parse it all again would take as long as to seal a small file.
-        Ok(matches) if !config::may_be_any(&arguments) => (Ok(matches), Values::default()),
-        _ => match config::with_configuration(Cli::command(), &arguments) {
-            Ok((grammar, values)) => (parse(grammar, &arguments), values),
-            Err(failure) => return ended(&failure),
-        },
-    };
-    let (cli, matches) = match parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches))) {
-        Ok(parsed) => parsed,
-        Err(error) => return ended(&misunderstood(&error, values.cause_of(&error, &arguments))),
+    let (cli, matches) = match understood(&arguments) {
+        Ok(understood) => understood,
+        Err(exit) => return exit,
     };
     if let Err(failure) = refuse_no_command(&cli.command, &arguments) {
         return ended(&failure);
     }
     exit_of(run(cli, &matches))
+}
+
+/// What the command line and the configuration say; or how the process ends without a command.
+fn understood(arguments: &[OsString]) -> Result<(Cli, clap::ArgMatches), ExitCode> {
+    let is_configured = config::may_be_any(arguments);
+    if !is_configured && let Some(alone) = alone::parsed(arguments) {
+        return Ok(alone);
+    }
+    // Help, version and completions are asked for also where the configuration is broken, and need none.
+    let bare = parse(Cli::command(), arguments);
+    match &bare {
+        Err(error) if is_answer(error) => return Err(answered(error)),
+        Ok(matches) if matches.subcommand_name() == Some("completions") => {
+            return Err(match Cli::from_arg_matches(matches).map(|cli| cli.command) {
+                Ok(Command::Completions(command)) => exit_of(completions(&command)),
+                _ => ended(&Failure::usage("completions: see --help")),
+            });
+        }
+        _ => {}
+    }
+    let (parsed, values) = match bare {
+        // Most of the time nothing is configured: then it is parsed already.
+        Ok(matches) if !is_configured => (Ok(matches), Values::default()),
+        _ => match config::with_configuration(Cli::command(), arguments) {
+            Ok((grammar, values)) => (parse(grammar, arguments), values),
+            Err(failure) => return Err(ended(&failure)),
+        },
+    };
+    parsed
+        .and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)))
+        .map_err(|error| ended(&misunderstood(&error, values.cause_of(&error, arguments))))
 }
 
 /// The process ends before the grammar is of no use, and so it isn't taken down piece by piece.

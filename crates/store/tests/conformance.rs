@@ -21,6 +21,12 @@ fn on_each_store(test: impl AsyncFn(Arc<dyn Store>, Reopen)) {
     let reopen: Reopen = Box::new(move || Arc::new(SqliteStore::open(&file, OpenMode::Existing).unwrap()));
     runtime.block_on(test(reopen(), reopen));
 
+    let file = place.path().join("in-place.db");
+    drop(SqliteStore::open(&file, OpenMode::Create).unwrap());
+    let reopen: Reopen =
+        Box::new(move || Arc::new(SqliteStore::open(&file, OpenMode::Existing).unwrap().reading_in_place()));
+    runtime.block_on(test(reopen(), reopen));
+
     let disk = SimDisk::new(1);
     let reopen: Reopen = Box::new(move || Arc::new(disk.open()));
     runtime.block_on(test(reopen(), reopen));
