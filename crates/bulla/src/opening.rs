@@ -26,13 +26,15 @@ pub(crate) async fn open_engine(
     Engine::open(parts).await.map_err(|error| open_failure(error, directory))
 }
 
-/// The same for a command, which makes one call after the other: then threads would only cost time.
+/// The same for a command that has the store to itself, and makes one call after the other: then threads, and SQLite's
+/// locks, would only cost time.
 pub(crate) async fn open_engine_for_calls(
     directory: &DataDir,
     root: RootKey,
     options: EngineOptions,
 ) -> Result<Engine, LocalFailure> {
-    let store = open_store(directory)?.reading_in_place();
+    let store = SqliteStore::open_alone(&directory.file(names::STORE))
+        .map_err(|error| store_failure(&error, directory))?;
     let parts = parts(directory, store, root, options, SyncPolicy::AtTheEnd)?;
     Engine::open(parts).await.map_err(|error| open_failure(error, directory))
 }
@@ -132,7 +134,7 @@ pub(crate) async fn obtain_root(
     if !source.is_passphrase() {
         return source.obtain(None).map_err(|error| root_failure(&error));
     }
-    let store = open_store(directory)?.reading_in_place();
+    let store = open_store(directory)?;
     let params = bulla_store::passphrase_params(&store).await;
     store.close().await.map_err(|error| store_failure(&error, directory))?;
     let params = params.map_err(|error| open_failure(error.into(), directory))?;

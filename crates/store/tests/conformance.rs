@@ -21,10 +21,9 @@ fn on_each_store(test: impl AsyncFn(Arc<dyn Store>, Reopen)) {
     let reopen: Reopen = Box::new(move || Arc::new(SqliteStore::open(&file, OpenMode::Existing).unwrap()));
     runtime.block_on(test(reopen(), reopen));
 
-    let file = place.path().join("in-place.db");
+    let file = place.path().join("in place?#%41.db");
     drop(SqliteStore::open(&file, OpenMode::Create).unwrap());
-    let reopen: Reopen =
-        Box::new(move || Arc::new(SqliteStore::open(&file, OpenMode::Existing).unwrap().reading_in_place()));
+    let reopen: Reopen = Box::new(move || Arc::new(SqliteStore::open_alone(&file).unwrap()));
     runtime.block_on(test(reopen(), reopen));
 
     let disk = SimDisk::new(1);

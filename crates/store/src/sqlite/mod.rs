@@ -30,7 +30,7 @@ use tokio::sync::oneshot;
 /// command that only reads pays for nothing else. Commits that wait together become durable with one sync.
 /// Several processes may have one database open; each notices the others' commits with its next read.
 pub struct SqliteStore {
-    /// See [`SqliteStore::reading_in_place`].
+    /// See [`SqliteStore::open_alone`].
     in_place: bool,
     settings: Arc<Settings>,
     place: Arc<Place>,
@@ -45,6 +45,8 @@ type ReadJob = Box<dyn FnOnce(&mut Connection) + Send>;
 struct Threads {
     /// Opened by [`SqliteStore::open`], which so finds out at once what is wrong; the reader takes it, if there is one.
     first: Option<Connection>,
+    /// The first connection is to a database at rest: of no use once something is committed.
+    at_rest: bool,
     reader: Option<JoinHandle<()>>,
     writer: Option<JoinHandle<()>>,
 }
@@ -57,6 +59,30 @@ impl SqliteStore {
     /// [`StoreError::ReadOnly`] or [`StoreError::Failed`] when the file can't be opened.
     pub fn open(path: &file::Path, mode: OpenMode) -> Result<Self, StoreError> {
         Self::open_dangerously(path, mode, Dangerous::default())
+    }
+
+    /// Opens the database at `path` for one caller, who has seen to it that nobody else changes it until this is closed.
+    /// (Others may read.)
+    ///
+    /// Each read is done at once, on the thread that asks: to wake another takes longer than the read. Until the first
+    /// commit there is no lock on the database, and no log and index are made beside it, only to be removed again.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub fn open_alone(path: &file::Path) -> Result<Self, StoreError> {
+        let settings = Settings { path: path.to_owned(), dangerous: Dangerous::default() };
+        let (first, at_rest) = match settings.connect_at_rest()? {
+            Some(first) => (first, true),
+            None => (settings.connect(OpenMode::Existing)?, false),
+        };
+        Ok(Self {
+            in_place: true,
+            place: Arc::new(Place::note(&settings.path)?),
+            settings: Arc::new(settings),
+            reads: Arc::new(Queue::default()),
+            writes: Arc::new(Queue::default()),
+            threads: Mutex::new(Threads { first: Some(first), at_rest, ..Threads::default() }),
+        })
     }
 
     /// As [`SqliteStore::open`], with settings that lose data. For tests of what such losses do.
@@ -80,14 +106,6 @@ impl SqliteStore {
             writes: Arc::new(Queue::default()),
             threads: Mutex::new(Threads { first: Some(first), ..Threads::default() }),
         })
-    }
-
-    /// Has each read done at once, on the thread that asks for it, which waits meanwhile: for a command that makes a call
-    /// or two. Waking another thread for a read takes longer than the read.
-    #[must_use]
-    pub fn reading_in_place(mut self) -> Self {
-        self.in_place = true;
-        self
     }
 
     fn read<T: Send + 'static>(
@@ -155,8 +173,16 @@ impl SqliteStore {
             self.writes.check_open()?;
             // Each group of commits looks again: a connection to another file is never written to.
             self.place.check()?;
+            let mut place = Arc::clone(&self.place);
+            if std::mem::take(&mut threads.at_rest) {
+                drop(threads.first.take());
+                threads.first = Some(self.settings.connect(OpenMode::Existing)?);
+                // Now there is a log. What stands in the database's place is still what was opened.
+                place = Arc::new(Place::note(&self.settings.path)?);
+                self.place.check()?;
+            }
             let connection = self.settings.connect(OpenMode::Existing)?;
-            let (queue, place) = (Arc::clone(&self.writes), Arc::clone(&self.place));
+            let queue = Arc::clone(&self.writes);
             threads.writer = Some(spawn("store-write", move || write::run(connection, &place, &queue))?);
         }
         Ok(())
