@@ -207,6 +207,14 @@ impl App {
         Ok(found)
     }
 
+    /// Closes stores that a call has left open for another.
+    pub(crate) async fn release(&self) -> Result<(), Failure> {
+        for local in self.found.values().filter_map(|found| found.local.as_ref()) {
+            local.release().await?;
+        }
+        Ok(())
+    }
+
     /// The engine over the data directory, for commands that are about a store.
     pub(crate) fn local(&self) -> Result<LocalKms, Failure> {
         self.local_at(self.place()?.with_region(self.common.region.as_deref())?)

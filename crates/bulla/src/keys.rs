@@ -8,7 +8,7 @@ use bulla_envelope::{FILE_KEY_NAME, Keyring, KmsDiscovery, KmsKey, RawAesKey, Ra
 
 use crate::app::{App, FoundKms};
 use crate::exit::{Exit, Failure};
-use crate::kms::choice::split_at;
+use crate::kms::{self, choice::split_at};
 use crate::recipients::{KeyName, Wanted};
 
 /// A file with a raw key of this size holds none.
@@ -229,7 +229,8 @@ pub(crate) fn has_file_key(arguments: &[String]) -> bool {
     arguments.iter().any(is_one)
 }
 
-/// The KMS keys that a file names, of the caller's own account and of `accounts`; and in words which these are.
+/// The KMS keys that a file names, of the caller's own account and of `accounts`; and in words which these are. The
+/// embedded store is left open for the next call: the caller sees to it that it doesn't stay so ([`App::release`]).
 pub(crate) async fn discovered(app: &mut App, accounts: &[String]) -> Result<(Keyring, String), Failure> {
     for account in accounts {
         account
@@ -238,9 +239,14 @@ pub(crate) async fn discovered(app: &mut App, accounts: &[String]) -> Result<(Ke
     }
     let found = app.kms(None).await?;
     require_store(&found)?;
-    let caller = found.kms.get_caller_identity(GetCallerIdentityInput::default()).await?;
-    let partition = caller.arn.split(':').nth(1).filter(|name| !name.is_empty()).unwrap_or("aws").to_owned();
-    let accounts: Vec<_> = accounts.iter().cloned().chain([caller.account]).collect();
+    let (partition, account) = match &found.local {
+        Some(local) => local.acting().await?,
+        None => {
+            let caller = found.kms.get_caller_identity(GetCallerIdentityInput::default()).await?;
+            (kms::partition_of(&caller.arn), caller.account)
+        }
+    };
+    let accounts: Vec<_> = accounts.iter().cloned().chain([account]).collect();
     // A store's own accounts are acted in, one at a time; elsewhere the credentials say in which.
     let option = match found.local {
         Some(_) => "its account, if it is one of this store, with --account-id",

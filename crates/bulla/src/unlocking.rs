@@ -52,7 +52,10 @@ impl<'a> Unlocking<'a> {
             Some(keyrings) => message.unlock(keyrings.keyrings()).await,
             None => message.unlock(&[]).await,
         };
-        opened.map_err(|error| self.explained(failed(&error), &error))
+        let released = app.release().await;
+        // Why it doesn't open says more than that the store then did not close.
+        let opened = opened.map_err(|error| self.explained(failed(&error), &error))?;
+        released.map(|()| opened)
     }
 
     /// The keys to try on a message.
@@ -62,7 +65,9 @@ impl<'a> Unlocking<'a> {
 
     /// The keys to try on what a KMS may have wrapped, or has not.
     pub(crate) async fn keyrings_for(&mut self, app: &mut App, for_kms: bool) -> Result<&[Keyring], Failure> {
-        Ok(self.found(app, for_kms).await?.map_or(&[], CachingKeyrings::keyrings))
+        self.found(app, for_kms).await?;
+        app.release().await?;
+        Ok(self.keyrings.as_ref().map_or(&[], CachingKeyrings::keyrings))
     }
 
     async fn found(&mut self, app: &mut App, for_kms: bool) -> Result<Option<&CachingKeyrings>, Failure> {

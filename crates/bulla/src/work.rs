@@ -175,9 +175,10 @@ pub(crate) fn tell(failure: &Failure) {
 pub(crate) fn job(work: &Work) -> Result<Job, Failure> {
     let mut job = Job::default();
     if let Some(threads) = work.threads {
-        job.threads = NonZeroUsize::new(threads)
+        let threads = NonZeroUsize::new(threads)
             .filter(|threads| threads.get() <= 1024)
             .ok_or_else(|| Failure::usage(format!("--threads {threads}: 1 to 1024")))?;
+        job.threads = Some(threads);
     }
     Ok(job)
 }
@@ -185,7 +186,7 @@ pub(crate) fn job(work: &Work) -> Result<Job, Failure> {
 /// A job for one input, with progress of its own.
 pub(crate) fn sized(job: &Job, length: Option<u64>) -> Job {
     let small = length.is_some_and(|length| length < SMALL_BYTES);
-    Job { threads: if small { NonZeroUsize::MIN } else { job.threads }, ..Job::default() }
+    if small { Job::single_threaded() } else { Job { threads: job.threads, ..Job::default() } }
 }
 
 /// The commitment policy of the options.

@@ -89,12 +89,11 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn threads(&self) -> usize {
-        let wanted = self.fate.job.threads.get();
         let wanted = match &self.source {
-            Source::File { units, .. } => wanted.min(usize::try_from(*units).unwrap_or(usize::MAX)),
-            // One more, as one of them waits for the other end most of the time.
-            Source::Stream(_) if wanted > 1 => wanted.saturating_add(1),
-            Source::Stream(_) => wanted,
+            Source::File { units, .. } => {
+                self.fate.job.threads_for(usize::try_from(*units).unwrap_or(usize::MAX))
+            }
+            Source::Stream(_) => self.fate.job.threads_for_stream(),
         };
         threads_within_budget(wanted, self.shape.lane_bytes())
     }
