@@ -27,6 +27,8 @@ pub(crate) enum Exit {
     HungUp = 129,
     /// Interrupted: 128 + SIGINT.
     Interrupted = 130,
+    /// Quit from the terminal: 128 + SIGQUIT.
+    Quit = 131,
     /// Nobody reads the output any more: 128 + SIGPIPE.
     BrokenPipe = 141,
     /// Told to end: 128 + SIGTERM.

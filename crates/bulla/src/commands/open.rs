@@ -15,7 +15,7 @@ use crate::cli::{Decrypt, Opening, Verify};
 use crate::command::{self, Fed};
 use crate::content::{About, Content};
 use crate::detached;
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, one_line};
 use crate::keys;
 use crate::mirror::{self, Way};
 use crate::output::{FileId, OutputRules};
@@ -275,6 +275,7 @@ impl<'a> Opener<'a> {
         let event = serde_json::json!({
             "event": "rehearsed", "input": input, "key": key, "plaintext_bytes": bytes, "seconds": seconds,
         });
+        let input = one_line(input);
         self.app.say.result(&format!("{input}: {bytes} bytes in {seconds:.1} s, by {key}"), &event)
     }
 

@@ -17,7 +17,7 @@ use super::open::open_options;
 use crate::app::App;
 use crate::cli::Rewrap;
 use crate::detached::{self, Found, Turn};
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, one_line};
 use crate::keys::{self, KMS_PROVIDER};
 use crate::mirror;
 use crate::output::{self, OutputRules, Source, Target};
@@ -228,7 +228,8 @@ impl Rewrapping<'_> {
                 Some(bytes) => format!(" sealed anew in full, {bytes} bytes,"),
                 None => String::new(),
             };
-            say.result(&format!("`{shown}` would be{how} {}", in_words(plan)), &event("would_rewrap"))?;
+            let text = one_line(&format!("`{shown}` would be{how} {}", in_words(plan)));
+            say.result(&text, &event("would_rewrap"))?;
             return Ok(true);
         }
         Ok(false)
