@@ -176,7 +176,8 @@ pub(crate) async fn wanted(app: &mut App, arguments: &[String]) -> Result<Vec<Wa
 
 /// The KMS key that a message names, to seal for it again: at the KMS of the options, or at one of `also` that knows it.
 pub(crate) async fn wanted_again(app: &mut App, arn: &str, also: &[String]) -> Result<Wanted, Failure> {
-    let wanted = |found: FoundKms| Wanted { name: kms_name(arn), keyring: KmsKey::new(found.kms, arn).into() };
+    let wanted =
+        |found: FoundKms| Wanted { name: kms_name(arn), keyring: KmsKey::new(found.kms, arn).into() };
     if also.is_empty() {
         let found = app.kms(None).await?;
         require_store(&found)?;

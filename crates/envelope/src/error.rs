@@ -49,6 +49,8 @@ impl ErrorClass {
             | ErrorCode::InvalidSignatureException
             | ErrorCode::IncompleteSignatureException
             | ErrorCode::MissingAuthenticationTokenException
+            | ErrorCode::ExpiredToken
+            | ErrorCode::ExpiredTokenException
             | ErrorCode::InvalidGrantTokenException => Self::Denied,
             ErrorCode::ThrottlingException
             | ErrorCode::DependencyTimeoutException

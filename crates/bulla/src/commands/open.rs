@@ -20,6 +20,7 @@ use crate::mirror::{self, Way};
 use crate::output::{self, FileId, OutputRules, Source};
 use crate::progress::Progress;
 use crate::range::{self, Range};
+use crate::say::counted;
 use crate::scratch::{self, Scratch};
 use crate::unlocking::Unlocking;
 use crate::work::{self, Done, Naming, STREAM};
@@ -110,7 +111,7 @@ impl<'a> Opener<'a> {
         let source = open_source(input)?;
         let output_shown = words.first().map_or_else(String::new, |word| word.to_string_lossy().into_owned());
         let failed = |error: &EnvelopeError| Failure::envelope(error, &source.shown, &output_shown);
-        let (opener, header, length, _) = self.unlock(&source, failed).await?;
+        let (opener, header, length, by) = self.unlock(&source, failed).await?;
         refuse_file_key(&source, &header)?;
         let job = work::sized(&self.job, length);
         let progress = self.progress(&source, &job, length);
@@ -130,7 +131,7 @@ impl<'a> Opener<'a> {
         };
         // Standard output is the command's.
         let summary = summary.map(|summary| (summary, elapsed));
-        self.report("opened", &source, Some(&output_shown), true, &header, summary)
+        self.report("opened", &source, Some(&output_shown), true, (&header, &by), summary)
     }
 
     async fn one(
@@ -164,7 +165,7 @@ impl<'a> Opener<'a> {
         }
         let output_shown = output.display().to_string();
         let failed = |error: &EnvelopeError| Failure::envelope(error, &source.shown, &output_shown);
-        let (opener, header, length, _) = self.unlock(&source, failed).await?;
+        let (opener, header, length, by) = self.unlock(&source, failed).await?;
         refuse_file_key(&source, &header)?;
         let job = work::sized(&self.job, length);
         let output = mirror::plain(output);
@@ -194,11 +195,12 @@ impl<'a> Opener<'a> {
         let (files, bytes) = (unpacked.files, unpacked.bytes);
         if !say.json {
             say.note(&format!(
-                "bulla: unpacked {files} files of `{}` into `{output_shown}`, {bytes} bytes",
+                "bulla: unpacked {} of `{}` into `{output_shown}`, {bytes} bytes",
+                counted(files, "file"),
                 source.shown
             ));
         }
-        self.report("opened", &source, Some(&output_shown), false, &header, Some((summary, elapsed)))?;
+        self.report("opened", &source, Some(&output_shown), false, (&header, &by), Some((summary, elapsed)))?;
         left_out.map_err(|failure| failure.although("the rest was unpacked"))
     }
 
@@ -218,7 +220,7 @@ impl<'a> Opener<'a> {
         let target = output::open(output, rules)?;
         let output_shown = shown(output, "standard output");
         let failed = |error: &EnvelopeError| Failure::envelope(error, &source.shown, &output_shown);
-        let (opener, header, length, _) = self.unlock(&source, failed).await?;
+        let (opener, header, length, by) = self.unlock(&source, failed).await?;
         refuse_file_key(&source, &header)?;
         let job = work::sized(&self.job, length);
         let progress = self.progress(&source, &job, length);
@@ -231,7 +233,7 @@ impl<'a> Opener<'a> {
             &source,
             Some(&output_shown),
             data_on_stdout,
-            &header,
+            (&header, &by),
             Some((summary, elapsed)),
         )?;
         Ok(summary)
@@ -256,16 +258,16 @@ impl<'a> Opener<'a> {
 
     async fn verify(&mut self, source: Source, header_only: bool) -> Result<(), Failure> {
         let failed = |error: &EnvelopeError| Failure::envelope(error, &source.shown, "nothing");
-        let (opener, header, length, _) = self.unlock(&source, failed).await?;
+        let (opener, header, length, by) = self.unlock(&source, failed).await?;
         if header_only {
-            return self.report("verified the header of", &source, None, false, &header, None);
+            return self.report("verified the header of", &source, None, false, (&header, &by), None);
         }
         let job = work::sized(&self.job, length);
         let progress = self.progress(&source, &job, length);
         let summary = opener.run(Output::discard(), &job);
         let elapsed = progress.end();
         let summary = summary.map_err(|error| failed(&error))?;
-        self.report("verified", &source, None, false, &header, Some((summary, elapsed)))
+        self.report("verified", &source, None, false, (&header, &by), Some((summary, elapsed)))
     }
 
     /// Reads the header and opens the data key, that of the file with detached keys if it has such. The header that is
@@ -311,10 +313,10 @@ impl<'a> Opener<'a> {
         source: &Source,
         output: Option<&str>,
         data_on_stdout: bool,
-        header: &bulla_envelope::Header,
+        (header, by): (&Header, &str),
         summary: Option<(Summary, Duration)>,
     ) -> Result<(), Failure> {
-        let done = Done { what, input: &source.shown, output, data_on_stdout, header, summary };
+        let done = Done { what, input: &source.shown, output, data_on_stdout, header, by: Some(by), summary };
         work::report(self.app, &done)
     }
 }
