@@ -320,6 +320,9 @@ fn a_dry_run_changes_nothing_and_what_is_done_is_not_done_again() {
     let told = home.ok(&["rewrap", "-k", &a, "--remove", "ns:nobody", "f.sealed"]);
     assert!(told.err.contains("`ns:nobody` is none of the keys"), "{}", told.err);
     assert_eq!(home.read("f.sealed.keys"), keys);
+    home.fails(&["rewrap", "f.sealed"], 2, &["--add KEY", "--remove KEY", "--to KEY"]);
+    let none = home.run(&["decrypt", "-o", "-", "f.sealed"]);
+    none.is_failure(3, &["name one of these with -k", "raw-aes:ns:a:FILE"]);
     home.ok(&["rewrap", "-k", &a, "--to", &c, "f.sealed"]);
     let keys = home.read("f.sealed.keys");
     // Nothing is opened for it either: no key is given.

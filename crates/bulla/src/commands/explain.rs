@@ -245,11 +245,11 @@ fn find(log: &Path, which: Which<'_>) -> Result<Value, Failure> {
         line.clear();
     }
     let missing = match which {
-        Which::Id(id) => format!("request {}; check the id", one_line(id)),
-        Which::LastDenied => "request that policies denied".to_owned(),
+        Which::Id(id) => format!("no request {}; check the id, or", one_line(id)),
+        Which::LastDenied => "no request that policies denied;".to_owned(),
     };
     found.ok_or_else(|| {
-        let message = format!("audit log `{shown}` has no {missing}, or name another log with --audit-log");
+        let message = format!("audit log `{shown}` has {missing} name another log with --audit-log");
         Failure::new(Exit::Failed, message)
     })
 }

@@ -21,6 +21,7 @@ use crate::mirror::{self, Way};
 use crate::output::{FileId, OutputRules};
 use crate::progress::Progress;
 use crate::range::{self, Range};
+use crate::say::counted;
 use crate::scratch::{self, Scratch};
 use crate::storage::{self, Access, Incoming, Outgoing, is_object, sealed};
 use crate::unlocking::Unlocking;
@@ -216,7 +217,8 @@ impl<'a> Opener<'a> {
         let (files, bytes) = (unpacked.files, unpacked.bytes);
         if !say.json {
             say.note(&format!(
-                "bulla: unpacked {files} files of `{}` into `{output_shown}`, {bytes} bytes",
+                "bulla: unpacked {} of `{}` into `{output_shown}`, {bytes} bytes",
+                counted(files, "file"),
                 source.shown
             ));
         }
@@ -322,13 +324,13 @@ impl<'a> Opener<'a> {
             let (keyring, by) = (opened.file_key.keyring(), opened.opened_by.clone());
             let opener = message.unlock(&[keyring.map_err(|error| failed(&error))?]).await;
             header.encrypted_data_keys.clone_from(&found.keys.header().encrypted_data_keys);
-            let content = Content::of_message(opener.map_err(|error| failed(&error))?, length, by);
-            return Ok((content, About::Message(header)));
+            let content = Content::of_message(opener.map_err(|error| failed(&error))?, length, by.clone());
+            return Ok((content, About::Message(header, by)));
         }
         self.refuse_keys(&source.shown)?;
         let opener = self.unlocking.unlock(self.app, message, failed).await?;
         let by = opener.opened_by().to_owned();
-        Ok((Content::of_message(opener, length, by), About::Message(header)))
+        Ok((Content::of_message(opener, length, by.clone()), About::Message(header, by)))
     }
 
     /// The same for an object of the S3 Encryption Client.
