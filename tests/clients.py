@@ -14,6 +14,7 @@ from pathlib import Path
 
 import boto3
 import botocore.session
+import exact
 from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -25,7 +26,7 @@ MODELS = {service: botocore.session.get_session().get_service_model(service) for
 
 
 class Boto3:
-    """boto3, as people set it up, in this process."""
+    """boto3, as people set it up, in this process. What it is answered is compared with AWS's model, as `exact.py` says."""
 
     def __init__(self, server: Server, credentials: tuple[str, str], _directory: Path):
         session = boto3.session.Session(*credentials)
@@ -41,6 +42,7 @@ class Boto3:
     def client(self, service: str, region: str):
         if (service, region) not in self.made:
             self.made[service, region] = self.new(service, region)
+            exact.check(self.made[service, region])
         return self.made[service, region]
 
     def call(self, service: str, region: str, operation: str, members: dict) -> dict:

@@ -18,6 +18,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+pytest_plugins = ["object_storage"]
+
 TOP = Path(__file__).resolve().parent.parent
 READY_S = 30  # A debug build that makes a store and keys, beside other tests, on two cores.
 

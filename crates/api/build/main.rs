@@ -1,8 +1,8 @@
 //! Turns the trimmed API models into static tables, so that nothing is parsed at run time.
 //!
-//! In: `model/kms.json`, `model/iam.json`, `model/sts.json` (made by `model/trim.py`) and `model/observed.json` (where
-//! the service itself answers otherwise than its published model says). Out: `model.rs` in `OUT_DIR`,
-//! included by `src/model.rs`, which has the types.
+//! In: `model/kms.json`, `model/iam.json`, `model/sts.json` (made by `model/trim.py`), `model/observed.json` (where
+//! the service itself answers otherwise than its published model says) and `model/ours.json` (what no service of AWS has).
+//! Out: `model.rs` in `OUT_DIR`, included by `src/model.rs`, which has the types.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,13 +18,13 @@ use serde_json::Value;
 use std::fmt::Write as _;
 
 fn main() {
-    let observed = read("observed");
+    let corrections = Corrections { observed: read("observed"), ours: read("ours") };
     let mut out = String::new();
     for service in ["kms", "iam", "sts"] {
         let model = read(service);
         for (name, shape) in model["shapes"].as_object().unwrap() {
             if shape.get("exception").is_none() {
-                write_shape(service, name, shape, &observed, &mut out);
+                write_shape(service, name, shape, &corrections, &mut out);
             }
         }
         write_operations(service, &model, &mut out);
@@ -34,19 +34,27 @@ fn main() {
     std::fs::write(format!("{directory}/model.rs"), out).unwrap();
 }
 
+/// What the published models don't have.
+struct Corrections {
+    observed: Value,
+    ours: Value,
+}
+
 fn read(name: &str) -> Value {
     let path = format!("model/{name}.json");
     println!("cargo::rerun-if-changed={path}");
     serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap()
 }
 
-fn write_shape(service: &str, name: &str, shape: &Value, observed: &Value, out: &mut String) {
+fn write_shape(service: &str, name: &str, shape: &Value, corrections: &Corrections, out: &mut String) {
+    let Corrections { observed, ours } = corrections;
     let kind = match shape["type"].as_str().unwrap() {
         "structure" => {
             let required = strings(&shape["required"]);
             let conditions = &observed["required_unless"][name];
             let mut members = String::new();
-            for pair in shape["members"].as_array().unwrap() {
+            let added = ours["members"][name].as_array().into_iter().flatten();
+            for pair in shape["members"].as_array().unwrap().iter().chain(added) {
                 let (member, target) = (pair[0].as_str().unwrap(), &pair[1]);
                 let unless = conditions[member].as_str();
                 let demand = match unless {

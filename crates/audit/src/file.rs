@@ -21,6 +21,9 @@ pub enum SyncPolicy {
     WithinASecond,
     /// Before any request of the batch is answered.
     Always,
+    /// With [`AuditSink::sync`], or when the sink is dropped: for a command, which makes a call or a few, one after the
+    /// other, and ends. Whoever asks does the work, blocking, and there are no threads.
+    AtTheEnd,
 }
 
 /// Why a log can't be used.
@@ -47,8 +50,8 @@ pub enum OpenError {
 /// The file stays where it is: while its path leads to another file or to none, every call fails, and works again once
 /// the file is put back.
 ///
-/// One process at a time: the file is locked while the sink lives. Two threads do the work; dropping the sink writes
-/// what was submitted, syncs, and ends them.
+/// One process at a time: the file is locked while the sink lives. Two threads do the work, unless the policy is to have
+/// none; dropping the sink writes what was submitted, syncs, and ends them.
 pub struct FileSink {
     shared: Arc<Shared>,
     writer: Arc<Mutex<Writer>>,
@@ -95,12 +98,14 @@ impl FileSink {
             );
         }
         let shared = Arc::new(Shared::default());
-        let syncer_file = file.try_clone().map_err(unusable)?;
+        let has_threads = policy != SyncPolicy::AtTheEnd;
+        let syncer_file = if has_threads { Some(file.try_clone().map_err(unusable)?) } else { None };
         let file = LogFile::new(path, file, &opened);
         let writer = Writer::new(Arc::clone(&shared), file, tail, policy == SyncPolicy::Always);
         let writer = Arc::new(Mutex::new(writer));
         let mut sink =
             Self { shared: Arc::clone(&shared), writer: Arc::clone(&writer), policy, threads: Vec::new() };
+        let Some(syncer_file) = syncer_file else { return Ok(sink) };
         let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
         let for_writer = Arc::clone(&shared);
         let run = move || run_writer(&for_writer, &writer);
@@ -111,7 +116,11 @@ impl FileSink {
     }
 
     fn submit(&self, job: Job) -> Recorded<'_> {
-        let to_thread = self.policy == SyncPolicy::Always || matches!(job, Job::Sync);
+        let to_thread = match self.policy {
+            SyncPolicy::Always => true,
+            SyncPolicy::WithinASecond => matches!(job, Job::Sync),
+            SyncPolicy::AtTheEnd => false,
+        };
         // At once, not when first polled: the order of calls is the order of records.
         let batch = self.shared.submit(job, to_thread);
         if to_thread {
@@ -122,7 +131,7 @@ impl FileSink {
             let waiting = waiting?;
             // Others who are ready to run submit theirs first, and one call writes them all.
             tokio::task::yield_now().await;
-            write_unless_written(&self.shared, &self.writer);
+            write_unless_written(&self.shared, &self.writer, self.threads.is_empty());
             waiting.batch.wait().await
         })
     }
@@ -186,6 +195,9 @@ impl AuditSink for FileSink {
 impl Drop for FileSink {
     fn drop(&mut self) {
         self.shared.close();
+        if self.threads.is_empty() {
+            run_writer(&self.shared, &self.writer);
+        }
         for thread in self.threads.drain(..) {
             // A thread that panicked has nothing left to give.
             let _ = thread.join();

@@ -1,6 +1,6 @@
 //! Where an existing log ends.
 
-use crate::chain::{ChainEnd, LINE_BYTES_MAX, read_line};
+use crate::chain::{ChainEnd, read_line};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -14,8 +14,9 @@ pub(crate) struct Tail {
     pub(crate) torn: Vec<u8>,
 }
 
-/// How much is read backwards at first; doubled until a line is found.
-const STEP_BYTES: u64 = 2 * LINE_BYTES_MAX as u64;
+/// How much is read backwards at first; doubled until a line is found. Most lines are of some 1000 bytes, and a command
+/// that seals a small file looks for one of them.
+const STEP_BYTES: u64 = 16 << 10;
 
 /// Finds the last whole line from the end of the file.
 pub(crate) fn read_tail(file: &File) -> io::Result<Tail> {

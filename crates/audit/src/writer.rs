@@ -4,7 +4,7 @@
 //! whole batch, chains it, writes it with one call and wakes the others: no thread has to be woken for it, which would
 //! cost more than the writing. A thread stands by for batches that nobody who waits has taken, and takes all of them
 //! when each is to be brought to the disk, which must not hold up whoever waits for something else. A second thread
-//! brings to the disk what was written without.
+//! brings to the disk what was written without. A command has neither: see [`SyncPolicy::AtTheEnd`](crate::SyncPolicy).
 
 use crate::chain::{ChainEnd, read_line, recovery_entry};
 use crate::log_file::LogFile;
@@ -300,9 +300,12 @@ fn write_counting(file: &mut impl Write, bytes: &[u8]) -> (usize, io::Result<()>
     (written, Ok(()))
 }
 
-/// Writes what is gathered, unless somebody does so already: then they take this too, before they go.
-pub(crate) fn write_unless_written(shared: &Shared, writer: &Mutex<Writer>) {
-    for _ in 0..ROUNDS_MAX {
+/// Writes what is gathered, unless somebody does so already: then they take this too, before they go. `alone` says that
+/// no thread stands by for what would be left.
+pub(crate) fn write_unless_written(shared: &Shared, writer: &Mutex<Writer>, alone: bool) {
+    let mut rounds = 0;
+    while alone || rounds < ROUNDS_MAX {
+        rounds += 1;
         match writer.try_lock() {
             Ok(mut writer) => writer.write_next(),
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().write_next(),
@@ -319,7 +322,7 @@ pub(crate) fn write_unless_written(shared: &Shared, writer: &Mutex<Writer>) {
 /// Most batches that one who waits writes for others.
 const ROUNDS_MAX: u32 = 4;
 
-/// The thread that stands by, until the sink is closed.
+/// The thread that stands by, until the sink is closed; where there is none, what is left to do then.
 pub(crate) fn run_writer(shared: &Shared, writer: &Mutex<Writer>) {
     while shared.wait_for_jobs() {
         locked(writer).write_next();

@@ -49,8 +49,9 @@ fn intact(path: &Path) -> Report {
 #[test]
 fn many_waiters_share_writes_and_the_chain_holds_over_openings() {
     let (_directory, path) = log();
-    for round in 0..3 {
-        let sink = Arc::new(FileSink::open(&path, SyncPolicy::WithinASecond).unwrap());
+    let policies = [SyncPolicy::WithinASecond, SyncPolicy::AtTheEnd, SyncPolicy::WithinASecond];
+    for (round, policy) in policies.into_iter().enumerate() {
+        let sink = Arc::new(FileSink::open(&path, policy).unwrap());
         runtime().block_on(async {
             let writers: Vec<_> = (0..20)
                 .map(|writer| {
@@ -79,7 +80,7 @@ fn many_waiters_share_writes_and_the_chain_holds_over_openings() {
 #[test]
 fn a_record_is_in_the_file_when_the_future_is_ready() {
     let (_directory, path) = log();
-    for policy in [SyncPolicy::WithinASecond, SyncPolicy::Always] {
+    for policy in [SyncPolicy::WithinASecond, SyncPolicy::Always, SyncPolicy::AtTheEnd] {
         let sink = FileSink::open(&path, policy).unwrap();
         runtime().block_on(async {
             for _ in 0..20 {
@@ -109,6 +110,40 @@ fn a_record_whose_waiter_goes_away_is_written_all_the_same() {
     });
     assert_eq!(numbers(&path), [1, 2, 3]);
     intact(&path);
+}
+
+#[test]
+fn without_threads_what_nobody_waited_for_is_written_when_the_sink_is_dropped() {
+    let (_directory, path) = log();
+    let sink = FileSink::open(&path, SyncPolicy::AtTheEnd).unwrap();
+    drop(sink.record(entry(1)));
+    runtime().block_on(async {
+        let (given_up, kept) = (sink.record(entry(2)), sink.record(entry(3)));
+        drop(given_up);
+        kept.await.unwrap();
+        assert_eq!(numbers(&path), [1, 2, 3]);
+        drop(sink.record(entry(4)));
+    });
+    assert_eq!(numbers(&path), [1, 2, 3]);
+    drop(sink);
+    assert_eq!(numbers(&path), [1, 2, 3, 4]);
+    intact(&path);
+}
+
+#[test]
+fn the_last_line_is_found_however_long_it_or_what_stands_behind_it_is() {
+    let (_directory, path) = log();
+    let long = Entry::from_encoded(format!("{{\"text\":\"{}\"}}", "x".repeat(200_000)).into_bytes()).unwrap();
+    for behind in [0, 10, 100_000] {
+        let sink = FileSink::open(&path, SyncPolicy::AtTheEnd).unwrap();
+        runtime().block_on(sink.record(long.clone())).unwrap();
+        drop(sink);
+        let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
+        std::io::Write::write_all(&mut file, &vec![b'?'; behind]).unwrap();
+    }
+    write(&path, 0..1);
+    let report = intact(&path);
+    assert_eq!((report.records, report.recoveries), (4, 2));
 }
 
 #[test]
@@ -309,7 +344,7 @@ fn one_process_at_a_time_writes_the_log() {
 #[test]
 fn a_log_that_is_removed_or_replaced_takes_no_records_until_it_is_put_back() {
     let (directory, path) = log();
-    for policy in [SyncPolicy::WithinASecond, SyncPolicy::Always] {
+    for policy in [SyncPolicy::WithinASecond, SyncPolicy::Always, SyncPolicy::AtTheEnd] {
         let _ = fs::remove_file(&path);
         let sink = FileSink::open(&path, policy).unwrap();
         runtime().block_on(async {

@@ -12,12 +12,14 @@ use clap::ArgMatches;
 use crate::cli::{Access, Command, Common, Key, KeyPolicy, KmsKind, Policy};
 use crate::config::Rank;
 use crate::exit::Failure;
+use crate::kept;
 use crate::kms::caller::Caller;
 use crate::kms::choice::{AwsEnvironment, Choice, KmsSettings, Remote, Setting};
 use crate::kms::local::LocalKms;
 use crate::kms::remote::{self, RemoteKms};
 use crate::place::Place;
 use crate::say::Say;
+use crate::storage::{Storage, StorageOptions};
 use crate::xks;
 
 /// How long an unreachable or throttling KMS is retried when no option says.
@@ -34,6 +36,7 @@ pub(crate) struct App {
     data_dir_because: String,
     aws: Option<AwsEnvironment>,
     found: HashMap<Choice, FoundKms>,
+    storage: Option<Arc<Storage>>,
 }
 
 /// A KMS that was chosen.
@@ -103,7 +106,13 @@ impl App {
         let say = Say { quiet: common.quiet, verbose: common.verbose, json: common.json };
         let data_dir_because = because("data_dir", "data-dir");
         let matches = matches.clone();
-        Ok(Self { common, say, settings, matches, data_dir_because, aws: None, found: HashMap::new() })
+        let (aws, found, storage) = (None, HashMap::new(), None);
+        let app = Self { common, say, settings, matches, data_dir_because, aws, found, storage };
+        // Without a place there is nothing to keep; a command that needs one says what is missing.
+        if let Ok(place) = app.place() {
+            kept::keep_store(&place);
+        }
+        Ok(app)
     }
 
     /// Where an option of the command was set.
@@ -207,6 +216,14 @@ impl App {
         Ok(found)
     }
 
+    /// Closes stores that a call has left open for another.
+    pub(crate) async fn release(&self) -> Result<(), Failure> {
+        for local in self.found.values().filter_map(|found| found.local.as_ref()) {
+            local.release().await?;
+        }
+        Ok(())
+    }
+
     /// The engine over the data directory, for commands that are about a store.
     pub(crate) fn local(&self) -> Result<LocalKms, Failure> {
         self.local_at(self.place()?.with_region(self.common.region.as_deref())?)
@@ -220,6 +237,20 @@ impl App {
     /// Who asks the proxies of external key stores.
     pub(crate) fn xks(&self) -> Result<Arc<dyn XksClient>, Failure> {
         xks::client(&self.common)
+    }
+
+    /// Object storage, as the options of the command say.
+    pub(crate) async fn storage(&mut self, options: &StorageOptions) -> Result<Arc<Storage>, Failure> {
+        if let Some(storage) = &self.storage {
+            return Ok(Arc::clone(storage));
+        }
+        let aws = self.aws.get_or_insert_with(AwsEnvironment::read);
+        let profile = options.s3_profile.as_deref();
+        if let Some(profile) = profile {
+            aws.require_profile(profile, &format!("--s3-profile {profile}"))?;
+        }
+        let storage = Storage::connect(options, &self.settings.ca_files(aws, profile)).await?;
+        Ok(Arc::clone(self.storage.insert(storage)))
     }
 
     fn choose(&mut self, at: Option<&str>) -> Result<Choice, Failure> {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::storage::StorageOptions;
+
 mod access;
 mod key;
 mod policy;
@@ -286,6 +288,8 @@ pub(crate) struct Encrypt {
     pub(crate) archive: bool,
     #[command(flatten)]
     pub(crate) work: Work,
+    #[command(flatten)]
+    pub(crate) storage: StorageOptions,
     /// Files to seal; - is standard input. The files of a directory are sealed one by one, into DIR.sealed
     #[arg(value_name = "INPUT")]
     pub(crate) input: Vec<PathBuf>,
@@ -331,6 +335,8 @@ pub(crate) struct Opening {
     pub(crate) keys: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) work: Work,
+    #[command(flatten)]
+    pub(crate) storage: StorageOptions,
 }
 
 /// `bulla decrypt`.
@@ -409,6 +415,8 @@ pub(crate) struct Inspect {
     /// Where the keys of a file are that was sealed with --detached-keys [default: INPUT.keys]
     #[arg(long, value_name = "FILE")]
     pub(crate) keys: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) storage: StorageOptions,
     /// Files to inspect, and directories: all that is sealed in them, and a summary by key; - is standard input
     #[arg(value_name = "INPUT", required = true)]
     pub(crate) input: Vec<PathBuf>,

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use clap::builder::{BoolishValueParser, ValueHint};
@@ -48,25 +49,32 @@ impl Rank {
     }
 }
 
-/// The grammar with the values of variables and files.
-pub(crate) struct Configured {
-    /// Parses the command line.
-    pub(crate) command: Command,
-    values: Values,
+/// Whether a variable may be set or a configuration file may be there. Where neither is, the grammar is what it was.
+pub(crate) fn may_be_any(arguments: &[OsString]) -> bool {
+    std::env::vars_os().any(|(name, value)| name.as_bytes().starts_with(b"BULLA_") && !value.is_empty())
+        || files(arguments).iter().any(|(path, must_exist)| *must_exist || !is_missing(path))
 }
 
-/// Adds variables and configuration files to the grammar, so that parsing it gives every option's value.
-pub(crate) fn with_configuration(command: Command, arguments: &[OsString]) -> Result<Configured, Failure> {
+fn is_missing(path: &Path) -> bool {
+    path.metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+}
+
+/// Adds variables and configuration files to the grammar, so that parsing it gives every option's value. Gives back what
+/// files have set, too.
+pub(crate) fn with_configuration(
+    command: Command,
+    arguments: &[OsString],
+) -> Result<(Command, Values), Failure> {
     let mut values = Values::default();
     for (path, must_exist) in files(arguments) {
         read_file(&path, must_exist, &command, &mut values)?;
     }
     // Options that every command has stand at the top of the grammar, whatever command's table sets them.
     let selected = selected(&command, arguments);
-    Ok(Configured { command: apply(command, selected.as_deref().unwrap_or_default(), true, &values), values })
+    Ok((apply(command, selected.as_deref().unwrap_or_default(), true, &values), values))
 }
 
-impl Configured {
+impl Values {
     /// Where a file set the option that a parser's error is about, when nothing else did.
     pub(crate) fn cause_of(&self, error: &clap::Error, arguments: &[OsString]) -> Option<String> {
         if !matches!(error.kind(), ErrorKind::InvalidValue | ErrorKind::ValueValidation) {
@@ -80,7 +88,7 @@ impl Configured {
         {
             return None;
         }
-        let found = self.values.0.iter().rfind(|((_, key), _)| key == long);
+        let found = self.0.iter().rfind(|((_, key), _)| key == long);
         found.map(|(_, value)| value.place.to_string())
     }
 }
@@ -93,7 +101,7 @@ fn selected(command: &Command, arguments: &[OsString]) -> Option<String> {
 
 /// Values by (command path, option): the command is empty for keys at the top of a file.
 #[derive(Debug, Default)]
-struct Values(BTreeMap<(String, String), Value>);
+pub(crate) struct Values(BTreeMap<(String, String), Value>);
 
 #[derive(Debug)]
 struct Value {

@@ -22,6 +22,7 @@ use rustix::io::Errno;
 use crate::app::App;
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Fresh, OutputRules, Target};
+use crate::storage::{self, Outgoing, Upload, is_object};
 use crate::unlocking::Unlocking;
 use crate::work::STREAM;
 
@@ -62,6 +63,10 @@ pub(crate) fn check_option(given: Option<&Path>, inputs: usize) -> Result<(), Fa
         Some(given) if given == Path::new(STREAM) => {
             Err(Failure::usage("--keys -: keys are read from and written to a file; name one"))
         }
+        Some(given) if storage::resolve(given)? != given || is_object(given) => Err(Failure::usage(format!(
+            "--keys {}: keys are read from and written to a file of this host; give its path",
+            given.display()
+        ))),
         Some(given) if inputs > 1 => Err(Failure::usage(format!(
             "--keys {}: several inputs have several files with keys; leave out --keys, or run once for each",
             given.display()
@@ -114,7 +119,10 @@ pub(crate) fn find(
     limits: HeaderLimits,
 ) -> Result<Found, Failure> {
     let shown = crate::app::shown(file, "standard input");
-    if given.is_none() && (file == Path::new(STREAM) || !std::fs::metadata(file).is_ok_and(|m| m.is_file())) {
+    let nameless = file == Path::new(STREAM)
+        || is_object(file)
+        || !std::fs::metadata(file).is_ok_and(|meta| meta.is_file());
+    if given.is_none() && nameless {
         return Err(Failure::usage(format!(
             "`{shown}` was sealed with detached keys, and has no name that leads to them; name their file with --keys"
         )));
@@ -179,6 +187,7 @@ impl<'a> Place<'a> {
     /// Opens it before anything is sealed. `output` is where the file goes.
     pub(crate) fn open(output: &Path, given: Option<&Path>, rules: OutputRules<'a>) -> Result<Self, Failure> {
         let nameless = output == Path::new(STREAM)
+            || is_object(output)
             || std::fs::metadata(output).is_ok_and(|meta| !meta.is_file() && !meta.is_dir());
         if given.is_none() && nameless {
             return Err(Failure::usage(format!(
@@ -187,7 +196,7 @@ impl<'a> Place<'a> {
             )));
         }
         let path = keys_of(output, given);
-        if same_file(&path, output) {
+        if !is_object(output) && same_file(&path, output) {
             return Err(Failure::usage(format!(
                 "--keys {}: the keys go into a file of their own; name another",
                 path.display()
@@ -257,24 +266,52 @@ impl Pending<'_> {
     pub(crate) fn write_to(
         self,
         output: &Path,
-        target: Target<'_>,
+        target: Outgoing<'_>,
         run: impl FnOnce(Output<'_>) -> Result<Summary, bulla_envelope::EnvelopeError>,
         failed: impl Fn(&bulla_envelope::EnvelopeError) -> Failure,
     ) -> Result<Summary, Failure> {
         match target {
             // Whoever reads the stream may have all of it before this program comes to an end.
-            Target::Stream(file) => {
+            Outgoing::Local(Target::Stream(file)) => {
                 let _turn = Turn::take(&self.path)?;
                 self.fresh.commit()?;
                 drop(_turn);
                 run(Output::stream(file)).map_err(|error| failed(&error))
             }
-            Target::Fresh(fresh) => {
+            Outgoing::Local(Target::Fresh(fresh)) => {
                 let summary = run(Output::unpublished(&fresh.file)).map_err(|error| failed(&error))?;
                 self.publish(output, fresh)?;
                 Ok(summary)
             }
+            Outgoing::Object(mut upload) => {
+                let summary = run(Output::private(&mut upload)).map_err(|error| failed(&error))?;
+                self.publish_with_object(upload)?;
+                Ok(summary)
+            }
         }
+    }
+
+    /// The keys of an object stay, whatever becomes of it: that a server says no more doesn't mean that it isn't there.
+    fn publish_with_object(self, upload: Upload) -> Result<(), Failure> {
+        let Self { path, fresh: keys, .. } = self;
+        let _turn = Turn::take(&path)?;
+        if !exists(&path) {
+            keys.commit()?;
+            return upload.finish();
+        }
+        let next = next_of(&path);
+        if exists(&next) {
+            return Err(Failure::new(
+                Exit::Failed,
+                format!(
+                    "`{}` is there, and may be the keys of what another command wrote; nothing was written; move it away",
+                    next.display()
+                ),
+            ));
+        }
+        keys.named_next(NEXT).commit()?;
+        upload.finish()?;
+        take_name(&path)
     }
 
     fn publish(self, output: &Path, file: Fresh<'_>) -> Result<(), Failure> {
@@ -321,7 +358,8 @@ fn take_name(path: &Path) -> Result<(), Failure> {
 }
 
 /// Ends what a killed command has begun: keys that belong to the file, and still stand under their other name, take
-/// theirs. In a turn only.
+/// theirs. Not where keys of the file stand under that name: what is beside them was not put there by a command that was
+/// killed after the file had changed, and whether it opens the file is not known. In a turn only.
 pub(crate) fn settle(file: &Path, keys: &Path, limits: HeaderLimits) -> Result<(), Failure> {
     let next = next_of(keys);
     if !exists(&next) {
@@ -330,7 +368,9 @@ pub(crate) fn settle(file: &Path, keys: &Path, limits: HeaderLimits) -> Result<(
     let (Ok(Some(found)), Some(header)) = (read(&next, limits), header_of(file, limits)) else {
         return Ok(());
     };
-    if found.check_belong_to(&header).is_ok() { take_name(keys) } else { Ok(()) }
+    let belong = |keys: &DetachedKeys| keys.check_belong_to(&header).is_ok();
+    let has_keys = matches!(read(keys, limits), Ok(Some(present)) if belong(&present));
+    if belong(&found) && !has_keys { take_name(keys) } else { Ok(()) }
 }
 
 /// What a file says of itself, if it is sealed.

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use crate::config::env;
 use crate::exit::Failure;
 
-/// The user's home, when there is one.
+/// The user's home, when there is one: it is not made, as what is kept in it must outlive this process.
 pub(crate) fn home() -> Option<PathBuf> {
-    env("HOME").map(PathBuf::from).filter(|path| path.is_absolute())
+    env("HOME").map(PathBuf::from).filter(|path| path.is_absolute() && path.is_dir())
 }
 
 /// `$XDG_CONFIG_HOME`, or `~/.config`. A relative value is ignored, as the XDG specification demands.
@@ -45,13 +45,15 @@ pub(crate) fn resolved_here(path: &Path) -> PathBuf {
 
 /// What to say when there is no home and no option that makes up for it.
 pub(crate) fn no_home() -> Failure {
-    Failure::usage("no data directory: HOME is not set; set it, or name one with --data-dir DIR")
+    Failure::usage(
+        "no data directory: HOME is not set to a directory; set it, or name one with --data-dir DIR",
+    )
 }
 
 /// The same, when the data directory is known and the root key's place is not.
 pub(crate) fn no_home_for_root_key() -> Failure {
     Failure::usage(
-        "no place for the root key: neither HOME nor XDG_CONFIG_HOME is set; set one, or name the key with --root-key file:PATH",
+        "no place for the root key: neither HOME nor XDG_CONFIG_HOME is set to a directory; set one, or name the key with --root-key file:PATH",
     )
 }
 

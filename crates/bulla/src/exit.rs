@@ -27,6 +27,8 @@ pub(crate) enum Exit {
     HungUp = 129,
     /// Interrupted: 128 + SIGINT.
     Interrupted = 130,
+    /// Quit from the terminal: 128 + SIGQUIT.
+    Quit = 131,
     /// Nobody reads the output any more: 128 + SIGPIPE.
     BrokenPipe = 141,
     /// Told to end: 128 + SIGTERM.
@@ -62,6 +64,10 @@ impl Failure {
 
     /// A failed system call on `what`, with the advice that fits its cause.
     pub(crate) fn io(doing: &str, what: impl fmt::Display, error: &io::Error) -> Self {
+        // What is no system call's: it says by itself what failed.
+        if let Some(failure) = error.get_ref().and_then(|inner| inner.downcast_ref::<Self>()) {
+            return failure.clone();
+        }
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::new(
                 Exit::BrokenPipe,
@@ -107,6 +113,8 @@ impl fmt::Display for Failure {
         f.write_str(&without_numbers(&one_line(&self.message)))
     }
 }
+
+impl std::error::Error for Failure {}
 
 impl From<KmsError> for Failure {
     fn from(error: KmsError) -> Self {

@@ -8,7 +8,7 @@ use bulla_envelope::{FILE_KEY_NAME, Keyring, KmsDiscovery, KmsKey, RawAesKey, Ra
 
 use crate::app::{App, FoundKms};
 use crate::exit::{Exit, Failure};
-use crate::kms::choice::split_at;
+use crate::kms::{self, choice::split_at};
 use crate::recipients::{KeyName, Wanted};
 
 /// A file with a raw key of this size holds none.
@@ -278,7 +278,8 @@ pub(crate) struct Discovered {
     pub(crate) missed: Option<Failure>,
 }
 
-/// Asks each KMS who calls.
+/// Asks each KMS who calls. An embedded store is left open for the next call: the caller sees to it that it doesn't stay so
+/// ([`App::release`]).
 pub(crate) async fn discovered(
     app: &mut App,
     accounts: &[String],
@@ -309,6 +310,10 @@ pub(crate) async fn discovered(
         keyrings.push(keyring);
         asked.push(one);
     }
+    // Nobody waits for this host's store while another KMS is waited for.
+    if keyrings.len() > 1 || missed.is_some() {
+        app.release().await?;
+    }
     match missed {
         Some(failure) if keyrings.is_empty() => Err(failure),
         missed => Ok(Discovered { keyrings, asked: asked.join(", and "), missed }),
@@ -322,9 +327,14 @@ async fn discovered_at(
 ) -> Result<(Keyring, String), Failure> {
     let found = app.kms(at).await?;
     require_store(&found)?;
-    let caller = found.kms.get_caller_identity(GetCallerIdentityInput::default()).await?;
-    let partition = caller.arn.split(':').nth(1).filter(|name| !name.is_empty()).unwrap_or("aws").to_owned();
-    let accounts: Vec<_> = accounts.iter().cloned().chain([caller.account]).collect();
+    let (partition, account) = match &found.local {
+        Some(local) => local.acting().await?,
+        None => {
+            let caller = found.kms.get_caller_identity(GetCallerIdentityInput::default()).await?;
+            (kms::partition_of(&caller.arn), caller.account)
+        }
+    };
+    let accounts: Vec<_> = accounts.iter().cloned().chain([account]).collect();
     // A store's own accounts are acted in, one at a time; elsewhere the credentials say in which.
     let option = match found.local {
         Some(_) => "--account-id for another account of that store",

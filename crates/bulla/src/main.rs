@@ -1,5 +1,6 @@
 //! bulla: envelope encryption with a key management service that anyone can run. The command line.
 
+mod alone;
 mod app;
 mod archive;
 mod aws_files;
@@ -7,9 +8,11 @@ mod cli;
 mod command;
 mod commands;
 mod config;
+mod content;
 mod detached;
 mod dirs;
 mod exit;
+mod kept;
 mod keys;
 mod kms;
 mod mirror;
@@ -24,12 +27,14 @@ mod say;
 mod scratch;
 mod signals;
 mod small_file;
+mod storage;
 mod tree;
 mod unlocking;
 mod work;
 mod xks;
 
 use std::ffi::OsString;
+use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
 use bulla_crypto::arena::{self, ArenaOptions, BackingChoice};
@@ -37,6 +42,7 @@ use clap::{CommandFactory, FromArgMatches};
 
 use crate::app::App;
 use crate::cli::{Cli, Command};
+use crate::config::Values;
 use crate::exit::{Exit, Failure};
 
 /// Set by tests that scan this process's memory, which `memfd_secret` would hide even from them.
@@ -50,31 +56,50 @@ fn main() -> ExitCode {
         return ended(&Failure::new(Exit::Failed, format!("{error}; nothing was done")));
     }
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    // Help, version and completions are asked for also where the configuration is broken, and need none.
-    let bare = Cli::command().try_get_matches_from(&arguments);
-    match &bare {
-        Err(error) if is_answer(error) => return answered(error),
-        Ok(matches) if matches.subcommand_name() == Some("completions") => {
-            return match Cli::from_arg_matches(matches).map(|cli| cli.command) {
-                Ok(Command::Completions(command)) => exit_of(completions(&command)),
-                _ => ended(&Failure::usage("completions: see --help")),
-            };
-        }
-        _ => {}
-    }
-    let configured = match config::with_configuration(Cli::command(), &arguments) {
-        Ok(configured) => configured,
-        Err(failure) => return ended(&failure),
-    };
-    let parsed = configured.command.clone().try_get_matches_from(&arguments);
-    let (cli, matches) = match parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches))) {
-        Ok(parsed) => parsed,
-        Err(error) => return ended(&misunderstood(&error, configured.cause_of(&error, &arguments))),
+    let (cli, matches) = match understood(&arguments) {
+        Ok(understood) => understood,
+        Err(exit) => return exit,
     };
     if let Err(failure) = refuse_no_command(&cli.command, &arguments) {
         return ended(&failure);
     }
     exit_of(run(cli, &matches))
+}
+
+/// What the command line and the configuration say; or how the process ends without a command.
+fn understood(arguments: &[OsString]) -> Result<(Cli, clap::ArgMatches), ExitCode> {
+    let is_configured = config::may_be_any(arguments);
+    if !is_configured && let Some(alone) = alone::parsed(arguments) {
+        return Ok(alone);
+    }
+    // Help, version and completions are asked for also where the configuration is broken, and need none.
+    let bare = parse(Cli::command(), arguments);
+    match &bare {
+        Err(error) if is_answer(error) => return Err(answered(error)),
+        Ok(matches) if matches.subcommand_name() == Some("completions") => {
+            return Err(match Cli::from_arg_matches(matches).map(|cli| cli.command) {
+                Ok(Command::Completions(command)) => exit_of(completions(&command)),
+                _ => ended(&Failure::usage("completions: see --help")),
+            });
+        }
+        _ => {}
+    }
+    let (parsed, values) = match bare {
+        // Most of the time nothing is configured: then it is parsed already.
+        Ok(matches) if !is_configured => (Ok(matches), Values::default()),
+        _ => match config::with_configuration(Cli::command(), arguments) {
+            Ok((grammar, values)) => (parse(grammar, arguments), values),
+            Err(failure) => return Err(ended(&failure)),
+        },
+    };
+    parsed
+        .and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)))
+        .map_err(|error| ended(&misunderstood(&error, values.cause_of(&error, arguments))))
+}
+
+/// The process ends before the grammar is of no use, and so it isn't taken down piece by piece.
+fn parse(grammar: clap::Command, arguments: &[OsString]) -> Result<clap::ArgMatches, clap::Error> {
+    ManuallyDrop::new(grammar).try_get_matches_from_mut(arguments)
 }
 
 fn exit_of(result: Result<(), Failure>) -> ExitCode {
@@ -166,7 +191,7 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), Failure> {
             Command::Verify(command) => commands::open::verify(&mut app, command).await,
             Command::Rewrap(command) => commands::rewrap::run(&mut app, command).await,
             Command::Drill(command) => commands::drill::run(&mut app, command).await,
-            Command::Inspect(command) => commands::inspect::run(&app, command).await,
+            Command::Inspect(command) => commands::inspect::run(&mut app, command).await,
             Command::Key(command) => commands::key::run(&mut app, command).await,
             Command::Store(command) => commands::store::run(&app, command).await,
             Command::Access(command) => commands::access::run(&mut app, command).await,

@@ -9,6 +9,7 @@ use crate::detached;
 use crate::exit::{Exit, Failure, cause};
 use crate::output::Source;
 use crate::say::Say;
+use crate::storage::is_object;
 use crate::tree::{Entry, Kind, Walk};
 use crate::work::{STREAM, SUFFIX, Worst};
 
@@ -63,6 +64,9 @@ pub(crate) async fn each(
     say: Say,
     mut one: impl AsyncFnMut(Source, &Path) -> Result<u64, Failure>,
 ) -> Result<(), Failure> {
+    if way == Way::Open && !holds_sealed(from)? {
+        return Err(nothing_sealed(from));
+    }
     let walk = Walk::of(from)?;
     begin(from, to)?;
     let mut count = Count::default();
@@ -113,14 +117,11 @@ pub(crate) async fn each(
     worst.end()
 }
 
-/// Does `one` with an input, or, if that is a directory, with each sealed file below it.
+/// Does `one` with each sealed file below a directory.
 pub(crate) async fn each_sealed(
     input: &Path,
     mut one: impl AsyncFnMut(Source) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    if !is_directory(input) {
-        return one(Source::open(input)?).await;
-    }
     let mut worst = Worst::default();
     let mut none = true;
     for entry in Walk::of(input)? {
@@ -145,12 +146,27 @@ pub(crate) async fn each_sealed(
     }
     if none {
         // Nothing checked is not all well.
-        return Err(Failure::new(
-            Exit::Failed,
-            format!("`{}` holds no file whose name ends with {SUFFIX}; check the path", input.display()),
-        ));
+        return Err(nothing_sealed(input));
     }
     worst.end()
+}
+
+/// Whether there is anything to open below a directory, as far as it can be read.
+fn holds_sealed(directory: &Path) -> Result<bool, Failure> {
+    Ok(Walk::of(directory)?.any(|entry| match entry {
+        Ok(entry) => {
+            entry.kind == Kind::File && Way::Open.target(entry.path.file_name().unwrap_or_default()).is_some()
+        }
+        // It is told when the tree is opened.
+        Err(_) => true,
+    }))
+}
+
+fn nothing_sealed(directory: &Path) -> Failure {
+    Failure::new(
+        Exit::Failed,
+        format!("`{}` holds no file whose name ends with {SUFFIX}; check the path", directory.display()),
+    )
 }
 
 fn leave_out(say: Say, count: &mut Count, entry: &Entry, why: &str) {
@@ -172,6 +188,13 @@ fn begin(from: &Path, to: &Path) -> Result<(), Failure> {
             from.display()
         )));
     }
+    if is_object(to) {
+        return Err(Failure::usage(format!(
+            "`{}` is a directory: its files go into another of this host, not to `{}`; seal it into one object with --archive",
+            from.display(),
+            to.display()
+        )));
+    }
     refuse_inside(from, to)?;
     let mode = std::fs::metadata(from).map_or(0o700, |meta| std::os::unix::fs::MetadataExt::mode(&meta));
     make_directory(to, mode)
@@ -180,6 +203,9 @@ fn begin(from: &Path, to: &Path) -> Result<(), Failure> {
 /// Refuses an output in the directory that is read: what was made would be found and read again.
 pub(crate) fn refuse_inside(from: &Path, to: &Path) -> Result<(), Failure> {
     let Ok(real) = std::fs::canonicalize(from) else { return Ok(()) };
+    if is_object(to) {
+        return Ok(());
+    }
     let above = to.ancestors().find_map(|path| {
         std::fs::canonicalize(if path.as_os_str().is_empty() { Path::new(".") } else { path }).ok()
     });
@@ -243,7 +269,9 @@ fn tell(from: &Path, to: &Path, way: Way, say: Say, count: &Count) -> Result<(),
 
 /// Whether an input is a directory.
 pub(crate) fn is_directory(input: &Path) -> bool {
-    input != Path::new(STREAM) && std::fs::metadata(input).is_ok_and(|meta| meta.is_dir())
+    input != Path::new(STREAM)
+        && !is_object(input)
+        && std::fs::metadata(input).is_ok_and(|meta| meta.is_dir())
 }
 
 /// A directory's path without slashes at its end, for a name that is made from it.

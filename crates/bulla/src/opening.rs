@@ -14,18 +14,34 @@ use bulla_store::{
 use crate::output::MODE_PRIVATE;
 use crate::place::Place;
 
-/// Opens the engine over the store that is there.
+/// Opens the engine over the store that is there, for many callers at once.
 pub(crate) async fn open_engine(
     directory: &DataDir,
     root: RootKey,
     options: EngineOptions,
     sync: SyncPolicy,
 ) -> Result<Engine, LocalFailure> {
-    let path = directory.file(names::STORE);
-    let store =
-        SqliteStore::open(&path, OpenMode::Existing).map_err(|error| store_failure(&error, directory))?;
+    let store = open_store(directory)?;
     let parts = parts(directory, store, root, options, sync)?;
     Engine::open(parts).await.map_err(|error| open_failure(error, directory))
+}
+
+/// The same for a command that has the store to itself, and makes one call after the other: then threads, and SQLite's
+/// locks, would only cost time.
+pub(crate) async fn open_engine_for_calls(
+    directory: &DataDir,
+    root: RootKey,
+    options: EngineOptions,
+) -> Result<Engine, LocalFailure> {
+    let store = SqliteStore::open_alone(&directory.file(names::STORE))
+        .map_err(|error| store_failure(&error, directory))?;
+    let parts = parts(directory, store, root, options, SyncPolicy::AtTheEnd)?;
+    Engine::open(parts).await.map_err(|error| open_failure(error, directory))
+}
+
+fn open_store(directory: &DataDir) -> Result<SqliteStore, LocalFailure> {
+    SqliteStore::open(&directory.file(names::STORE), OpenMode::Existing)
+        .map_err(|error| store_failure(&error, directory))
 }
 
 /// Refuses to make a store where one has been: what it sealed would not open with the new one, and its loss would show
@@ -118,9 +134,7 @@ pub(crate) async fn obtain_root(
     if !source.is_passphrase() {
         return source.obtain(None).map_err(|error| root_failure(&error));
     }
-    let path = directory.file(names::STORE);
-    let store =
-        SqliteStore::open(&path, OpenMode::Existing).map_err(|error| store_failure(&error, directory))?;
+    let store = open_store(directory)?;
     let params = bulla_store::passphrase_params(&store).await;
     store.close().await.map_err(|error| store_failure(&error, directory))?;
     let params = params.map_err(|error| open_failure(error.into(), directory))?;

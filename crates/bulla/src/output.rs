@@ -15,6 +15,7 @@ use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use crate::exit::{Exit, Failure};
+use crate::kept;
 
 /// Permission bits where no input says otherwise.
 pub(crate) const MODE_PRIVATE: u32 = 0o600;
@@ -238,6 +239,7 @@ impl<'a> Fresh<'a> {
         let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty());
         let directory =
             open_directory(parent.unwrap_or(Path::new("."))).map_err(|error| failed(error.into()))?;
+        kept::spare(&directory, &name, path)?;
         if rules.force {
             remove_abandoned_once(&directory);
         }
@@ -265,6 +267,10 @@ impl<'a> Fresh<'a> {
 
     /// Gives the file its permissions and its name. Only now can anyone find it.
     pub(crate) fn commit(mut self) -> Result<(), Failure> {
+        // Keys may have been read since it was opened.
+        if self.rules.force {
+            kept::spare(&self.directory, &self.name, &self.shown)?;
+        }
         self.publish().map_err(|error| match error {
             Errno::EXIST if !self.rules.force => exists(&self.shown),
             error => Failure::io("cannot write", self.shown.display(), &error.into()),

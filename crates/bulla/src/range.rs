@@ -2,9 +2,8 @@
 
 use std::ops::RangeInclusive;
 
-use bulla_envelope::{EnvelopeError, Job, Opener, Output, Summary};
-
 use crate::exit::Failure;
+use crate::storage::Access;
 
 /// The first and the last byte that are wanted, counted from 0.
 pub(crate) type Range = RangeInclusive<u64>;
@@ -30,16 +29,24 @@ pub(crate) fn parse(text: &str) -> Result<Range, Failure> {
     Ok(first..=last)
 }
 
-/// Opens all of a message, or the range.
-pub(crate) fn run(
-    opener: Opener<'_>,
-    range: Option<&Range>,
-    output: Output<'_>,
-    job: &Job,
-) -> Result<Summary, EnvelopeError> {
+/// Longer ones, in bytes, are worth reading ahead.
+const LONG_BYTES: u64 = 32 << 20;
+
+/// How an object is read of which this is wanted.
+pub(crate) fn access(range: Option<&Range>) -> Access {
     match range {
-        Some(range) => opener.run_range(range.clone(), output, job),
-        None => opener.run(output, job),
+        Some(range) if range.end().saturating_sub(*range.start()) < LONG_BYTES => Access::Parts,
+        _ => Access::Whole,
+    }
+}
+
+/// Most bytes that come of an input of so many.
+pub(crate) fn length(range: Option<&Range>, whole: Option<u64>) -> Option<u64> {
+    match range {
+        Some(range) => {
+            whole.map(|whole| range.end().saturating_sub(*range.start()).saturating_add(1).min(whole))
+        }
+        None => whole,
     }
 }
 

@@ -1,5 +1,5 @@
-//! Signals that end the process while something has to be undone first: a named temporary file, a temporary directory, a
-//! command that runs.
+//! Signals that end the process while something has to be undone first: a named temporary file, a temporary directory, an
+//! upload in parts, a command that runs.
 //!
 //! Everywhere else the signals' default action is right: what has no name leaves nothing behind.
 
@@ -24,6 +24,8 @@ pub(crate) enum Undo {
     Directory(PathBuf),
     /// A command is ended with all its processes.
     Command(Family),
+    /// What is elsewhere, such as the parts of an upload, is taken back by this.
+    Elsewhere(Box<dyn Fn() + Send>),
 }
 
 /// What there is to undo, by the number of its [`Watched`].
@@ -38,13 +40,13 @@ impl Drop for Watched {
     }
 }
 
-/// From now on SIGINT, SIGTERM and SIGHUP remove this file before they end the process. That it has its final name by
+/// From now on SIGINT, SIGTERM, SIGQUIT and SIGHUP remove this file before they end the process. That it has its final name by
 /// then, or is gone, is no matter: temporary names are used once.
 pub(crate) fn remove_on_signal(directory: OwnedFd, name: OsString) {
     std::mem::forget(undo_on_signal(Undo::File(directory, name)));
 }
 
-/// From now on SIGINT, SIGTERM and SIGHUP do this before they end the process.
+/// From now on SIGINT, SIGTERM, SIGQUIT and SIGHUP do this before they end the process.
 pub(crate) fn undo_on_signal(undo: Undo) -> Watched {
     static WATCHER: Once = Once::new();
     static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -69,10 +71,11 @@ fn watch(ready: &std::sync::mpsc::Sender<()>) {
         let handlers = (
             signal(SignalKind::interrupt()),
             signal(SignalKind::terminate()),
+            signal(SignalKind::quit()),
             // Whoever ignores it (nohup) is not to be ended by it.
             (!is_ignored(Signal::HUP)).then(|| signal(SignalKind::hangup())),
         );
-        let (Ok(mut interrupt), Ok(mut terminate), hangup) = handlers else { return };
+        let (Ok(mut interrupt), Ok(mut terminate), Ok(mut quit), hangup) = handlers else { return };
         let _ = ready.send(());
         let hung_up = async {
             match hangup {
@@ -83,6 +86,7 @@ fn watch(ready: &std::sync::mpsc::Sender<()>) {
         let exit = tokio::select! {
             _ = interrupt.recv() => Exit::Interrupted,
             _ = terminate.recv() => Exit::Terminated,
+            _ = quit.recv() => Exit::Quit,
             _ = hung_up => Exit::HungUp,
         };
         let undos = UNDOS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -98,7 +102,13 @@ fn watch(ready: &std::sync::mpsc::Sender<()>) {
                     let _ = rustix::fs::unlinkat(directory, name, AtFlags::empty());
                 }
                 Undo::Directory(path) => remove_directory(path),
-                Undo::Command(_) => {}
+                Undo::Command(_) | Undo::Elsewhere(_) => {}
+            }
+        }
+        // Last, as a network may keep it waiting.
+        for (_, undo) in undos.iter() {
+            if let Undo::Elsewhere(take_back) = undo {
+                take_back();
             }
         }
         std::process::exit(i32::from(exit.code()));

@@ -48,6 +48,7 @@ pub(crate) fn read_private(path: &Path, max: usize) -> io::Result<SecretBytes> {
         return read_all(io::stdin().lock(), max);
     }
     let file = open(path)?;
+    crate::kept::keep_key(&file.metadata()?);
     refuse_readable_by_others(&file, path)?;
     read_all(file, max)
 }
@@ -58,6 +59,7 @@ pub(crate) fn read_private_pem(path: &Path, max: usize) -> io::Result<SecretByte
         return read_all(io::stdin().lock(), max);
     }
     let file = open(path)?;
+    crate::kept::keep_key(&file.metadata()?);
     let text = read_all(&file, max)?;
     const PRIVATE: &[u8] = b"PRIVATE KEY-----";
     if text.expose().windows(PRIVATE.len()).any(|words| words == PRIVATE) {

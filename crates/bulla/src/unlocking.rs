@@ -56,34 +56,43 @@ impl<'a> Unlocking<'a> {
         failed: impl Fn(&EnvelopeError) -> Failure,
     ) -> Result<Opener<'m>, Failure> {
         let reuse = self.reuse;
-        let opened = match self.found(app, message.header()).await? {
+        let opened = match self.found(app, is_for_kms(message.header())).await? {
             Some(keyrings) if reuse => keyrings.unlock(message).await,
             Some(keyrings) => message.unlock(keyrings.keyrings()).await,
             None => message.unlock(&[]).await,
         };
-        opened.map_err(|error| self.explained(failed(&error), &error))
+        let released = app.release().await;
+        // Why it doesn't open says more than that the store then did not close.
+        let opened = opened.map_err(|error| self.explained(failed(&error), &error))?;
+        released.map(|()| opened)
     }
 
     /// The keys to try on a message.
     pub(crate) async fn keyrings(&mut self, app: &mut App, header: &Header) -> Result<&[Keyring], Failure> {
-        Ok(self.found(app, header).await?.map_or(&[], CachingKeyrings::keyrings))
+        self.keyrings_for(app, is_for_kms(header)).await
     }
 
-    async fn found(&mut self, app: &mut App, header: &Header) -> Result<Option<&CachingKeyrings>, Failure> {
+    /// The keys to try on what a KMS may have wrapped, or has not.
+    pub(crate) async fn keyrings_for(&mut self, app: &mut App, for_kms: bool) -> Result<&[Keyring], Failure> {
+        self.found(app, for_kms).await?;
+        app.release().await?;
+        Ok(self.keyrings.as_ref().map_or(&[], CachingKeyrings::keyrings))
+    }
+
+    async fn found(&mut self, app: &mut App, for_kms: bool) -> Result<Option<&CachingKeyrings>, Failure> {
         if self.keyrings.is_none() {
-            let keyrings = self.find(app, header).await?;
+            let keyrings = self.find(app, for_kms).await?;
             self.keyrings = keyrings.map(|keyrings| CachingKeyrings::new(keyrings, ReuseLimits::default()));
         }
         Ok(self.keyrings.as_ref())
     }
 
-    async fn find(&mut self, app: &mut App, header: &Header) -> Result<Option<Vec<Keyring>>, Failure> {
+    async fn find(&mut self, app: &mut App, for_kms: bool) -> Result<Option<Vec<Keyring>>, Failure> {
         if !self.arguments.is_empty() {
             let (keyrings, unreachable) = keys::for_opening(app, self.arguments).await?;
             self.unreachable = unreachable;
             return Ok(Some(keyrings));
         }
-        let for_kms = header.encrypted_data_keys.iter().any(|key| key.provider_id == KMS_PROVIDER);
         // A message for raw keys only is no business of a KMS.
         if !for_kms {
             return Ok(None);
@@ -114,6 +123,10 @@ impl<'a> Unlocking<'a> {
         }
         failure
     }
+}
+
+fn is_for_kms(header: &Header) -> bool {
+    header.encrypted_data_keys.iter().any(|key| key.provider_id == KMS_PROVIDER)
 }
 
 /// Whether an embedded key may not have opened because the store is older than what it sealed with: the answer is the

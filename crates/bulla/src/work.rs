@@ -14,6 +14,7 @@ use crate::mirror;
 use crate::output::Target;
 use crate::progress;
 use crate::say::error_line;
+use crate::storage::{self, ObjectName};
 
 /// What a sealed file's name ends with.
 pub(crate) const SUFFIX: &str = ".sealed";
@@ -43,8 +44,12 @@ pub(crate) fn plan(
     output: Option<&Path>,
     naming: Naming,
 ) -> Result<Vec<(PathBuf, PathBuf)>, Failure> {
+    let inputs: Vec<PathBuf> =
+        inputs.iter().map(|input| storage::resolve(input)).collect::<Result<_, _>>()?;
+    let output = output.map(storage::resolve).transpose()?;
+    let output = output.as_deref();
     let stdin = [PathBuf::from(STREAM)];
-    let inputs = if inputs.is_empty() { &stdin } else { inputs };
+    let inputs = if inputs.is_empty() { stdin.as_slice() } else { inputs.as_slice() };
     if let (Some(output), [_, _, ..]) = (output, inputs) {
         return Err(Failure::usage(format!(
             "-o {}: several inputs need several outputs; leave out -o, or run once for each",
@@ -67,6 +72,18 @@ impl Naming {
     fn output_of(self, input: &Path) -> Result<PathBuf, Failure> {
         if input == Path::new(STREAM) {
             return Ok(input.to_owned());
+        }
+        if let Some(name) = ObjectName::of(input)? {
+            return match self {
+                // The key of an object is no path: its last segment may well be empty or `..`.
+                Self::Sealed | Self::Packed => Ok(name.with_suffix(SUFFIX).to_string().into()),
+                Self::Opened => Err(Failure::usage(format!(
+                    "`{name}`: what is opened goes into object storage only if that is asked for; name the output with -o"
+                ))),
+                Self::Unpacked => Err(Failure::usage(format!(
+                    "`{name}`: --archive unpacks into a directory of this host; name it with -o"
+                ))),
+            };
         }
         match self {
             Self::Sealed | Self::Packed => {
@@ -158,9 +175,10 @@ pub(crate) fn tell(failure: &Failure) {
 pub(crate) fn job(work: &Work) -> Result<Job, Failure> {
     let mut job = Job::default();
     if let Some(threads) = work.threads {
-        job.threads = NonZeroUsize::new(threads)
+        let threads = NonZeroUsize::new(threads)
             .filter(|threads| threads.get() <= 1024)
             .ok_or_else(|| Failure::usage(format!("--threads {threads}: 1 to 1024")))?;
+        job.threads = Some(threads);
     }
     Ok(job)
 }
@@ -168,7 +186,7 @@ pub(crate) fn job(work: &Work) -> Result<Job, Failure> {
 /// A job for one input, with progress of its own.
 pub(crate) fn sized(job: &Job, length: Option<u64>) -> Job {
     let small = length.is_some_and(|length| length < SMALL_BYTES);
-    Job { threads: if small { NonZeroUsize::MIN } else { job.threads }, ..Job::default() }
+    if small { Job::single_threaded() } else { Job { threads: job.threads, ..Job::default() } }
 }
 
 /// The commitment policy of the options.

@@ -477,7 +477,11 @@ fn the_last_denied_request_is_explained_to_the_reader_of_a_terminal() {
     let home = Home::new();
     let _server = Server::start(&home, &[]);
     let arn = home.key("alias/k");
-    home.fails(&["policy", "explain", "--last-denied"], 1, &["no request that policies denied; name another log with --audit-log"]);
+    home.fails(
+        &["policy", "explain", "--last-denied"],
+        1,
+        &["no request that policies denied; name another log with --audit-log"],
+    );
     home.ok(&["access", "add", "app", "--can", "encrypt,decrypt", "-k", "alias/k", "-c", "db=main"]);
     home.write("f", "plain");
     home.ok(&["encrypt", "-q", "-k", "alias/k", "-c", "db=test", "f"]);

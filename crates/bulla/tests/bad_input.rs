@@ -396,14 +396,23 @@ fn without_home_and_data_dir_there_is_no_store() {
     let home = Home::new();
     home.write("f", "x");
     let run = |arguments: &[&str]| ended(home.command(arguments).env_remove("HOME").output().unwrap());
-    for command in [&["encrypt", "f"][..], &["decrypt", "f"], &["key", "list"], &["serve"], &["profile", "p"]]
-    {
-        if command[0] == "decrypt" {
-            continue;
-        }
+    home.ok(&["encrypt", "--data-dir", "elsewhere", "-o", "g", "f"]);
+    std::fs::remove_dir_all(home.file("elsewhere")).unwrap();
+    let missing = home.file("missing");
+    for command in [
+        &["encrypt", "f"][..],
+        &["decrypt", "-o", "out", "g"],
+        &["key", "list"],
+        &["key", "create"],
+        &["serve"],
+        &["profile", "p"],
+    ] {
         run(command).is_failure(2, &["HOME is not set"]);
+        // One that is named and isn't there is not made.
+        ended(home.command(command).env("HOME", &missing).output().unwrap())
+            .is_failure(2, &["HOME is not set to a directory"]);
     }
-    assert_eq!(home.visible(), ["f"]);
+    assert_eq!(home.visible(), ["f", "g"]);
     let made = run(&["encrypt", "--data-dir", "d", "f"]);
     assert_eq!(made.code, 0, "{}", made.err);
     assert!(made.err.contains("--root-key keeps it elsewhere"), "{}", made.err);

@@ -148,6 +148,26 @@ fn keys_that_are_missing_or_another_files_are_told_and_nothing_is_written() {
 }
 
 #[test]
+fn keys_beside_good_ones_do_not_take_their_place() {
+    let home = home();
+    seal(&home, b"x", &["a"], &[]);
+    let good = home.read("f.sealed.keys");
+    let mut altered = good.clone();
+    *altered.last_mut().unwrap() ^= 1;
+    // What is altered is no key, and what is older would bring removed recipients back.
+    home.ok(&["rewrap", "-k", &raw("a"), "--to", &raw("b"), "f.sealed"]);
+    let newer = home.read("f.sealed.keys");
+    for beside in [altered, good] {
+        home.write("f.sealed.keys.new", &beside);
+        home.run(&["rewrap", "-k", &raw("b"), "--to", &raw("b"), "f.sealed"]);
+        assert_eq!(home.read("f.sealed.keys"), newer);
+        home.ok(&["rewrap", "-k", &raw("b"), "--add", &raw("c"), "f.sealed"]);
+        assert!(opens(&home, "b") && opens(&home, "c") && !opens(&home, "a"));
+        home.write("f.sealed.keys", &newer);
+    }
+}
+
+#[test]
 fn pipes_and_links_find_their_keys() {
     let home = home();
     let key = raw("a");

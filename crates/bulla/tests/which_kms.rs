@@ -41,7 +41,8 @@ fn a_profile_of_the_environment_that_leads_nowhere_is_told_of() {
     let home = sealed();
     std::fs::create_dir(home.file(".aws")).unwrap();
     home.write(".aws/config", "[profile work]\nregion = us-east-1\n");
-    let run = |arguments: &[&str]| ended(home.command(arguments).env("AWS_PROFILE", "work").output().unwrap());
+    let run =
+        |arguments: &[&str]| ended(home.command(arguments).env("AWS_PROFILE", "work").output().unwrap());
     let told = run(&["decrypt", "-o", "-", "f.sealed"]);
     assert_eq!(told.out, b"x");
     assert_eq!(told.err.matches("profile work of AWS_PROFILE names no endpoint").count(), 1, "{}", told.err);
@@ -79,7 +80,11 @@ fn a_key_of_another_kms_is_found_by_its_name_and_one_of_this_host_while_that_is_
     assert_eq!(server.stop(), 0);
     let down = ["--profile", "prod", "--kms-wait", "1", "-o", "-"];
     assert_eq!(home.ok(&[&["decrypt", "two"], &down[..]].concat()).out, b"x");
-    home.fails(&[&["decrypt", "dump.sealed"], &down[..]].concat(), 5, &["profile prod", "no other key opens"]);
+    home.fails(
+        &[&["decrypt", "dump.sealed"], &down[..]].concat(),
+        5,
+        &["profile prod", "no other key opens"],
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! AssumeRoleWithWebIdentity.
 //!
 //! Sources: RFC 7519 (JWT), RFC 8725 (its best current practices); OpenID Connect Core 1.0, section 3.1.3.7; AWS STS API
-//! reference, AssumeRoleWithWebIdentity; IAM user guide, "Available keys for AWS web identity federation".
+//! reference, AssumeRoleWithWebIdentity; IAM user guide, "Available keys for AWS OIDC federation".
 
 use crate::authenticate::{AuthFailure, Authenticated};
 use crate::core::Core;
@@ -119,25 +119,31 @@ impl<'t> Token<'t> {
         }
     }
 
-    /// The claims, as policies ask for them: texts, numbers and truth values, and lists of these. What was verified of `sub`
-    /// and `aud` is told by those who verified it. Objects are none that policies could ask for. As at AWS, `aud` is the
-    /// party that the token was given to (`azp`), where it names one, and `oaud` whom it is for.
+    /// The party that the token was given to, where it names one.
+    fn party(&self) -> Result<Option<&str>, Fault> {
+        match self.claims.get("azp") {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(party)) => Ok(Some(party)),
+            Some(_) => Err(invalid_token("The claim azp is not a text.")),
+        }
+    }
+
+    /// The claims, as policies ask for them: texts, numbers and truth values, and lists of these. What was verified of `sub`,
+    /// `azp` and `aud` is told by those who verified it. Objects are none that policies could ask for. `aud` is the party that the
+    /// token was given to (`azp`), where it names one, and `oaud` whom it is for. Source: IAM user guide, "Available keys for
+    /// AWS OIDC federation", "Default".
     fn conditions(
         &self,
         provider: &str,
         subject: &str,
+        party: Option<&str>,
         audiences: &[&str],
     ) -> Result<Vec<(String, Vec<String>)>, Fault> {
         let provider = provider.to_lowercase();
         let texts: Vec<String> = audiences.iter().map(|&audience| audience.to_owned()).collect();
-        let party = match self.claims.get("azp") {
-            None | Some(Value::Null) => texts.clone(),
-            Some(Value::String(party)) => vec![party.clone()],
-            Some(_) => return Err(invalid_token("The claim azp is not a text.")),
-        };
         let mut told = vec![
             (format!("{provider}:sub"), vec![subject.to_owned()]),
-            (format!("{provider}:aud"), party),
+            (format!("{provider}:aud"), party.map_or_else(|| texts.clone(), |party| vec![party.to_owned()])),
             (format!("{provider}:oaud"), texts),
         ];
         for (claim, value) in &self.claims.0 {
@@ -203,10 +209,17 @@ impl Core {
         let (_, provider, _) = self.oidc_provider(&arn).await?.ok_or_else(missing)?;
         self.check_signature(&token, issuer.trim_end_matches('/')).await?;
         self.check_dates(&token)?;
-        let audiences = token.audiences();
         let trusted = |audience: &&str| provider.clients.iter().any(|client| client == audience);
-        let audiences: Vec<&str> = audiences.into_iter().filter(trusted).collect();
-        let audience = audiences.first().ok_or_else(|| invalid_token("Incorrect token audience"))?;
+        let incorrect = || invalid_token("Incorrect token audience");
+        // AWS refuses a token for a client that the provider has, given to one that it doesn't have (aws/aws-sdk-net, "Incorrect
+        // token audience with two applications"). For whom it is counts here all the same: who gets a token from a client must
+        // not be able to use it elsewhere.
+        let party = token.party()?;
+        if party.is_some_and(|party| !trusted(&party)) {
+            return Err(incorrect());
+        }
+        let audiences: Vec<&str> = token.audiences().into_iter().filter(trusted).collect();
+        let audience = audiences.first().ok_or_else(incorrect)?;
         let subject = token.text("sub").filter(|subject| (1..=SUBJECT_MAX).contains(&subject.len()));
         let subject = subject.ok_or_else(|| invalid_token("Missing a required claim: sub"))?;
         if let Some(claim) = OF_SESSIONS.iter().find(|claim| token.claims.get(claim).is_some()) {
@@ -220,7 +233,7 @@ impl Core {
             issuer: issuer.to_owned(),
             subject: subject.to_owned(),
             audience: (*audience).to_owned(),
-            claims: token.conditions(url, subject, &audiences)?,
+            claims: token.conditions(url, subject, party, &audiences)?,
         };
         Ok(Principal::of_web_identity(account, identity))
     }

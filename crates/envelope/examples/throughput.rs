@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let suite: bulla_envelope::SuiteId = argument(4).unwrap_or("0478").parse()?;
     let mut job = Job::default();
     if let Some(threads) = argument(5) {
-        job.threads = threads.parse::<NonZeroUsize>()?;
+        job.threads = Some(threads.parse::<NonZeroUsize>()?);
     }
     let policy = if suite.commits() {
         CommitmentPolicy::RequireEncryptAllowDecrypt

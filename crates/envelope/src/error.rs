@@ -141,6 +141,25 @@ pub enum EnvelopeError {
         /// The policy in force.
         policy: CommitmentPolicy,
     },
+    /// What stands beside an object isn't the material of one key and one content.
+    #[error("the object's encryption metadata {0}")]
+    ObjectMetadata(String),
+    /// The commitment policy forbids an object's format.
+    #[error(
+        "the object does not commit to its key, which the commitment policy {policy} forbids: choose another `--commitment-policy`"
+    )]
+    ObjectForbidden {
+        /// The policy in force.
+        policy: CommitmentPolicy,
+    },
+    /// More plaintext than one piece of AES-GCM holds.
+    #[error(
+        "one object of the S3 Encryption Client holds at most {most} bytes: seal it as a message, without --format s3ec"
+    )]
+    ContentTooLong {
+        /// Bytes that it holds.
+        most: u64,
+    },
     /// Detached keys were looked for, and this is another message, or one of another form.
     #[error("these are no detached keys")]
     NoDetachedKeys,
@@ -206,17 +225,22 @@ impl EnvelopeError {
             | Self::NoDetachedKeys
             | Self::KeysOfAnother { .. }
             | Self::ContextOfAnother
-            | Self::ContextMismatch { .. } => ErrorClass::NotAuthentic,
+            | Self::ContextMismatch { .. }
+            | Self::ObjectMetadata(_) => ErrorClass::NotAuthentic,
             Self::NoKeyOpens(none) => none.class(),
             Self::CannotSeal { cause, .. } => match cause.class() {
                 // A key that fails to wrap is a failure, not a damaged message.
                 ErrorClass::NotAuthentic if !matches!(cause, KeyFailure::Kms(_)) => ErrorClass::Failed,
                 class => class,
             },
-            Self::SuiteForbidden { .. } | Self::Usage(_) | Self::WouldReleaseUnverified => ErrorClass::Usage,
+            Self::SuiteForbidden { .. }
+            | Self::ObjectForbidden { .. }
+            | Self::Usage(_)
+            | Self::WouldReleaseUnverified => ErrorClass::Usage,
             Self::PieceTooLarge { .. }
             | Self::InputChanged
             | Self::TooManyFrames
+            | Self::ContentTooLong { .. }
             | Self::Io { .. }
             | Self::Cancelled
             | Self::Internal(_) => ErrorClass::Failed,

@@ -59,6 +59,7 @@ mod policy;
 mod records;
 mod reseal;
 mod reuse;
+mod s3ec;
 mod seal;
 mod signature;
 
@@ -73,7 +74,7 @@ pub use keyring::{Keyring, KmsDiscovery, KmsKey, MAX_KMS_CALLS, RawAesKey, RawRs
 pub use one_call::{Opened, open, open_stream, seal, seal_stream};
 pub use open::{Message, OpenOptions, Opener};
 pub use pipeline::{Job, SealedReader, Summary};
-pub use platform::{Inherited, Input, Output, end_with_parent};
+pub use platform::{Inherited, Input, Output, ReadAt, end_with_parent};
 pub use policy::CommitmentPolicy;
 pub use records::{
     BlindIndex, KeyTable, MAX_RECORD_BYTES, MAX_RECORD_CONTEXT_BYTES, MemoryKeyTable, RECORD_OVERHEAD_BYTES,
@@ -81,6 +82,7 @@ pub use records::{
 };
 pub use reseal::reseal;
 pub use reuse::{CachingKeyrings, MAX_MESSAGES_PER_KEY, ReuseLimits};
+pub use s3ec::{S3EC_PLAINTEXT_MAX, S3ecObject, S3ecOpener, S3ecSealer};
 pub use seal::{
     DEFAULT_FRAME_LENGTH, MAX_SEALED_FRAME_LENGTH, SealOptions, Sealer, prepare_seal, prepare_seal_for,
     prepare_seal_with,

@@ -178,7 +178,7 @@ impl Opener<'_> {
 
     /// Opens the bytes of `range` of the content, counted from 0, as far as the content goes: only the frames that
     /// hold them are read, and the final one, which proves how long the content is. For framed, unsigned
-    /// messages in regular files.
+    /// messages that are read by position.
     ///
     /// # Errors
     /// [`EnvelopeError::Usage`] for other messages and inputs, or a range that is empty or begins after the content's
@@ -210,7 +210,7 @@ pub(crate) fn read_header(
     match &mut input.0 {
         InputKind::Stream(stream) => parse_header(stream, limits),
         InputKind::File(file) => {
-            let mut reader = PositionedReader { file: &file.file, at: file.start, end: file.end };
+            let mut reader = PositionedReader { file: &*file.file, at: file.start, end: file.end };
             parse_header(&mut std::io::BufReader::new(&mut reader), limits)
         }
     }

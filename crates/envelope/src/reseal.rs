@@ -29,7 +29,7 @@ pub fn reseal(
     output: Output<'_>,
     job: &Job,
 ) -> Result<Summary, EnvelopeError> {
-    let threads = NonZeroUsize::new(job.threads.get().div_ceil(2)).unwrap_or(NonZeroUsize::MIN);
+    let threads = NonZeroUsize::new(job.threads_for(usize::MAX).div_ceil(2));
     let sealing = Job { threads, ..job.clone() };
     // The progress is that of one side, the cancellation of both.
     let opening = Job { threads, progress: Arc::default(), cancel: Arc::clone(&job.cancel) };

@@ -21,10 +21,12 @@
 //! # }
 //! ```
 
+mod cause;
 mod kms;
 mod once;
 mod trust;
 
+pub use cause::{innermost, misconfigured, whole};
 pub use kms::RemoteKms;
 pub use trust::https_client;
 

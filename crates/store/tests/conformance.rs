@@ -13,8 +13,18 @@ use std::sync::Arc;
 type Reopen = Box<dyn Fn() -> Arc<dyn Store>>;
 
 fn on_each_store(test: impl AsyncFn(Arc<dyn Store>, Reopen)) {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("alone?#%41.db");
+    drop(SqliteStore::open(&file, OpenMode::Create).unwrap());
+    let reopen: Reopen = Box::new(move || Arc::new(SqliteStore::open_alone(&file).unwrap()));
+    runtime().block_on(test(reopen(), reopen));
 
+    on_each_shared_store(test);
+}
+
+/// Leaves out what one alone may open.
+fn on_each_shared_store(test: impl AsyncFn(Arc<dyn Store>, Reopen)) {
+    let runtime = runtime();
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("store.db");
     drop(SqliteStore::open(&file, OpenMode::Create).unwrap());
@@ -24,6 +34,10 @@ fn on_each_store(test: impl AsyncFn(Arc<dyn Store>, Reopen)) {
     let disk = SimDisk::new(1);
     let reopen: Reopen = Box::new(move || Arc::new(disk.open()));
     runtime.block_on(test(reopen(), reopen));
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().build().unwrap()
 }
 
 fn path(id: &str) -> Path {
@@ -218,8 +232,39 @@ fn what_is_acknowledged_is_there_when_the_store_is_opened_again() {
 }
 
 #[test]
+fn alone_a_store_is_read_with_nothing_beside_it_until_it_is_changed() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("store.db");
+    drop(SqliteStore::open(&file, OpenMode::Create).unwrap());
+    let beside = || {
+        let entries = std::fs::read_dir(place.path()).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    runtime().block_on(async {
+        let store = SqliteStore::open_alone(&file).unwrap();
+        assert_eq!(generation_at(&store, "a").await, None);
+        assert_eq!(beside(), ["store.db"]);
+        store.commit(commit(&[], vec![put("a", 1)])).await.unwrap();
+        assert_eq!(generation_at(&store, "a").await, Some(generation(1)));
+        assert_eq!(beside(), ["store.db", "store.db-shm", "store.db-wal"]);
+        // What stands in the log alone is found there.
+        let copy = place.path().join("copy.db");
+        std::fs::copy(&file, &copy).unwrap();
+        std::fs::copy(place.path().join("store.db-wal"), place.path().join("copy.db-wal")).unwrap();
+        store.close().await.unwrap();
+        let after_a_crash = SqliteStore::open_alone(&copy).unwrap();
+        assert_eq!(generation_at(&after_a_crash, "a").await, Some(generation(1)));
+        after_a_crash.close().await.unwrap();
+        assert_eq!(beside(), ["copy.db", "store.db"]);
+    });
+}
+
+#[test]
 fn two_openings_see_each_others_commits() {
-    on_each_store(async |one, reopen| {
+    on_each_shared_store(async |one, reopen| {
         let two = reopen();
         for round in 1..20 {
             let (writer, reader) = if round % 2 == 0 { (&one, &two) } else { (&two, &one) };
@@ -232,7 +277,7 @@ fn two_openings_see_each_others_commits() {
 
 #[test]
 fn of_many_that_count_together_none_is_lost() {
-    on_each_store(async |one, reopen| {
+    on_each_shared_store(async |one, reopen| {
         let two = reopen();
         one.commit(commit(&[("n", Expect::Absent)], vec![put("n", 0)])).await.unwrap();
         // The number stands in the generation; an optimistic loop raises it.

@@ -75,7 +75,10 @@ pub(super) fn measure(plan: &Plan, at: &Places, report: &mut Report) -> Result<(
     }
     let gib = plan.size_bytes as f64 / f64::from(1 << 30);
     let mut table = Table {
-        title: format!("Files: {gib} GiB in the page cache, median of {}, of what takes long at least 3", plan.rounds()),
+        title: format!(
+            "Files: {gib} GiB in the page cache, median of {}, of what takes long at least 3",
+            plan.rounds()
+        ),
         columns: vec!["what", "tool", "seconds", "GiB/s", "times the yardstick", "peak memory, MiB"],
         rows: Vec::new(),
     };

@@ -47,7 +47,8 @@ pub(super) fn measure(plan: &Plan, at: &Places, report: &mut Report) -> Result<(
     };
     let seconds = [medians.as_slice(), opening.get(1..).unwrap_or_default()].concat();
     let copying = seconds.first().copied().unwrap_or(1.0);
-    for (name, seconds) in ["`cp -r`", "bulla encrypt --reuse-data-key", "bulla decrypt --reuse-data-key"].iter().zip(&seconds)
+    for (name, seconds) in
+        ["`cp -r`", "bulla encrypt --reuse-data-key", "bulla decrypt --reuse-data-key"].iter().zip(&seconds)
     {
         table.rows.push(vec![
             Cell::text(*name),

@@ -97,7 +97,8 @@ pub(crate) enum Can {
 /// `bulla access rotate`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "A user has at most two access keys. Both work until the first one is taken away.\n\n\
+    after_help = "A user has at most two access keys. Both work until the first one is taken away. --force replaces the second one, if it was \
+never used.\n\n\
 Examples:\n  bulla access rotate backup-host -o new.profile\n  bulla access rotate backup-host --finish"
 )]
 pub(crate) struct RotateAccess {

@@ -9,7 +9,7 @@ use super::{KEY_HELP, Opening};
 /// `bulla rewrap`.
 #[derive(Debug, Args)]
 #[command(after_help = format!("A file that was sealed with --detached-keys stays as it is: its keys file is written anew. Any \
-other is sealed anew in full. The rotation of a KMS key needs neither, and whoever has had the key of a file keeps it.\n\n\
+other is sealed anew in full. An object of the S3 Encryption Client gets new metadata. The rotation of a KMS key needs neither, and whoever has had the key of a file keeps it.\n\n\
 {KEY_HELP}\n\nExamples:\n  \
 bulla rewrap --add alias/recovery@prod big.sealed\n  \
 bulla rewrap --to alias/new --dry-run /backups          says what would change\n  \
@@ -29,7 +29,7 @@ pub(crate) struct Rewrap {
     /// Say what would change, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Sealed files, files with keys, and directories: all that is sealed in them
+    /// Sealed files, files with keys, and directories: all that is sealed in them; objects of the S3 Encryption Client
     #[arg(value_name = "INPUT", required = true)]
     pub(crate) input: Vec<PathBuf>,
 }

@@ -20,18 +20,25 @@ use crate::exit::Failure;
 use crate::keys::{self, Keys};
 use crate::kms::local::DEFAULT_ALIAS;
 use crate::mirror::{self, Way};
-use crate::output::{self, FileId, OutputRules, Source, Target};
+use crate::output::{self, FileId, OutputRules};
 use crate::progress::Progress;
+use crate::storage::{self, Access, Incoming, Outgoing, sealed};
 use crate::work::{self, Done, Naming, STREAM};
 
 /// Seals each input.
 pub(crate) async fn run(app: &mut App, command: &Encrypt) -> Result<(), Failure> {
     let options = seal_options(command)?;
+    if command.storage.is_s3ec() {
+        sealed::check_sealing(command, work::policy(&command.work)?)?;
+    }
     keys::check(&command.key)?;
     let job = work::job(&command.work)?;
     // What a command writes goes where standard input would.
     let naming = if command.archive { Naming::Packed } else { Naming::Sealed };
     let plan = work::plan(&command.input, command.output.as_deref(), naming)?;
+    if command.storage.is_s3ec() {
+        sealed::check_outputs(plan.iter().map(|(_, output)| output.as_path()))?;
+    }
     detached::check_option(command.keys.as_deref(), plan.len())?;
     if plan.iter().any(|(_, output)| output == Path::new(STREAM)) && std::io::stdout().is_terminal() {
         return Err(not_for_a_terminal());
@@ -66,7 +73,8 @@ struct Sealing<'a> {
 
 /// What is sealed.
 enum Origin<'a> {
-    File(Box<Source>),
+    /// A file, a stream or an object.
+    Input(Box<Incoming>),
     /// A directory, packed; and where failures of single files are told.
     Archive(&'a Path, &'a mut Option<Receiver<Failure>>),
     /// What a command writes.
@@ -76,7 +84,7 @@ enum Origin<'a> {
 impl Origin<'_> {
     fn shown(&self) -> String {
         match self {
-            Self::File(source) => source.shown.clone(),
+            Self::Input(source) => source.shown.clone(),
             Self::Archive(directory, _) => directory.display().to_string(),
             Self::Command(words) => command::output_of(words),
         }
@@ -84,7 +92,7 @@ impl Origin<'_> {
 
     fn mode(&self) -> u32 {
         match self {
-            Self::File(source) => source.mode(),
+            Self::Input(source) => source.mode(),
             Self::Archive(..) | Self::Command(_) => output::MODE_PRIVATE,
         }
     }
@@ -92,7 +100,7 @@ impl Origin<'_> {
     /// Bytes to seal, where they are known before they are read.
     fn length(&self) -> Option<u64> {
         match self {
-            Self::File(source) => source.length(),
+            Self::Input(source) => source.length(),
             Self::Archive(..) | Self::Command(_) => None,
         }
     }
@@ -100,9 +108,7 @@ impl Origin<'_> {
     /// Begins to read: a command is started.
     fn begin(self, app: &App) -> Result<Input<'static>, Failure> {
         match self {
-            Self::File(source) => {
-                Input::file(source.file).map_err(|error| Failure::io("cannot read", &source.shown, &error))
-            }
+            Self::Input(source) => source.reading(Access::Whole),
             Self::Archive(directory, failures) => {
                 let (packing, told) = Packing::of(directory, app.say)?;
                 *failures = Some(told);
@@ -117,6 +123,7 @@ impl Origin<'_> {
 
 impl Sealing<'_> {
     async fn one(&mut self, input: &Path, output: &Path) -> Result<(), Failure> {
+        storage::refuse_same_object(input, output)?;
         let command = self.command;
         if !command.run.is_empty() {
             return self.seal(Origin::Command(&command.run), output).await.map(drop);
@@ -141,11 +148,13 @@ impl Sealing<'_> {
             detached::refuse_for_directory(command.keys.as_deref())?;
             let say = self.app.say;
             let each = async |source, target: &Path| {
-                Ok(self.seal(Origin::File(Box::new(source)), target).await?.plaintext_bytes)
+                let origin = Origin::Input(Box::new(Incoming::of(source)));
+                Ok(self.seal(origin, target).await?.plaintext_bytes)
             };
             return mirror::each(input, output, Way::Seal, say, each).await;
         }
-        self.seal(Origin::File(Box::new(Source::open(input)?)), output).await.map(drop)
+        let source = Incoming::open(self.app, &command.storage, input).await?;
+        self.seal(Origin::Input(Box::new(source)), output).await.map(drop)
     }
 
     async fn seal(&mut self, origin: Origin<'_>, output: &Path) -> Result<Summary, Failure> {
@@ -157,13 +166,12 @@ impl Sealing<'_> {
             mode: origin.mode(),
             inputs: &inputs,
         };
-        let target = output::open(output, rules)?;
+        let mut target = Outgoing::open(self.app, &self.command.storage, output, rules).await?;
         let place = match self.command.detached_keys {
             true => Some(detached::Place::open(output, self.command.keys.as_deref(), rules)?),
             false => None,
         };
-        // Under whatever name.
-        if matches!(&target, Target::Stream(stream) if stream.is_terminal()) {
+        if target.is_terminal() {
             return Err(not_for_a_terminal());
         }
         let output_shown = shown(output, "standard output");
@@ -174,6 +182,9 @@ impl Sealing<'_> {
             None => self.find_keys().await?,
         };
         let keys = self.keys.insert(keys);
+        if self.command.storage.is_s3ec() {
+            return self.seal_object(origin, target).await;
+        }
         let pending = match place {
             Some(place) => {
                 let context = keys::context_to_seal(&self.command.context)?;
@@ -195,6 +206,7 @@ impl Sealing<'_> {
             // What is told are the keys that open it in the end.
             header.encrypted_data_keys = pending.recipients().to_vec();
         }
+        target.expect(origin.length().and_then(|length| sealer.sealed_bytes_max(length)));
         // Only now that the KMS is done with is a command run.
         let reading = origin.begin(self.app)?;
         let length = reading.length();
@@ -203,7 +215,7 @@ impl Sealing<'_> {
         let run = |output: Output<'_>| sealer.run(reading, output, &job);
         let written = match pending {
             Some(pending) => pending.write_to(output, target, run, failed),
-            None => work::write_to(target, run, failed),
+            None => target.write(run, failed),
         };
         let elapsed = progress.end();
         let summary = written?;
@@ -218,6 +230,17 @@ impl Sealing<'_> {
             summary: Some((summary, elapsed)),
         };
         work::report(self.app, &done)?;
+        Ok(summary)
+    }
+
+    /// An object of the S3 Encryption Client.
+    async fn seal_object(&mut self, origin: Origin<'_>, target: Outgoing<'_>) -> Result<Summary, Failure> {
+        let input_shown = origin.shown();
+        let keyrings = self.keys.as_ref().map_or(&[][..], |keys| &keys.keyrings);
+        let object = sealed::prepare(keyrings, &self.command.context, target, &input_shown).await?;
+        let reading = origin.begin(self.app)?;
+        let summary = object.seal(self.app, &input_shown, reading, &self.job)?;
+        self.sealed = true;
         Ok(summary)
     }
 

@@ -14,13 +14,13 @@ use crate::cli::Inspect;
 use crate::detached;
 use crate::exit::Failure;
 use crate::mirror;
-use crate::output::Source;
 use crate::recipients::KeyName;
+use crate::storage::{self, Access, Incoming, sealed};
 use crate::tree::{Kind, Walk};
 use crate::work::Worst;
 
 /// Shows what each input says of itself.
-pub(crate) async fn run(app: &App, command: &Inspect) -> Result<(), Failure> {
+pub(crate) async fn run(app: &mut App, command: &Inspect) -> Result<(), Failure> {
     let mut limits = HeaderLimits::default();
     if let Some(max) = command.max_edks {
         limits.max_encrypted_data_keys = max;
@@ -28,36 +28,41 @@ pub(crate) async fn run(app: &App, command: &Inspect) -> Result<(), Failure> {
     detached::check_option(command.keys.as_deref(), command.input.len())?;
     let mut worst = Worst::default();
     for input in &command.input {
-        if mirror::is_directory(input) {
+        let input = match storage::resolve(input) {
+            Ok(input) => input,
+            Err(failure) => {
+                worst.add(failure);
+                continue;
+            }
+        };
+        if mirror::is_directory(&input) {
             if let Err(failure) = detached::refuse_for_directory(command.keys.as_deref()) {
                 worst.add(failure);
                 continue;
             }
-            directory(app, input, limits, &mut worst);
+            directory(app, &input, limits, &mut worst);
         } else {
-            worst.see(one(app, command, input, limits));
+            worst.see(one(app, command, &input, limits).await);
         }
     }
     worst.end()
 }
 
-fn one(app: &App, command: &Inspect, input: &Path, limits: HeaderLimits) -> Result<(), Failure> {
-    let source = Source::open(input)?;
-    let found = read(&source.file, &source.shown, limits)?;
-    let (openers, missing) = openers(input, command.keys.as_deref(), &found, limits);
+async fn one(app: &mut App, command: &Inspect, input: &Path, limits: HeaderLimits) -> Result<(), Failure> {
+    let source = Incoming::open(app, &command.storage, input).await?;
     let title = match command.input.len() {
         1 => String::new(),
         _ => format!("{}:\n", printable(&source.shown)),
     };
+    if let Some(object) = sealed::object_of(&source, command.storage.format)? {
+        let (text, json) = sealed::inspection(&source, &object);
+        return app.say.result(&format!("{title}{text}"), &json);
+    }
+    let found = bulla_envelope::inspect(source.reading(Access::Parts)?, limits)
+        .map_err(|error| Failure::envelope(&error, &source.shown, "standard output"))?;
+    let (openers, missing) = openers(input, command.keys.as_deref(), &found, limits);
     app.say.result(&format!("{title}{}", text(&found, &openers)), &json(&source.shown, &found, &openers))?;
     missing.map_or(Ok(()), Err)
-}
-
-fn read(file: &File, shown: &str, limits: HeaderLimits) -> Result<Inspection, Failure> {
-    let reading = file.try_clone().and_then(Input::file);
-    let reading = reading.map_err(|error| Failure::io("cannot read", shown, &error))?;
-    bulla_envelope::inspect(reading, limits)
-        .map_err(|error| Failure::envelope(&error, shown, "standard output"))
 }
 
 /// The keys that open a file, and where they stand.

@@ -5,25 +5,27 @@ use std::fs::File;
 use std::io::IsTerminal;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bulla_envelope::{EnvelopeError, Header, Input, Job, Message, OpenOptions, Output, Side, Summary};
+use bulla_envelope::{EnvelopeError, Job, Message, OpenOptions, Output, S3ecObject, Side, Summary};
 
 use crate::app::{App, shown};
 use crate::archive;
 use crate::cli::{Decrypt, Opening, Verify};
 use crate::command::{self, Fed};
+use crate::content::{About, Content};
 use crate::detached;
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, one_line};
 use crate::keys;
 use crate::mirror::{self, Way};
-use crate::output::{self, FileId, OutputRules, Source};
+use crate::output::{FileId, OutputRules};
 use crate::progress::Progress;
 use crate::range::{self, Range};
 use crate::say::counted;
 use crate::scratch::{self, Scratch};
+use crate::storage::{self, Access, Incoming, Outgoing, is_object, sealed};
 use crate::unlocking::Unlocking;
-use crate::work::{self, Done, Naming, STREAM};
+use crate::work::{self, Naming, STREAM};
 
 /// Opens each input.
 pub(crate) async fn decrypt(app: &mut App, command: &Decrypt) -> Result<(), Failure> {
@@ -63,6 +65,14 @@ fn plan(command: &Decrypt) -> Result<Vec<(PathBuf, PathBuf)>, Failure> {
     if command.archive && plan.iter().any(|(_, output)| output == Path::new(STREAM)) {
         return Err(Failure::usage("--archive unpacks into a directory; name it with -o"));
     }
+    if command.archive
+        && let Some((_, output)) = plan.iter().find(|(_, output)| is_object(output))
+    {
+        return Err(Failure::usage(format!(
+            "--archive unpacks into a directory of this host, not into `{}`; name one with -o",
+            output.display()
+        )));
+    }
     Ok(plan)
 }
 
@@ -73,8 +83,13 @@ pub(crate) async fn verify(app: &mut App, command: &Verify) -> Result<(), Failur
     detached::check_option(command.opening.keys.as_deref(), command.input.len())?;
     let mut opening = Opener::new(app, &command.opening, options)?;
     let all = async |input: &PathBuf| {
-        refuse_terminal(input)?;
-        mirror::each_sealed(input, async |source| opening.verify(source, header_only).await).await
+        let input = storage::resolve(input)?;
+        if !mirror::is_directory(&input) {
+            let source = opening.open(&input).await?;
+            return opening.verify(source, header_only).await;
+        }
+        mirror::each_sealed(&input, async |source| opening.verify(Incoming::of(source), header_only).await)
+            .await
     };
     work::each(&command.input, all).await
 }
@@ -84,8 +99,12 @@ pub(crate) async fn rehearse(app: &mut App, arguments: &Opening, inputs: &[PathB
     let options = open_options(arguments)?;
     let mut opening = Opener::new(app, arguments, options)?;
     let all = async |input: &PathBuf| {
-        refuse_terminal(input)?;
-        mirror::each_sealed(input, async |source| opening.rehearse(source).await).await
+        let input = storage::resolve(input)?;
+        if !mirror::is_directory(&input) {
+            let source = opening.open(&input).await?;
+            return opening.rehearse(source).await;
+        }
+        mirror::each_sealed(&input, async |source| opening.rehearse(Incoming::of(source)).await).await
     };
     work::each(inputs, all).await
 }
@@ -108,15 +127,15 @@ impl<'a> Opener<'a> {
 
     /// Opens an input for a command to read.
     async fn feed(&mut self, input: &Path, words: &[OsString], range: Option<&Range>) -> Result<(), Failure> {
-        let source = open_source(input)?;
+        let source = self.open(input).await?;
         let output_shown = words.first().map_or_else(String::new, |word| word.to_string_lossy().into_owned());
         let failed = |error: &EnvelopeError| Failure::envelope(error, &source.shown, &output_shown);
-        let (opener, header, length, by) = self.unlock(&source, failed).await?;
-        refuse_file_key(&source, &header)?;
-        let job = work::sized(&self.job, length);
-        let progress = self.progress(&source, &job, length);
+        let (content, about) = self.unlock(&source, range::access(range), failed).await?;
+        about.refuse_file_key(&source.shown)?;
+        let job = work::sized(&self.job, content.length);
+        let progress = self.progress(&source, &job, content.length);
         let root = self.app.common.root_key.as_deref();
-        let run = |output: Output<'_>| range::run(opener, range, output, &job);
+        let run = |output: Output<'_>| content.run(range, output, &job);
         let fed = command::feed(words, root, self.app.say, run, failed);
         let elapsed = progress.end();
         let summary = match fed? {
@@ -131,7 +150,7 @@ impl<'a> Opener<'a> {
         };
         // Standard output is the command's.
         let summary = summary.map(|summary| (summary, elapsed));
-        self.report("opened", &source, Some(&output_shown), true, (&header, &by), summary)
+        about.report(self.app, "opened", &source.shown, Some(&output_shown), true, summary)
     }
 
     async fn one(
@@ -142,7 +161,9 @@ impl<'a> Opener<'a> {
         range: Option<&Range>,
     ) -> Result<(), Failure> {
         if !mirror::is_directory(input) {
-            return self.decrypt(open_source(input)?, output, inputs, range).await.map(drop);
+            storage::refuse_same_object(input, output)?;
+            let source = self.open(input).await?;
+            return self.decrypt(source, output, inputs, range).await.map(drop);
         }
         if range.is_some() {
             return Err(Failure::usage(format!(
@@ -152,32 +173,33 @@ impl<'a> Opener<'a> {
         }
         detached::refuse_for_directory(self.arguments.keys.as_deref())?;
         let say = self.app.say;
-        let each =
-            async |source, target: &Path| Ok(self.decrypt(source, target, &[], None).await?.plaintext_bytes);
+        let each = async |source, target: &Path| {
+            Ok(self.decrypt(Incoming::of(source), target, &[], None).await?.plaintext_bytes)
+        };
         mirror::each(input, output, Way::Open, say, each).await
     }
 
     /// Unpacks an archive into a directory that appears when all of it is authentic.
     async fn unpack(&mut self, input: &Path, output: &Path) -> Result<(), Failure> {
-        let source = open_source(input)?;
+        let source = self.open(input).await?;
         if output.symlink_metadata().is_ok() {
             return Err(scratch::exists(output));
         }
         let output_shown = output.display().to_string();
         let failed = |error: &EnvelopeError| Failure::envelope(error, &source.shown, &output_shown);
-        let (opener, header, length, by) = self.unlock(&source, failed).await?;
-        refuse_file_key(&source, &header)?;
-        let job = work::sized(&self.job, length);
+        let (content, about) = self.unlock(&source, Access::Whole, failed).await?;
+        about.refuse_file_key(&source.shown)?;
+        let job = work::sized(&self.job, content.length);
         let output = mirror::plain(output);
         let parent = output.parent().filter(|parent| !parent.as_os_str().is_empty());
         let scratch = Scratch::within(parent.unwrap_or(Path::new(".")))?;
         let io = |error: std::io::Error| Failure::io("cannot unpack", &source.shown, &error);
         let (reader, writer) = std::io::pipe().map_err(io)?;
-        let progress = self.progress(&source, &job, length);
+        let progress = self.progress(&source, &job, content.length);
         let say = self.app.say;
         let (opened, unpacked) = std::thread::scope(|scope| {
             let unpacking = scope.spawn(|| archive::unpack(reader, scratch.path(), &source.shown));
-            let opened = opener.run(Output::stream(File::from(OwnedFd::from(writer))), &job);
+            let opened = content.run(None, Output::stream(File::from(OwnedFd::from(writer))), &job);
             (opened, unpacking.join())
         });
         let elapsed = progress.end();
@@ -200,13 +222,14 @@ impl<'a> Opener<'a> {
                 source.shown
             ));
         }
-        self.report("opened", &source, Some(&output_shown), false, (&header, &by), Some((summary, elapsed)))?;
+        let summary = Some((summary, elapsed));
+        about.report(self.app, "opened", &source.shown, Some(&output_shown), false, summary)?;
         left_out.map_err(|failure| failure.although("the rest was unpacked"))
     }
 
     async fn decrypt(
         &mut self,
-        source: Source,
+        source: Incoming,
         output: &Path,
         inputs: &[FileId],
         range: Option<&Range>,
@@ -217,35 +240,36 @@ impl<'a> Opener<'a> {
             mode: source.mode(),
             inputs,
         };
-        let target = output::open(output, rules)?;
+        let mut target = Outgoing::open(self.app, &self.arguments.storage, output, rules).await?;
         let output_shown = shown(output, "standard output");
         let failed = |error: &EnvelopeError| Failure::envelope(error, &source.shown, &output_shown);
-        let (opener, header, length, by) = self.unlock(&source, failed).await?;
-        refuse_file_key(&source, &header)?;
-        let job = work::sized(&self.job, length);
-        let progress = self.progress(&source, &job, length);
-        let written = work::write_to(target, |output| range::run(opener, range, output, &job), failed);
+        let (content, about) = self.unlock(&source, range::access(range), failed).await?;
+        about.refuse_file_key(&source.shown)?;
+        target.expect(range::length(range, content.length));
+        let job = work::sized(&self.job, content.length);
+        let progress = self.progress(&source, &job, content.length);
+        let written = target.write(|output| content.run(range, output, &job), failed);
         let elapsed = progress.end();
-        let data_on_stdout = output == Path::new(STREAM);
         let summary = written?;
-        self.report(
+        about.report(
+            self.app,
             "opened",
-            &source,
+            &source.shown,
             Some(&output_shown),
-            data_on_stdout,
-            (&header, &by),
+            output == Path::new(STREAM),
             Some((summary, elapsed)),
         )?;
         Ok(summary)
     }
 
-    async fn rehearse(&mut self, source: Source) -> Result<(), Failure> {
+    async fn rehearse(&mut self, source: Incoming) -> Result<(), Failure> {
         let started = Instant::now();
         let failed = |error: &EnvelopeError| Failure::envelope(error, &source.shown, "nothing");
-        let (opener, _, length, key) = self.unlock(&source, failed).await?;
-        let job = work::sized(&self.job, length);
-        let progress = self.progress(&source, &job, length);
-        let summary = opener.run(Output::discard(), &job);
+        let (content, _) = self.unlock(&source, Access::Whole, failed).await?;
+        let key = content.by.clone();
+        let job = work::sized(&self.job, content.length);
+        let progress = self.progress(&source, &job, content.length);
+        let summary = content.run(None, Output::discard(), &job);
         drop(progress);
         let bytes = summary.map_err(|error| failed(&error))?.plaintext_bytes;
         let seconds = started.elapsed().as_secs_f64();
@@ -253,91 +277,95 @@ impl<'a> Opener<'a> {
         let event = serde_json::json!({
             "event": "rehearsed", "input": input, "key": key, "plaintext_bytes": bytes, "seconds": seconds,
         });
+        let input = one_line(input);
         self.app.say.result(&format!("{input}: {bytes} bytes in {seconds:.1} s, by {key}"), &event)
     }
 
-    async fn verify(&mut self, source: Source, header_only: bool) -> Result<(), Failure> {
+    async fn verify(&mut self, source: Incoming, header_only: bool) -> Result<(), Failure> {
         let failed = |error: &EnvelopeError| Failure::envelope(error, &source.shown, "nothing");
-        let (opener, header, length, by) = self.unlock(&source, failed).await?;
+        let access = if header_only { Access::Parts } else { Access::Whole };
+        let (content, about) = self.unlock(&source, access, failed).await?;
         if header_only {
-            return self.report("verified the header of", &source, None, false, (&header, &by), None);
+            return about.report(self.app, "verified the header of", &source.shown, None, false, None);
         }
-        let job = work::sized(&self.job, length);
-        let progress = self.progress(&source, &job, length);
-        let summary = opener.run(Output::discard(), &job);
+        let job = work::sized(&self.job, content.length);
+        let progress = self.progress(&source, &job, content.length);
+        let summary = content.run(None, Output::discard(), &job);
         let elapsed = progress.end();
         let summary = summary.map_err(|error| failed(&error))?;
-        self.report("verified", &source, None, false, (&header, &by), Some((summary, elapsed)))
+        about.report(self.app, "verified", &source.shown, None, false, Some((summary, elapsed)))
     }
 
-    /// Reads the header and opens the data key, that of the file with detached keys if it has such. The header that is
-    /// given back names the keys that open it in the end, the text the one that did.
+    async fn open(&mut self, input: &Path) -> Result<Incoming, Failure> {
+        refuse_terminal(input)?;
+        Incoming::open(self.app, &self.arguments.storage, input).await
+    }
+
+    /// Reads what it says of itself and opens the data key, that of the file with detached keys if it has such. What is
+    /// given back names the keys that open it in the end.
     async fn unlock(
         &mut self,
-        source: &Source,
+        source: &Incoming,
+        access: Access,
         failed: impl Fn(&EnvelopeError) -> Failure,
-    ) -> Result<(bulla_envelope::Opener<'static>, Header, Option<u64>, String), Failure> {
-        let reading = source.file.try_clone().and_then(Input::file);
-        let reading = reading.map_err(|error| Failure::io("cannot read", &source.shown, &error))?;
+    ) -> Result<(Content, About), Failure> {
+        if let Some(object) = sealed::object_of(source, self.arguments.storage.format)? {
+            self.refuse_keys(&source.shown)?;
+            return self.unlock_object(source, object, failed).await;
+        }
+        let reading = source.reading(access)?;
         let length = reading.length();
         let message = Message::read(reading, &self.options).map_err(|error| failed(&error))?;
         let mut header = message.header().clone();
         if header.file_key_id().is_some() && !keys::has_file_key(&self.arguments.key) {
             let limits = work::limits(&self.arguments.work);
-            let found = detached::find(&source.path, self.arguments.keys.as_deref(), &header, limits)?;
+            let found = detached::find(&source.path(), self.arguments.keys.as_deref(), &header, limits)?;
             let opened = found.open(self.app, &mut self.unlocking).await?;
             let (keyring, by) = (opened.file_key.keyring(), opened.opened_by.clone());
             let opener = message.unlock(&[keyring.map_err(|error| failed(&error))?]).await;
             header.encrypted_data_keys.clone_from(&found.keys.header().encrypted_data_keys);
-            return Ok((opener.map_err(|error| failed(&error))?, header, length, by));
+            let content = Content::of_message(opener.map_err(|error| failed(&error))?, length, by.clone());
+            return Ok((content, About::Message(header, by)));
         }
-        if let Some(given) = &self.arguments.keys {
-            return Err(Failure::usage(format!(
-                "--keys {}: `{}` was not sealed with detached keys; leave it out",
-                given.display(),
-                source.shown
-            )));
-        }
+        self.refuse_keys(&source.shown)?;
         let opener = self.unlocking.unlock(self.app, message, failed).await?;
         let by = opener.opened_by().to_owned();
-        Ok((opener, header, length, by))
+        Ok((Content::of_message(opener, length, by.clone()), About::Message(header, by)))
     }
 
-    fn progress(&self, source: &Source, job: &Job, length: Option<u64>) -> Progress {
+    /// The same for an object of the S3 Encryption Client.
+    async fn unlock_object(
+        &mut self,
+        source: &Incoming,
+        object: S3ecObject,
+        failed: impl Fn(&EnvelopeError) -> Failure,
+    ) -> Result<(Content, About), Failure> {
+        let policy = work::policy(&self.arguments.work)?;
+        let required = keys::context(&self.arguments.context)?;
+        let keyrings = self.unlocking.keyrings_for(self.app, object.is_for_kms()).await?;
+        let opened = object.unlock(keyrings, policy, &required).await;
+        let opener = opened.map_err(|error| self.unlocking.explained(failed(&error), &error))?;
+        // Whatever is wanted of it, its tag stands behind all of it.
+        let reading = source.reading(Access::Whole)?;
+        Ok((Content::of_object(opener, reading), About::Object(object)))
+    }
+
+    fn refuse_keys(&self, shown: &str) -> Result<(), Failure> {
+        match &self.arguments.keys {
+            Some(given) => Err(Failure::usage(format!(
+                "--keys {}: `{shown}` was not sealed with detached keys; leave it out",
+                given.display()
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    fn progress(&self, source: &Incoming, job: &Job, length: Option<u64>) -> Progress {
         Progress::start(source.shown.clone(), job.progress.clone(), length, self.app.say)
     }
-
-    fn report(
-        &self,
-        what: &'static str,
-        source: &Source,
-        output: Option<&str>,
-        data_on_stdout: bool,
-        (header, by): (&Header, &str),
-        summary: Option<(Summary, Duration)>,
-    ) -> Result<(), Failure> {
-        let done = Done { what, input: &source.shown, output, data_on_stdout, header, by: Some(by), summary };
-        work::report(self.app, &done)
-    }
-}
-
-/// Who opens the keys of a file as if they were one would have its key on the disk.
-fn refuse_file_key(source: &Source, header: &Header) -> Result<(), Failure> {
-    if header.detached_keys_id().is_none() {
-        return Ok(());
-    }
-    Err(Failure::usage(format!(
-        "`{}` holds the key of another file, which is not for a disk; nothing was written; decrypt that file",
-        source.shown
-    )))
 }
 
 /// Sealed data doesn't come from a keyboard.
-fn open_source(input: &Path) -> Result<Source, Failure> {
-    refuse_terminal(input)?;
-    Source::open(input)
-}
-
 fn refuse_terminal(input: &Path) -> Result<(), Failure> {
     if input == Path::new(STREAM) && std::io::stdin().is_terminal() {
         return Err(Failure::usage(

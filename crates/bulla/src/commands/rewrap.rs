@@ -1,5 +1,7 @@
 //! `bulla rewrap`.
 
+mod object;
+
 use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt;
@@ -15,13 +17,14 @@ use super::open::open_options;
 use crate::app::App;
 use crate::cli::Rewrap;
 use crate::detached::{self, Found, Turn};
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, one_line};
 use crate::keys::{self, KMS_PROVIDER};
 use crate::mirror;
 use crate::output::{self, OutputRules, Source, Target};
 use crate::progress::Progress;
 use crate::recipients::{Changes, KeyName, Plan, Wanted};
 use crate::say;
+use crate::storage::{self, is_object};
 use crate::tree::{Kind, Walk};
 use crate::unlocking::Unlocking;
 use crate::work::{self, STREAM, Worst};
@@ -43,15 +46,19 @@ pub(crate) async fn run(app: &mut App, command: &Rewrap) -> Result<(), Failure> 
         Rewrapping { app, command, options, job, limits, unlocking, given: None, count: Count::default() };
     let mut worst = Worst::default();
     for input in &command.input {
-        if mirror::is_directory(input) {
-            rewrapping.directory(input, &changes, &mut worst).await;
-            continue;
-        }
-        let result = match Source::open(input) {
-            _ if input == Path::new(STREAM) => {
+        let result = match storage::resolve(input) {
+            Ok(input) if mirror::is_directory(&input) => {
+                rewrapping.directory(&input, &changes, &mut worst).await;
+                continue;
+            }
+            Ok(input) if input == Path::new(STREAM) => {
                 Err(Failure::usage("`-`: a stream can't be rewrapped; name a file"))
             }
-            Ok(source) => rewrapping.one(input, source.file, &changes).await,
+            Ok(input) if is_object(&input) => rewrapping.object(&input, &changes).await,
+            Ok(input) => match Source::open(&input) {
+                Ok(source) => rewrapping.one(&input, source.file, &changes).await,
+                Err(failure) => Err(failure),
+            },
             Err(failure) => Err(failure),
         };
         worst.see(result);
@@ -232,7 +239,8 @@ impl Rewrapping<'_> {
                 Some(bytes) => format!(" sealed anew in full, {bytes} bytes,"),
                 None => String::new(),
             };
-            say.result(&format!("`{shown}` would be{how} {}", in_words(plan)), &event("would_rewrap"))?;
+            let text = one_line(&format!("`{shown}` would be{how} {}", in_words(plan)));
+            say.result(&text, &event("would_rewrap"))?;
             return Ok(true);
         }
         Ok(false)

@@ -83,6 +83,7 @@ fn backup(app: &App, out: &Path) -> Result<(), Failure> {
             let target = output::follow_links(out).map_err(cannot_write)?;
             let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty());
             std::fs::metadata(parent.unwrap_or(Path::new("."))).map_err(cannot_write)?;
+            crate::kept::spare_path(&target, out)?;
             bulla_store::backup(&directory, &target, existing(app)).map_err(failed)?;
         }
         Err(failure) => return Err(failure),

@@ -126,7 +126,7 @@ impl AwsEnvironment {
     }
 
     /// Refuses a profile that no file has: what it means is not known, and another KMS would be asked instead.
-    fn require_profile(&self, name: &str, because: &str) -> Result<(), Failure> {
+    pub(crate) fn require_profile(&self, name: &str, because: &str) -> Result<(), Failure> {
         let known = AwsFile::parse(&self.config.text).has(&profile_title(name))
             || AwsFile::parse(&self.credentials.text).has(name);
         // The default one is there without being written down.
@@ -273,17 +273,7 @@ impl KmsSettings {
         if let Some((url, because)) = &to.kms {
             check_url(url, because)?;
         }
-        let mut ca_files = Vec::new();
-        if let Some(file) = &self.ca_file {
-            ca_files.push((file.clone(), "--ca-file".to_owned()));
-        }
-        if let Some(file) = aws.variable("AWS_CA_BUNDLE") {
-            ca_files.push((PathBuf::from(file), "AWS_CA_BUNDLE".to_owned()));
-        }
-        let name = profile.as_deref().unwrap_or("default");
-        if let Some(file) = AwsFile::parse(&aws.config.text).get(&profile_title(name), "ca_bundle") {
-            ca_files.push((PathBuf::from(file), format!("ca_bundle of profile {name}")));
-        }
+        let ca_files = self.ca_files(aws, profile.as_deref());
         let endpoint = to.kms.map(|(url, _)| url);
         // If only the KMS's endpoint is set, that server is asked who calls, never AWS.
         let sts_endpoint = to.sts.or_else(|| endpoint.clone());
@@ -295,6 +285,22 @@ impl KmsSettings {
             ca_files,
             because,
         }))
+    }
+
+    /// Files with certificate authorities to trust beside the system's, and the setting that named each.
+    pub(crate) fn ca_files(&self, aws: &AwsEnvironment, profile: Option<&str>) -> Vec<(PathBuf, String)> {
+        let mut ca_files = Vec::new();
+        if let Some(file) = &self.ca_file {
+            ca_files.push((file.clone(), "--ca-file".to_owned()));
+        }
+        if let Some(file) = aws.variable("AWS_CA_BUNDLE") {
+            ca_files.push((PathBuf::from(file), "AWS_CA_BUNDLE".to_owned()));
+        }
+        let name = profile.unwrap_or("default");
+        if let Some(file) = AwsFile::parse(&aws.config.text).get(&profile_title(name), "ca_bundle") {
+            ca_files.push((PathBuf::from(file), format!("ca_bundle of profile {name}")));
+        }
+        ca_files
     }
 
     /// The profile in use, which must be there.

@@ -1,18 +1,18 @@
 //! The engine over the store in a data directory: in this process, or in the `bulla serve` that holds it.
 //!
 //! Each call opens the store and closes it again, under the two locks of [`bulla_store::DataDir`]: so commands run
-//! side by side, notice each other's changes, and hold nothing while a body moves.
+//! side by side, notice each other's changes, and hold nothing while a body moves. Where one call follows another at
+//! once, the second finds the store still open ([`LocalKms::acting`]).
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bulla_api::{
     self as api, AccountId, ApiError, CallFuture, Effect, ErrorCode, KeyRef, Kms, KmsError, LocalFailure,
     LocalFailureKind, Operation, Region,
 };
-use bulla_audit::SyncPolicy;
 use bulla_crypto::RootKey;
-use bulla_engine::{EmbeddedKms, Engine, EngineOptions, Via, XksClient};
+use bulla_engine::{Authenticated, EmbeddedKms, Engine, EngineOptions, Via, XksClient};
 use bulla_store::{CallLock, DataDir, DataDirError, Reach, RootKeySource, SharedServeLock};
 
 use super::caller::Caller;
@@ -45,6 +45,8 @@ pub(crate) struct LocalKms {
     root: OnceLock<RootKey>,
     /// Whether a recovery key of the store was exported, as the last call has shown.
     recovery_exported: Mutex<Option<bool>>,
+    /// Left open for the next call.
+    held: Mutex<Option<OpenStore>>,
 }
 
 /// What [`LocalKms::make_default_key`] made.
@@ -82,7 +84,14 @@ impl LocalKms {
     pub(crate) fn new(place: Place, xks: Arc<dyn XksClient>, wait: Option<Duration>) -> Self {
         // None at all would have no server answer.
         let wait = wait.filter(|wait| !wait.is_zero()).unwrap_or(SOCKET_WAIT);
-        Self { place, xks, wait, root: OnceLock::new(), recovery_exported: Mutex::default() }
+        Self {
+            place,
+            xks,
+            wait,
+            root: OnceLock::new(),
+            recovery_exported: Mutex::default(),
+            held: Mutex::default(),
+        }
     }
 
     /// Where the store is.
@@ -100,6 +109,42 @@ impl LocalKms {
             }
             Access::Served(_) => Ok(false),
         }
+    }
+
+    /// The partition and the account that calls act in. The store is left open for the next call, which closes it;
+    /// [`LocalKms::release`] does when there is none, and must come before anything that takes long.
+    pub(crate) async fn acting(&self) -> Result<(String, String), KmsError> {
+        let open = match self.access(Absent::Fails).await? {
+            Access::Open(open) => open,
+            Access::Served(_) => {
+                let caller = self.get_caller_identity(api::GetCallerIdentityInput::default()).await?;
+                return Ok((super::partition_of(&caller.arn), caller.account));
+            }
+        };
+        match self.acting_in(&open.engine, self.place.region.clone()).await {
+            Ok(caller) => {
+                let account = caller.account().to_string();
+                *self.held() = Some(open);
+                Ok((api::PARTITION.to_owned(), account))
+            }
+            Err(error) => {
+                let _ = open.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Closes the store if it was left open.
+    pub(crate) async fn release(&self) -> Result<(), KmsError> {
+        let held = self.held().take();
+        match held {
+            Some(open) => open.close().await,
+            None => Ok(()),
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<OpenStore>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes several calls with the store opened once. `work` must not wait for anything but the KMS.
@@ -221,6 +266,9 @@ impl LocalKms {
     }
 
     async fn access(&self, absent: Absent) -> Result<Access, KmsError> {
+        if let Some(open) = self.held().take() {
+            return Ok(Access::Open(open));
+        }
         let directory = self.directory(absent)?;
         if directory.is_foreign() {
             return match directory.reach().map_err(failure_of)? {
@@ -264,7 +312,7 @@ impl LocalKms {
             xks: Arc::clone(&self.xks),
             ..EngineOptions::default()
         };
-        let engine = opening::open_engine(&directory, root, options, SyncPolicy::WithinASecond)
+        let engine = opening::open_engine_for_calls(&directory, root, options)
             .await
             .map_err(|failure| KmsError::Store(opening::by_passphrase(&self.place.root, failure)))?;
         *self.recovery_exported.lock().unwrap_or_else(PoisonError::into_inner) =
@@ -372,12 +420,10 @@ impl LocalKms {
     /// The engine for one caller. `key` is the key or alias that the call names by an ARN, if it does: that one's region is
     /// asked, and a key that can't be in this store is not asked for at all.
     async fn caller(&self, engine: &Engine, key: Option<&Named>) -> Result<EmbeddedKms, KmsError> {
-        let answered = |error| KmsError::Answered { error, kms: self.describe() };
         let region = self.place.region.clone().or_else(|| key.map(|key| key.region.clone()));
         let mut caller = None;
         if key.is_none() || region.as_ref().is_none_or(|region| engine.regions().contains(region)) {
-            let found = engine.local_caller(self.place.account, region.clone(), Via::Embedded).await;
-            caller = Some(found.map_err(answered)?);
+            caller = Some(self.acting_in(engine, region.clone()).await?);
         }
         let caller = match (caller, key) {
             (Some(caller), None) => caller,
@@ -389,6 +435,11 @@ impl LocalKms {
             (_, key) => return Err(self.elsewhere(key)),
         };
         Ok(engine.kms(caller, self.describe()))
+    }
+
+    async fn acting_in(&self, engine: &Engine, region: Option<Region>) -> Result<Authenticated, KmsError> {
+        let caller = engine.local_caller(self.place.account, region, Via::Embedded).await;
+        caller.map_err(|error| KmsError::Answered { error, kms: self.describe() })
     }
 
     /// A key that is not in this store, and was not asked for.

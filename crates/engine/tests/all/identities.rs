@@ -545,6 +545,44 @@ async fn policies_take_effect_at_once_and_end_at_once_also_in_another_process() 
 }
 
 #[tokio::test]
+async fn a_policy_replaces_the_one_that_was_read_and_no_other() {
+    let world = World::new(21).await;
+    user(&world, "ann").await;
+    world.call("CreateGroup", json!({"GroupName": "ann"})).await.ok();
+    let trust = json!({"Version": "2012-10-17", "Statement": {
+        "Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole",
+    }});
+    let made = json!({"RoleName": "ann", "AssumeRolePolicyDocument": trust.to_string()});
+    world.call("CreateRole", made).await.ok();
+    for kind in ["User", "Group", "Role"] {
+        let (one, two) = (allowing("kms:ListKeys", "*"), allowing("kms:ListAliases", "*"));
+        let put = async |document: &str, replacing: &str| {
+            let (operation, name) = (format!("Put{kind}Policy"), format!("{kind}Name"));
+            let input = json!({name: "ann", "PolicyName": "p", "PolicyDocument": document, "IfPolicyDocument": replacing});
+            world.call(&operation, input).await
+        };
+        let stays = async |document: &str, replacing: &str| {
+            let answer = put(document, replacing).await;
+            let told = format!(
+                "The policy p of the {} ann is not the one that is to be replaced.",
+                kind.to_lowercase()
+            );
+            answer.fails("ConcurrentModification", &told);
+        };
+        stays(&one, &two).await;
+        put(&one, "absent").await.ok();
+        stays(&two, "absent").await;
+        stays(&two, &two).await;
+        put(&two, &one).await.ok();
+        stays(&one, &one).await;
+        let name = format!("{kind}Name");
+        let read =
+            world.call(&format!("Get{kind}Policy"), json!({name: "ann", "PolicyName": "p"})).await.ok();
+        assert!(text(&read["PolicyDocument"]).contains("ListAliases"), "{read}");
+    }
+}
+
+#[tokio::test]
 async fn an_inline_policy_that_was_removed_from_the_store_is_missed() {
     let mut world = World::new(18).await;
     let key = user(&world, "ann").await;

@@ -468,6 +468,10 @@ async fn a_token_that_does_not_hold_is_refused() {
         "x.y.z".to_owned(),
         provider.token(json!({"aud": "another"})),
         provider.token(json!({"aud": null})),
+        // To whom it was given counts as well as for whom it is.
+        provider.token(json!({"azp": "another"})),
+        provider.token(json!({"aud": "another", "azp": "client"})),
+        provider.token(json!({"azp": ["client"]})),
         provider.token(json!({"sub": null})),
         provider.token(json!({"exp": null})),
         provider.token(json!({"iss": "https://another.example"})),
@@ -484,17 +488,22 @@ async fn a_token_that_does_not_hold_is_refused() {
     assert!(message.starts_with("Token expired: current date/time 1795435260 must be before"), "{message}");
 }
 
+/// Which claim is under which key, and how long: IAM user guide, "Available keys for AWS OIDC federation", "Default": `amr`,
+/// `aud` (of `azp`, or where there is none of `aud`) and `sub` are in sessions, `email` and `oaud` (of `aud`) are not.
 #[tokio::test]
 async fn a_session_keeps_the_claims_that_its_policies_may_ask_for() {
     let (world, provider) = Provider::with_world(15).await;
     web(&world, Value::Null).await;
+    let party = json!({"OpenIDConnectProviderArn": support::iam::provider_arn(), "ClientID": "party"});
+    world.call("AddClientIDToOpenIDConnectProvider", party).await.ok();
     let may = |condition: Value| json!({"Effect": "Allow", "Action": "kms:ListKeys", "Resource": "*", "Condition": condition});
     let put = async |condition: Value| {
         let document = json!({"Version": "2012-10-17", "Statement": may(condition)}).to_string();
         let input = json!({"RoleName": "web", "PolicyName": "p", "PolicyDocument": document});
         world.call("PutRolePolicy", input).await.ok();
     };
-    let token = provider.token(json!({"amr": ["mfa", "pwd"], "azp": "party", "ref": "main"}));
+    let token = provider
+        .token(json!({"amr": ["mfa", "pwd"], "azp": "party", "ref": "main", "email": "x@example.com"}));
     let answer = world.call_unsigned(WEB, &with_token("web", &token)).await.ok();
     let session = answer.credentials();
     let allowed = async || world.call_with(&session, "ListKeys", json!({})).await.error.is_none();
@@ -511,6 +520,7 @@ async fn a_session_keeps_the_claims_that_its_policies_may_ask_for() {
         ("StringEquals", "oaud", "client", false),
         ("StringEquals", "ref", "main", false),
         ("StringEquals", "azp", "party", false),
+        ("StringEquals", "email", "x@example.com", false),
     ] {
         put(json!({operator: {key(claim): value}})).await;
         assert_eq!(allowed().await, expected, "{operator} {claim} {value}");
@@ -521,9 +531,14 @@ async fn a_session_keeps_the_claims_that_its_policies_may_ask_for() {
     let other = world.call_unsigned(WEB, &with_token("web", &other)).await.ok().credentials();
     assert_eq!(world.call_with(&other, "ListKeys", json!({})).await.error, Some("AccessDeniedException"));
     // The trust policy may ask for all.
-    for (claim, value, expected) in
-        [("aud", "party", true), ("oaud", "client", true), ("ref", "main", true), ("aud", "client", false)]
-    {
+    for (claim, value, expected) in [
+        ("aud", "party", true),
+        ("aud", "client", false),
+        ("oaud", "client", true),
+        ("azp", "party", true),
+        ("email", "x@example.com", true),
+        ("ref", "main", true),
+    ] {
         let principal = json!({"Federated": support::iam::provider_arn()});
         let condition = json!({"StringEquals": {key(claim): value}});
         let trust = trusting(principal, json!("sts:AssumeRoleWithWebIdentity"), condition);

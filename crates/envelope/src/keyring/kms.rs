@@ -164,6 +164,39 @@ pub(crate) async fn decrypt(
     Ok(output.plaintext)
 }
 
+/// As [`decrypt`], by the one key that is given.
+pub(crate) async fn open_named(
+    key: &KmsKey,
+    ciphertext: &[u8],
+    context: &EncryptionContext,
+    bytes: usize,
+) -> Result<SecretBytes, KeyFailure> {
+    decrypt(&key.kms, &key.key_id, ciphertext, context, bytes).await
+}
+
+/// Opens what doesn't say by which key it was wrapped: whichever the KMS finds, it must be one that is looked for. Its ARN
+/// is given back too.
+pub(crate) async fn open_unnamed(
+    keys: &KmsDiscovery,
+    ciphertext: &[u8],
+    context: &EncryptionContext,
+    bytes: usize,
+) -> Result<(SecretBytes, String), KeyFailure> {
+    let input = DecryptInput {
+        ciphertext_blob: ciphertext.to_vec(),
+        encryption_context: context.clone(),
+        ..DecryptInput::default()
+    };
+    let output = keys.kms.decrypt(input).await?;
+    if !keys.matches(&output.key_id) {
+        return Err(KeyFailure::AnotherKey);
+    }
+    if output.plaintext.len() != bytes {
+        return Err(KeyFailure::WrongLength);
+    }
+    Ok((output.plaintext, output.key_id))
+}
+
 /// The fields of a key ARN that decide whether a key is asked. Any partition: AWS has several.
 pub(crate) struct Arn<'a> {
     partition: &'a str,

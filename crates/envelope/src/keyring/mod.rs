@@ -7,6 +7,7 @@ mod unwrap;
 mod wrap;
 
 pub use kms::{KmsDiscovery, KmsKey};
+pub(crate) use kms::{open_named, open_unnamed};
 pub use raw_aes::RawAesKey;
 pub use raw_rsa::RawRsaKey;
 pub(crate) use unwrap::{unwrap_data_key, unwrap_data_key_of};

@@ -43,18 +43,62 @@ impl RawAesKey {
         context: &[u8],
         rng: &dyn Rng,
     ) -> Result<EncryptedDataKey, KeyFailure> {
-        let mut iv = [0; IV_BYTES];
-        rng.fill(&mut iv);
-        let mut ciphertext = zeroize::Zeroizing::new(data_key.expose().to_vec());
-        let tag = self.cipher.seal(&iv, context, &mut ciphertext).map_err(|_| KeyFailure::CannotWrap)?;
+        let (iv, ciphertext) = self.seal(data_key, context, rng)?;
         let mut provider_info = self.name.name.as_bytes().to_vec();
         provider_info.extend_from_slice(&LENGTHS);
         provider_info.extend_from_slice(&iv);
-        Ok(EncryptedDataKey {
-            provider_id: self.name.namespace.clone(),
-            provider_info,
-            ciphertext: [ciphertext.as_slice(), &tag].concat(),
-        })
+        Ok(EncryptedDataKey { provider_id: self.name.namespace.clone(), provider_info, ciphertext })
+    }
+
+    /// IV, and ciphertext with tag.
+    fn seal(
+        &self,
+        data_key: &SecretBytes,
+        aad: &[u8],
+        rng: &dyn Rng,
+    ) -> Result<([u8; IV_BYTES], Vec<u8>), KeyFailure> {
+        let mut iv = [0; IV_BYTES];
+        rng.fill(&mut iv);
+        let mut ciphertext = zeroize::Zeroizing::new(data_key.expose().to_vec());
+        let tag = self.cipher.seal(&iv, aad, &mut ciphertext).map_err(|_| KeyFailure::CannotWrap)?;
+        Ok((iv, [ciphertext.as_slice(), &tag].concat()))
+    }
+
+    fn open(
+        &self,
+        iv: &[u8; IV_BYTES],
+        wrapped: &[u8],
+        aad: &[u8],
+        bytes: usize,
+    ) -> Result<SecretBytes, KeyFailure> {
+        let (wrapped, tag) = wrapped.split_last_chunk::<TAG_BYTES>().ok_or(KeyFailure::DoesNotOpen)?;
+        if wrapped.len() != bytes {
+            return Err(KeyFailure::WrongLength);
+        }
+        let mut data_key = SecretBytes::copy_of(wrapped);
+        self.cipher.open(iv, aad, data_key.expose_mut(), tag).map_err(|_| KeyFailure::DoesNotOpen)?;
+        Ok(data_key)
+    }
+
+    /// As [`Self::wrap`], in one piece that begins with the IV and says nothing of the key: as objects have it.
+    pub(crate) fn wrap_bare(
+        &self,
+        data_key: &SecretBytes,
+        aad: &[u8],
+        rng: &dyn Rng,
+    ) -> Result<Vec<u8>, KeyFailure> {
+        let (iv, ciphertext) = self.seal(data_key, aad, rng)?;
+        Ok([iv.as_slice(), &ciphertext].concat())
+    }
+
+    pub(crate) fn unwrap_bare(
+        &self,
+        wrapped: &[u8],
+        aad: &[u8],
+        bytes: usize,
+    ) -> Result<SecretBytes, KeyFailure> {
+        let (iv, wrapped) = wrapped.split_first_chunk::<IV_BYTES>().ok_or(KeyFailure::DoesNotOpen)?;
+        self.open(iv, wrapped, aad, bytes)
     }
 
     /// Whether the EDK says that it is wrapped under this key.
@@ -69,13 +113,7 @@ impl RawAesKey {
         bytes: usize,
     ) -> Result<SecretBytes, KeyFailure> {
         let iv = self.iv_of(key).ok_or(KeyFailure::DoesNotOpen)?;
-        let (wrapped, tag) = key.ciphertext.split_last_chunk::<TAG_BYTES>().ok_or(KeyFailure::DoesNotOpen)?;
-        if wrapped.len() != bytes {
-            return Err(KeyFailure::WrongLength);
-        }
-        let mut data_key = SecretBytes::copy_of(wrapped);
-        self.cipher.open(iv, context, data_key.expose_mut(), tag).map_err(|_| KeyFailure::DoesNotOpen)?;
-        Ok(data_key)
+        self.open(iv, &key.ciphertext, context, bytes)
     }
 
     /// The IV behind the name, when name and lengths are exactly ours.

@@ -52,6 +52,36 @@ impl RawRsaKey {
         })
     }
 
+    /// As [`Self::wrap`], with the name of what the key is for behind it: as objects have it.
+    pub(crate) fn wrap_with_name(&self, data_key: &SecretBytes, name: &str) -> Result<Vec<u8>, KeyFailure> {
+        let length = u8::try_from(data_key.len()).map_err(|_| KeyFailure::CannotWrap)?;
+        let public = self.public.as_ref().filter(|_| self.is_for_objects()).ok_or(KeyFailure::CannotWrap)?;
+        let whole = zeroize::Zeroizing::new([&[length], data_key.expose(), name.as_bytes()].concat());
+        public.encrypt(self.padding, &whole).map_err(|_| KeyFailure::CannotWrap)
+    }
+
+    pub(crate) fn unwrap_with_name(
+        &self,
+        wrapped: &[u8],
+        name: &str,
+        bytes: usize,
+    ) -> Result<SecretBytes, KeyFailure> {
+        let private =
+            self.private.as_ref().filter(|_| self.is_for_objects()).ok_or(KeyFailure::DoesNotOpen)?;
+        let whole = private.decrypt(self.padding, wrapped).map_err(|_| KeyFailure::DoesNotOpen)?;
+        let (length, rest) = whole.expose().split_first().ok_or(KeyFailure::DoesNotOpen)?;
+        let (data_key, found) = rest.split_at_checked(usize::from(*length)).ok_or(KeyFailure::DoesNotOpen)?;
+        if data_key.len() != bytes || found != name.as_bytes() {
+            return Err(KeyFailure::DoesNotOpen);
+        }
+        Ok(SecretBytes::copy_of(data_key))
+    }
+
+    /// The one padding that objects have.
+    fn is_for_objects(&self) -> bool {
+        matches!(self.padding, RsaPadding::OaepSha1)
+    }
+
     /// Whether this key has a private half.
     pub(crate) const fn opens(&self) -> bool {
         self.private.is_some()

@@ -31,7 +31,7 @@ pub(super) fn run(
     let mut work = Work {
         body,
         reader: Counted { reader, hash: body.hash(), bytes: 0 },
-        sink: Sink { output, offset: 0 },
+        sink: Sink::new(output),
         buffer: Zeroizing::new(Vec::new()),
     };
     let frames = match body.header.header.content {
@@ -207,17 +207,22 @@ impl Counted<'_> {
     }
 }
 
-struct Sink<'a> {
+/// Takes pieces in order.
+pub(crate) struct Sink<'a> {
     output: Output<'a>,
     offset: u64,
 }
 
-impl Sink<'_> {
+impl<'a> Sink<'a> {
+    pub(crate) const fn new(output: Output<'a>) -> Self {
+        Self { output, offset: 0 }
+    }
+
     const fn takes_unverified(&self) -> bool {
         !self.output.is_stream()
     }
 
-    fn put(&mut self, bytes: &[u8]) -> Result<(), EnvelopeError> {
+    pub(crate) fn put(&mut self, bytes: &[u8]) -> Result<(), EnvelopeError> {
         match &mut self.output.0 {
             OutputKind::Unpublished(file) => write_at(file, bytes, self.offset),
             OutputKind::Stream(writer) | OutputKind::Private(writer) => writer.write_all(bytes),
@@ -228,7 +233,7 @@ impl Sink<'_> {
         Ok(())
     }
 
-    fn finish(self) -> Result<(), EnvelopeError> {
+    pub(crate) fn finish(self) -> Result<(), EnvelopeError> {
         match self.output.0 {
             OutputKind::Stream(mut writer) | OutputKind::Private(mut writer) => {
                 writer.flush().map_err(EnvelopeError::output)

@@ -31,30 +31,42 @@ const BUFFER_BUDGET_BYTES: usize = 40 << 20;
 const DEFAULT_THREADS_MAX: usize = 16;
 
 /// How a body is moved.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Job {
-    /// Threads to work with, this one included.
-    pub threads: NonZeroUsize,
+    /// Threads to work with, this one included; none for as many as there are processors, at most 16.
+    pub threads: Option<NonZeroUsize>,
     /// Bytes of plaintext moved so far, for whoever shows progress.
     pub progress: Arc<AtomicU64>,
     /// Raised by the caller to stop the work at the next unit, with [`EnvelopeError::Cancelled`].
     pub cancel: Arc<AtomicBool>,
 }
 
-impl Default for Job {
-    /// As many threads as there are processors, at most 16.
-    fn default() -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let threads = NonZeroUsize::new(threads.min(DEFAULT_THREADS_MAX)).unwrap_or(NonZeroUsize::MIN);
-        Self { threads, progress: Arc::default(), cancel: Arc::default() }
-    }
-}
-
 impl Job {
     /// One thread: for small messages, where starting others costs more than the work.
     #[must_use]
     pub fn single_threaded() -> Self {
-        Self { threads: NonZeroUsize::MIN, ..Self::default() }
+        Self { threads: Some(NonZeroUsize::MIN), ..Self::default() }
+    }
+
+    /// Threads for a stream: one more than for a file, as one of them waits for the other end most of the time.
+    fn threads_for_stream(&self) -> usize {
+        match self.threads_for(usize::MAX) {
+            1 => 1,
+            wanted => wanted.saturating_add(1),
+        }
+    }
+
+    /// Threads for work that can be cut into `units`. How many processors there are is asked only where it matters: to find
+    /// out takes longer than to seal a small file.
+    pub(crate) fn threads_for(&self, units: usize) -> usize {
+        match self.threads {
+            _ if units <= 1 => 1,
+            Some(threads) => threads.get().min(units),
+            None => {
+                let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+                processors.min(DEFAULT_THREADS_MAX).min(units)
+            }
+        }
     }
 }
 

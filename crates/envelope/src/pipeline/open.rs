@@ -1,6 +1,5 @@
 //! Opening a body.
 
-use std::fs::File;
 use std::io::Read;
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +21,9 @@ use crate::format::{
     check_sequence,
 };
 use crate::open::Opener;
-use crate::platform::{FileInput, InputKind, Output, OutputKind, PositionedReader, has_grown, read_full};
+use crate::platform::{
+    FileInput, InputKind, Output, OutputKind, PositionedReader, ReadAt, has_grown, read_full,
+};
 use crate::signature::{MessageVerifier, parse_footer};
 
 /// Opens the body into `output`.
@@ -41,7 +42,7 @@ pub(crate) fn run(opener: Opener<'_>, output: Output<'_>, job: &Job) -> Result<S
         }
     };
     let start = file.start.saturating_add(header.message_bytes() as u64);
-    let reader = || PositionedReader { file: &file.file, at: start, end: file.end };
+    let reader = || PositionedReader { file: &*file.file, at: start, end: file.end };
     // Verified first, then released: the second time every check is made again, as the file may change.
     if output.is_stream() && (is_large || (signed && !release_before_signature)) {
         let silent = Job { progress: std::sync::Arc::default(), ..job.clone() };
@@ -69,7 +70,9 @@ pub(crate) fn run_range(
 ) -> Result<Summary, EnvelopeError> {
     let usage = |text: &str| Err(EnvelopeError::Usage(text.to_owned()));
     let Opener { header, input, cipher, verifier, .. } = opener;
-    let InputKind::File(file) = input.0 else { return usage("a range is read from a regular file only") };
+    let InputKind::File(file) = input.0 else {
+        return usage("a range is read by position: from a regular file or an object, not from a pipe");
+    };
     if verifier.is_some() {
         return usage("a signed message is opened whole: its signature covers all of it");
     }
@@ -177,10 +180,12 @@ impl Body<'_> {
             return Err(EnvelopeError::Internal("a non-framed body has no frames"));
         };
         let shape = Shape::of(length);
-        FrameLayout::of_body(file.end.saturating_sub(start), length)
-            .filter(|layout| final_frame_is_at_its_place(&file.file, start, layout, shape))
-            .map(|layout| (shape, layout))
-            .ok_or_else(|| what_is_wrong(file, start, length, self.job))
+        match FrameLayout::of_body(file.end.saturating_sub(start), length) {
+            Some(layout) if final_frame_is_at_its_place(&*file.file, start, &layout, shape)? => {
+                Ok((shape, layout))
+            }
+            _ => Err(what_is_wrong(file, start, length, self.job)),
+        }
     }
 
     /// Opens the units from the first to the last of `units`, and gives what of them lies in `window`.
@@ -194,7 +199,7 @@ impl Body<'_> {
     ) -> Result<Summary, EnvelopeError> {
         let (shape, layout) = self.layout(file, start)?;
         let source = FileSource {
-            file: &file.file,
+            file: &*file.file,
             start,
             layout,
             units: shape.units(layout),
@@ -261,15 +266,12 @@ struct ReadUnit {
 
 impl Work<'_, '_> {
     fn threads(&self) -> usize {
-        let wanted = self.fate.job.threads.get();
         let wanted = match &self.source {
             Source::File(source) => {
                 let units = source.end.saturating_sub(source.first);
-                wanted.min(usize::try_from(units).unwrap_or(usize::MAX))
+                self.fate.job.threads_for(usize::try_from(units).unwrap_or(usize::MAX))
             }
-            // One more, as one of them waits for the other end most of the time.
-            Source::Stream(_) if wanted > 1 => wanted.saturating_add(1),
-            Source::Stream(_) => wanted,
+            Source::Stream(_) => self.fate.job.threads_for_stream(),
         };
         threads_within_budget(wanted, self.shape.lane_bytes())
     }
@@ -332,7 +334,7 @@ enum Source<'a> {
 }
 
 struct FileSource<'a> {
-    file: &'a File,
+    file: &'a dyn ReadAt,
     /// Where the body starts.
     start: u64,
     layout: FrameLayout,
@@ -369,7 +371,7 @@ impl Source<'_> {
                     shape.message_bytes()
                 };
                 lane.frames(bytes)
-                    .and_then(|target| read_piece(file, target, start.saturating_add(offset)))
+                    .and_then(|target| read_piece(*file, target, start.saturating_add(offset)))
                     .map_err(|error| (unit, error))?;
                 Ok(Some(ReadUnit { unit, bytes, last, footer: Vec::new() }))
             }
@@ -499,12 +501,21 @@ pub(super) fn read_footer(
 }
 
 /// Whether the final frame is where the file's length puts it. Frames in between are checked as they are opened.
-fn final_frame_is_at_its_place(file: &File, start: u64, layout: &FrameLayout, shape: Shape) -> bool {
+fn final_frame_is_at_its_place(
+    file: &dyn ReadAt,
+    start: u64,
+    layout: &FrameLayout,
+    shape: Shape,
+) -> Result<bool, EnvelopeError> {
     let before = u64::from(layout.regular_frames).saturating_mul(shape.regular_frame_bytes() as u64);
     let mut prefix = [0; 24];
-    read_piece(file, &mut prefix, start.saturating_add(before)).is_ok()
-        && prefix.starts_with(&FINAL_FRAME_MARK)
-        && final_length(&prefix) == Ok(layout.final_bytes)
+    match read_piece(file, &mut prefix, start.saturating_add(before)) {
+        Ok(()) => {
+            Ok(prefix.starts_with(&FINAL_FRAME_MARK) && final_length(&prefix) == Ok(layout.final_bytes))
+        }
+        Err(EnvelopeError::InputChanged) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Says why a file's length and its frames don't fit, by walking them.
@@ -523,7 +534,7 @@ fn what_is_wrong(input: &FileInput, start: u64, frame_length: u32, job: &Job) ->
         let Some(prefix) = prefix.get_mut(..usize::try_from(count).unwrap_or(24)) else {
             return EnvelopeError::Internal("a frame prefix lies outside its buffer");
         };
-        if let Err(error) = read_piece(&input.file, prefix, at) {
+        if let Err(error) = read_piece(&*input.file, prefix, at) {
             return error;
         }
         let Some(number) = prefix.first_chunk::<4>() else { return FormatError::Truncated("body").into() };

@@ -62,7 +62,7 @@ impl SealedReader {
         let usage = |text: &str| Err(EnvelopeError::Usage(text.to_owned()));
         let Opener { header, input, cipher, verifier, .. } = opener;
         let InputKind::File(file) = input.0 else {
-            return usage("only a regular file is read here and there");
+            return usage("only what is read by position, such as a regular file, is read here and there");
         };
         if verifier.is_some() {
             return usage("a signed message is opened whole: its signature covers all of it");
@@ -108,7 +108,7 @@ impl SealedReader {
         } else {
             self.shape.message_bytes()
         };
-        read_piece(&self.file.file, self.lane.frames(bytes)?, self.start.saturating_add(offset))?;
+        read_piece(&*self.file.file, self.lane.frames(bytes)?, self.start.saturating_add(offset))?;
         let sequence = self.shape.first_sequence(unit)?;
         let opened = self.lane.open(&self.cipher, sequence, bytes, last)?;
         // Within its capacity, so that nothing is left behind elsewhere.

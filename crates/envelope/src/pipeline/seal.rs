@@ -1,6 +1,5 @@
 //! Sealing a body.
 
-use std::fs::File;
 use std::io::Read;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -13,7 +12,7 @@ use super::{Fate, Job, OnPanic, PANICKED, Summary, Turnstile, on_threads, thread
 use crate::derive::MessageCipher;
 use crate::error::EnvelopeError;
 use crate::format::FrameLayout;
-use crate::platform::{FileInput, Input, InputKind, Output, has_grown, read_at, read_full};
+use crate::platform::{FileInput, Input, InputKind, Output, ReadAt, has_grown, read_full};
 use crate::seal::Sealer;
 use crate::signature::MessageSigner;
 
@@ -90,12 +89,11 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn threads(&self) -> usize {
-        let wanted = self.fate.job.threads.get();
         let wanted = match &self.source {
-            Source::File { units, .. } => wanted.min(usize::try_from(*units).unwrap_or(usize::MAX)),
-            // One more, as one of them waits for the other end most of the time.
-            Source::Stream(_) if wanted > 1 => wanted.saturating_add(1),
-            Source::Stream(_) => wanted,
+            Source::File { units, .. } => {
+                self.fate.job.threads_for(usize::try_from(*units).unwrap_or(usize::MAX))
+            }
+            Source::Stream(_) => self.fate.job.threads_for_stream(),
         };
         threads_within_budget(wanted, self.shape.lane_bytes())
     }
@@ -191,7 +189,7 @@ impl<'a> Source<'a> {
                 let left = usize::try_from(input.end.saturating_sub(start)).unwrap_or(usize::MAX);
                 let filled = left.min(shape.plaintext_bytes());
                 lane.plaintext(filled)
-                    .and_then(|target| read_piece(&input.file, target, start))
+                    .and_then(|target| read_piece(&*input.file, target, start))
                     .map_err(|error| (unit, error))?;
                 Ok(Some((unit, filled)))
             }
@@ -230,8 +228,8 @@ impl<'a> Source<'a> {
 }
 
 /// Reads a piece of a file that had it when the work began.
-pub(super) fn read_piece(file: &File, target: &mut [u8], offset: u64) -> Result<(), EnvelopeError> {
-    read_at(file, target, offset).map_err(|error| match error.kind() {
+pub(super) fn read_piece(file: &dyn ReadAt, target: &mut [u8], offset: u64) -> Result<(), EnvelopeError> {
+    file.read_exact_at(target, offset).map_err(|error| match error.kind() {
         std::io::ErrorKind::UnexpectedEof => EnvelopeError::InputChanged,
         _ => EnvelopeError::input(error),
     })

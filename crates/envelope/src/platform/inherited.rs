@@ -1,7 +1,6 @@
 //! The descriptors that a process was started with, told apart from those that it opened itself.
 #![allow(unsafe_code, reason = "a descriptor that is known by number only; each block has its argument")]
 
-use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
@@ -14,8 +13,6 @@ use rustix::io::{Errno, FdFlags};
 const LIST: &str = "/proc/self/fd";
 /// Standard input, output and error, which are always open in a Rust program.
 const STANDARD: [RawFd; 3] = [0, 1, 2];
-/// The same in the list.
-const STANDARD_PATHS: [&CStr; 3] = [c"/proc/self/fd/0", c"/proc/self/fd/1", c"/proc/self/fd/2"];
 
 /// A bit for each of the standard descriptors that was closed when the process began.
 static CLOSED: AtomicU8 = AtomicU8::new(0);
@@ -31,15 +28,21 @@ static BEFORE_MAIN: extern "C" fn() = note_closed;
 
 #[cfg(target_os = "linux")]
 extern "C" fn note_closed() {
-    // Without the list nothing can be said.
-    if rustix::fs::lstat(c"/proc/self/fd").is_err() {
-        return;
-    }
-    for (number, path) in STANDARD_PATHS.iter().enumerate() {
-        if rustix::fs::lstat(*path).is_err() {
+    for number in STANDARD {
+        if !is_open(number) {
             CLOSED.fetch_or(1 << number, Ordering::Relaxed);
         }
     }
+}
+
+/// Asked of the descriptor itself: a look into `/proc` costs many times as much.
+fn is_open(number: RawFd) -> bool {
+    if number < 0 {
+        return false;
+    }
+    // SAFETY: the descriptor is asked for its flags and nothing else; of one that is not open the answer is EBADF. A
+    // borrowed descriptor must not be -1, which was looked at.
+    rustix::io::fcntl_getfd(unsafe { BorrowedFd::borrow_raw(number) }).is_ok()
 }
 
 fn was_closed(number: RawFd) -> bool {
@@ -63,9 +66,7 @@ impl Inherited {
             Err(_) => STANDARD.to_vec(),
         };
         // The list itself was open, and now is not.
-        open.retain(|number| {
-            STANDARD.contains(number) || std::fs::symlink_metadata(format!("{LIST}/{number}")).is_ok()
-        });
+        open.retain(|number| STANDARD.contains(number) || is_open(*number));
         open.retain(|number| !was_closed(*number));
         Self(open)
     }

@@ -2,9 +2,12 @@
 
 mod child;
 mod inherited;
+mod positioned;
 
 pub use child::end_with_parent;
 pub use inherited::Inherited;
+pub(crate) use positioned::PositionedReader;
+pub use positioned::ReadAt;
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -36,9 +39,9 @@ pub(crate) enum InputKind<'a> {
     Stream(Box<dyn Read + Send + 'a>),
 }
 
-/// A part of a regular file, from where it stood to its end when the work began.
+/// A part of a regular file or the like, from where it stood to its end when the work began.
 pub(crate) struct FileInput {
-    pub(crate) file: File,
+    pub(crate) file: Box<dyn ReadAt>,
     pub(crate) start: u64,
     pub(crate) end: u64,
 }
@@ -56,13 +59,26 @@ impl Input<'static> {
         // Files of `/proc` and `/sys` say that they are empty, and are not: those are read in order.
         if kind.is_file() && length > 0 {
             let start = file.stream_position()?;
-            return Ok(Self(InputKind::File(FileInput { file, start, end: length.max(start) })));
+            return Ok(Self(InputKind::File(FileInput {
+                file: Box::new(file),
+                start,
+                end: length.max(start),
+            })));
         }
         if kind.is_dir() {
             return Err(Errno::ISDIR.into());
         }
         widen_pipe(&file, kind);
         Ok(Self(InputKind::Stream(Box::new(file))))
+    }
+
+    /// Reads `source` from its start by position, as a regular file.
+    ///
+    /// # Errors
+    /// When it can't be examined.
+    pub fn positioned(source: impl ReadAt + 'static) -> io::Result<Self> {
+        let end = source.length()?;
+        Ok(Self(InputKind::File(FileInput { file: Box::new(source), start: 0, end })))
     }
 }
 
@@ -72,7 +88,7 @@ impl<'a> Input<'a> {
         Self(InputKind::Stream(Box::new(reader)))
     }
 
-    /// Bytes in it, when that is known before reading: for regular files.
+    /// Bytes in it, when that is known before reading: where it is read by position.
     #[must_use]
     pub fn length(&self) -> Option<u64> {
         match &self.0 {
@@ -121,8 +137,9 @@ impl<'a> Output<'a> {
         Self(OutputKind::Stream(Box::new(writer)))
     }
 
-    /// A buffer that the caller of this crate sees only after success.
-    pub(crate) fn private(writer: impl Write + Send + 'a) -> Self {
+    /// As [`Output::writer`], for what nobody sees before the work has succeeded, such as a buffer, or the parts of an
+    /// upload that is completed afterwards: may be given what isn't verified yet. After an error the caller throws it away.
+    pub fn private(writer: impl Write + Send + 'a) -> Self {
         Self(OutputKind::Private(Box::new(writer)))
     }
 
@@ -172,12 +189,7 @@ pub(crate) fn allocate_more(file: &File, from: u64, bytes: u64) -> io::Result<()
 
 /// Whether a regular file is longer now than when the work began. Shorter is an error.
 pub(crate) fn has_grown(input: &FileInput) -> io::Result<bool> {
-    Ok(input.file.metadata()?.len() > input.end)
-}
-
-/// Fills `target` from `offset`. `UnexpectedEof` when the file has become shorter.
-pub(crate) fn read_at(file: &File, target: &mut [u8], offset: u64) -> io::Result<()> {
-    file.read_exact_at(target, offset)
+    Ok(input.file.length()? > input.end)
 }
 
 /// Writes all of `bytes` at `offset`, up to each multiple of [`WRITE_BYTES`] with a call of its own.
@@ -206,24 +218,6 @@ pub(crate) fn read_full(input: &mut dyn Read, target: &mut [u8]) -> io::Result<u
     Ok(filled)
 }
 
-/// Reads a file by position, so that its own stays where it was.
-pub(crate) struct PositionedReader<'a> {
-    pub(crate) file: &'a File,
-    pub(crate) at: u64,
-    pub(crate) end: u64,
-}
-
-impl Read for PositionedReader<'_> {
-    fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX);
-        let count = left.min(target.len());
-        let Some(target) = target.get_mut(..count) else { return Ok(0) };
-        read_at(self.file, target, self.at)?;
-        self.at = self.at.saturating_add(count as u64);
-        Ok(count)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -242,10 +236,10 @@ mod tests {
         let bytes: Vec<u8> = (0..700_001u32).map(|i| (i % 251) as u8).collect();
         write_at(&file, &bytes, 4321).unwrap();
         let mut read = vec![0; bytes.len()];
-        read_at(&file, &mut read, 4321).unwrap();
+        ReadAt::read_exact_at(&file, &mut read, 4321).unwrap();
         assert!(read == bytes);
         assert_eq!(file.metadata().unwrap().len(), 704_322);
-        assert!(read_at(&file, &mut read, 4322).is_err(), "there is less than asked for");
+        assert!(ReadAt::read_exact_at(&file, &mut read, 4322).is_err(), "there is less than asked for");
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub fn plaintext(bytes: usize) -> Vec<u8> {
 }
 
 pub fn job(threads: usize) -> Job {
-    Job { threads: threads.try_into().unwrap(), ..Job::default() }
+    Job { threads: Some(threads.try_into().unwrap()), ..Job::default() }
 }
 
 /// How a body travels.

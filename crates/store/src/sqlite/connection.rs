@@ -3,6 +3,7 @@
 use crate::store::{EngineFailure, StoreError};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -61,6 +62,24 @@ impl Settings {
             self.make()?;
         }
         let connection = self.open(mode).map_err(|error| failure(&error))?;
+        Self::check_identity(connection, mode)
+    }
+
+    /// A connection to a database that nobody changes while it is open: without locks, and without files beside it. None
+    /// where a log or journal has something that is not in the database yet.
+    pub(super) fn connect_at_rest(&self) -> Result<Option<Connection>, StoreError> {
+        if ["-wal", "-journal"].iter().any(|end| may_have_content(&self.path, end)) {
+            return Ok(None);
+        }
+        let flags =
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+        let connection =
+            Connection::open_with_flags(uri_at_rest(&self.path), flags).map_err(|error| failure(&error))?;
+        self.set_up(&connection).map_err(|error| failure(&error))?;
+        Self::check_identity(connection, OpenMode::Existing).map(Some)
+    }
+
+    fn check_identity(connection: Connection, mode: OpenMode) -> Result<Connection, StoreError> {
         let (application, layout) = identify(&connection).map_err(|error| failure(&error))?;
         match mode {
             OpenMode::Create if application == 0 && layout == 0 => {
@@ -98,6 +117,11 @@ impl Settings {
             Some(vfs) => Connection::open_with_flags_and_vfs(&self.path, flags, vfs.as_str())?,
             None => Connection::open_with_flags(&self.path, flags)?,
         };
+        self.set_up(&connection)?;
+        Ok(connection)
+    }
+
+    fn set_up(&self, connection: &Connection) -> Result<(), rusqlite::Error> {
         connection.busy_timeout(BUSY_WAIT)?;
         // The file is not trusted: nothing that stands in its schema is run.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
@@ -108,9 +132,34 @@ impl Settings {
         connection.execute_batch(&format!(
             "PRAGMA synchronous = {synchronous}; PRAGMA secure_delete = ON; PRAGMA cell_size_check = ON;
              PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY;"
-        ))?;
-        Ok(connection)
+        ))
     }
+}
+
+/// Whether a file beside the database has something in it, or can't be looked at.
+fn may_have_content(path: &Path, end: &str) -> bool {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(end);
+    match std::fs::symlink_metadata(beside) {
+        Ok(found) => found.len() > 0,
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+    }
+}
+
+/// The database as a URI that says that it doesn't change. Source: <https://www.sqlite.org/uri.html>.
+fn uri_at_rest(path: &Path) -> String {
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
+            byte if byte.is_ascii_alphanumeric() => uri.push(char::from(*byte)),
+            byte => {
+                let _ = write!(uri, "%{byte:02X}");
+            }
+        }
+    }
+    uri.push_str("?immutable=1");
+    uri
 }
 
 /// A connection of its own, for work on the file as a whole.

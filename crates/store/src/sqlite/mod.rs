@@ -30,6 +30,8 @@ use tokio::sync::oneshot;
 /// command that only reads pays for nothing else. Commits that wait together become durable with one sync.
 /// Several processes may have one database open; each notices the others' commits with its next read.
 pub struct SqliteStore {
+    /// See [`SqliteStore::open_alone`].
+    in_place: bool,
     settings: Arc<Settings>,
     place: Arc<Place>,
     reads: Arc<Queue<ReadJob>>,
@@ -41,8 +43,10 @@ type ReadJob = Box<dyn FnOnce(&mut Connection) + Send>;
 
 #[derive(Default)]
 struct Threads {
-    /// Opened by [`SqliteStore::open`], which so finds out at once what is wrong; the reader takes it.
+    /// Opened by [`SqliteStore::open`], which so finds out at once what is wrong; the reader takes it, if there is one.
     first: Option<Connection>,
+    /// The first connection is to a database at rest: of no use once something is committed.
+    at_rest: bool,
     reader: Option<JoinHandle<()>>,
     writer: Option<JoinHandle<()>>,
 }
@@ -55,6 +59,30 @@ impl SqliteStore {
     /// [`StoreError::ReadOnly`] or [`StoreError::Failed`] when the file can't be opened.
     pub fn open(path: &file::Path, mode: OpenMode) -> Result<Self, StoreError> {
         Self::open_dangerously(path, mode, Dangerous::default())
+    }
+
+    /// Opens the database at `path` for one caller, who has seen to it that nobody else changes it until this is closed.
+    /// (Others may read.)
+    ///
+    /// Each read is done at once, on the thread that asks: to wake another takes longer than the read. Until the first
+    /// commit there is no lock on the database, and no log and index are made beside it, only to be removed again.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub fn open_alone(path: &file::Path) -> Result<Self, StoreError> {
+        let settings = Settings { path: path.to_owned(), dangerous: Dangerous::default() };
+        let (first, at_rest) = match settings.connect_at_rest()? {
+            Some(first) => (first, true),
+            None => (settings.connect(OpenMode::Existing)?, false),
+        };
+        Ok(Self {
+            in_place: true,
+            place: Arc::new(Place::note(&settings.path)?),
+            settings: Arc::new(settings),
+            reads: Arc::new(Queue::default()),
+            writes: Arc::new(Queue::default()),
+            threads: Mutex::new(Threads { first: Some(first), at_rest, ..Threads::default() }),
+        })
     }
 
     /// As [`SqliteStore::open`], with settings that lose data. For tests of what such losses do.
@@ -71,6 +99,7 @@ impl SqliteStore {
         let place =
             if settings.dangerous.vfs.is_some() { Place::nowhere() } else { Place::note(&settings.path)? };
         Ok(Self {
+            in_place: false,
             settings,
             place: Arc::new(place),
             reads: Arc::new(Queue::default()),
@@ -83,6 +112,9 @@ impl SqliteStore {
         &self,
         run: impl FnOnce(&mut Connection) -> Result<T, rusqlite::Error> + Send + 'static,
     ) -> StoreFuture<'_, T> {
+        if self.in_place {
+            return Box::pin(std::future::ready(self.read_in_place(run)));
+        }
         let (answer, answered) = oneshot::channel();
         let job: ReadJob = Box::new(move |connection| {
             let result = run(connection).map_err(|error| connection::failure(&error));
@@ -94,6 +126,19 @@ impl SqliteStore {
             queued?;
             answered.await.unwrap_or(Err(StoreError::Closed))
         })
+    }
+
+    fn read_in_place<T>(
+        &self,
+        run: impl FnOnce(&mut Connection) -> Result<T, rusqlite::Error>,
+    ) -> Result<T, StoreError> {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        self.reads.check_open()?;
+        let connection = match &mut threads.first {
+            Some(first) => first,
+            none => none.insert(self.settings.connect(OpenMode::Existing)?),
+        };
+        run(connection).map_err(|error| connection::failure(&error))
     }
 
     fn write<T: Send + 'static>(
@@ -128,8 +173,16 @@ impl SqliteStore {
             self.writes.check_open()?;
             // Each group of commits looks again: a connection to another file is never written to.
             self.place.check()?;
+            let mut place = Arc::clone(&self.place);
+            if std::mem::take(&mut threads.at_rest) {
+                drop(threads.first.take());
+                threads.first = Some(self.settings.connect(OpenMode::Existing)?);
+                // Now there is a log. What stands in the database's place is still what was opened.
+                place = Arc::new(Place::note(&self.settings.path)?);
+                self.place.check()?;
+            }
             let connection = self.settings.connect(OpenMode::Existing)?;
-            let (queue, place) = (Arc::clone(&self.writes), Arc::clone(&self.place));
+            let queue = Arc::clone(&self.writes);
             threads.writer = Some(spawn("store-write", move || write::run(connection, &place, &queue))?);
         }
         Ok(())

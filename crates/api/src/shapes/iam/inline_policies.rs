@@ -2,6 +2,9 @@
 
 use crate::wire::shapes;
 
+/// What `IfPolicyDocument` says of a policy that isn't to be there yet. No policy document is like that.
+pub const ABSENT_POLICY: &str = "absent";
+
 shapes! {
     INLINE_POLICIES;
 
@@ -11,6 +14,9 @@ shapes! {
         user_name: String = "UserName",
         policy_name: String = "PolicyName",
         policy_document: String = "PolicyDocument",
+        /// The document that is to be replaced, or [`ABSENT_POLICY`]: where something else is there, it stays, and the
+        /// answer is ConcurrentModification. AWS has no such member.
+        if_policy_document: Option<String> = "IfPolicyDocument",
     }
 
     /// Input of `GetUserPolicy`.
@@ -42,6 +48,8 @@ shapes! {
         group_name: String = "GroupName",
         policy_name: String = "PolicyName",
         policy_document: String = "PolicyDocument",
+        /// As for users.
+        if_policy_document: Option<String> = "IfPolicyDocument",
     }
 
     /// Input of `GetGroupPolicy`.
@@ -73,6 +81,8 @@ shapes! {
         role_name: String = "RoleName",
         policy_name: String = "PolicyName",
         policy_document: String = "PolicyDocument",
+        /// As for users.
+        if_policy_document: Option<String> = "IfPolicyDocument",
     }
 
     /// Input of `GetRolePolicy`.

@@ -1,20 +1,24 @@
 //! `bulla access add`: a user, an access key, and the narrowest policy.
 
 use bulla_api as api;
-use bulla_api::iam::{CreateAccessKeyInput, CreateUserInput, PutUserPolicyInput};
+use bulla_api::ErrorCode;
+use bulla_api::iam::{ABSENT_POLICY, AccessKey, CreateAccessKeyInput, CreateUserInput, PutUserPolicyInput};
 use serde_json::json;
 
 use super::handout::{Prepared, user_name};
 use super::key_policy::{self, Lets};
 use super::permissions::{Document, POLICY_NAME, Permission};
 use super::service;
-use super::users::{self, OwnPolicy};
+use super::users::{self, Key, OwnPolicy};
 use crate::app::{App, FoundKms};
 use crate::cli::{AddAccess, Can};
 use crate::exit::{Exit, Failure};
 use crate::kms::caller::Caller;
 use crate::kms::choice::split_at;
 use crate::page::Page;
+
+/// So often a plan is made anew that others have overtaken.
+const PLANS_MAX: u32 = 20;
 
 /// What is going to be.
 struct Plan {
@@ -24,9 +28,11 @@ struct Plan {
     user_id: Option<String>,
     user_arn: String,
     is_new_user: bool,
-    /// Whether it has no access key yet.
-    needs_key: bool,
+    /// Its access keys.
+    keys: Vec<Key>,
     permissions: Vec<Permission>,
+    /// The policy as it is written now, if there is one.
+    before: Option<String>,
     /// The policy as it will be.
     document: Document,
     /// Whether that is more than it is.
@@ -50,30 +56,74 @@ pub(super) async fn run(app: &mut App, command: &AddAccess) -> Result<(), Failur
     let arns = arns(&found, &command.key).await?;
     let permissions: Vec<_> =
         arns.iter().flat_map(|arn| can.iter().map(|can| Permission::new(*can, arn, &context))).collect();
-    let mut plan = found.as_caller(async |caller| Plan::of(caller, user, permissions).await).await?;
-    plan.lets = key_policy::of_keys(&found, &plan.question()).await?;
-    if command.dry_run {
-        return tell(app, &plan, true, false);
-    }
-    let prepared = match plan.needs_key {
-        true => Some(Prepared::of(app, &found, &command.handout, user)?),
-        false if command.handout.output.is_some() => {
-            return Err(Failure::usage(format!(
-                "user `{user}` has an access key already, which can't be shown again; leave out -o to give it more \
-                 permissions, or give it a new access key with bulla access rotate"
-            )));
+    for _ in 0..PLANS_MAX {
+        let mut plan =
+            found.as_caller(async |caller| Plan::of(caller, user, permissions.clone()).await).await?;
+        plan.lets = key_policy::of_keys(&found, &plan.question()).await?;
+        if command.dry_run {
+            return tell(app, &plan, true, false);
         }
-        false => None,
-    };
-    tell(app, &plan, false, prepared.as_ref().is_some_and(Prepared::is_stdout))?;
-    let key = found.as_caller(async |caller| plan.carry_out(caller).await).await?;
-    let (Some(prepared), Some(key)) = (prepared, key) else {
+        let prepared = prepare(app, &found, command, &plan)?;
+        tell(app, &plan, false, prepared.as_ref().is_some_and(Prepared::is_stdout))?;
+        match found.as_caller(async |caller| plan.carry_out(caller).await).await? {
+            Outcome::Done(key) => return hand_out(app, &found, &plan, prepared.zip(key)).await,
+            Outcome::Overtaken => app.say.note(&format!(
+                "bulla: user {user} was changed by another command meanwhile; what it may do is added to what that one gave it"
+            )),
+        }
+    }
+    Err(Failure::new(
+        Exit::Failed,
+        format!(
+            "user `{user}` is being changed by others all the time, and was left to them; run this again when they are done"
+        ),
+    ))
+}
+
+/// A place for the access key, if one is going to be made.
+fn prepare(
+    app: &App,
+    found: &FoundKms,
+    command: &AddAccess,
+    plan: &Plan,
+) -> Result<Option<Prepared>, Failure> {
+    let user = plan.user.as_str();
+    if plan.needs_key() {
+        return Prepared::of(app, found, &command.handout, user).map(Some);
+    }
+    if command.handout.output.is_some() {
+        return Err(Failure::usage(format!(
+            "user `{user}` has an access key already, which can't be shown again; leave out -o to give it more \
+             permissions, or give it a new access key with bulla access rotate"
+        )));
+    }
+    Ok(None)
+}
+
+/// Gives the access key that was made, and says what was done.
+async fn hand_out(
+    app: &App,
+    found: &FoundKms,
+    plan: &Plan,
+    made: Option<(Prepared, AccessKey)>,
+) -> Result<(), Failure> {
+    let user = plan.user.as_str();
+    let Some((prepared, key)) = made else {
+        if let [only] = plan.keys.as_slice()
+            && only.used.is_none()
+        {
+            app.say.note(&format!(
+                "bulla: user {user} has access key {}, which was never used; if it reached nobody, make another with bulla access \
+                 rotate {user}",
+                only.metadata.access_key_id
+            ));
+        }
         let done = if plan.changes { "may do that now" } else { "could do that before" };
         let event = json!({ "event": "access_given", "User": user, "Changed": plan.changes });
         return app.say.done(&format!("user {user} {done}"), &event, true);
     };
     let (shown, usage, needs) = (prepared.shown(), prepared.usage(), prepared.needs());
-    prepared.give(&found, &key).await?;
+    prepared.give(found, &key).await?;
     app.say.note(&format!("bulla: the access key of user {user} is in {shown}, this once: {usage}"));
     if let Some(needs) = needs {
         app.say.note(&format!("bulla: {needs}"));
@@ -121,12 +171,11 @@ impl Plan {
         let account =
             caller.call::<api::GetCallerIdentity>(&api::GetCallerIdentityInput::default()).await?.account;
         let known = users::find(caller, user).await?;
-        let mut document = Document::default();
-        let mut needs_key = true;
+        let (mut document, mut before, mut keys) = (Document::default(), None, Vec::new());
         if known.is_some() {
-            document = match users::own_policy(caller, user).await? {
-                OwnPolicy::Ours(document) => document,
-                OwnPolicy::None => document,
+            (document, before) = match users::own_policy(caller, user).await? {
+                OwnPolicy::Ours(document, text) => (document, Some(text)),
+                OwnPolicy::None => (document, None),
                 OwnPolicy::Another => {
                     return Err(Failure::new(
                         Exit::Failed,
@@ -137,7 +186,7 @@ impl Plan {
                     ));
                 }
             };
-            needs_key = users::keys(caller, user).await?.is_empty();
+            keys = users::keys(caller, user).await?;
         }
         let mut changes = false;
         for permission in &permissions {
@@ -152,8 +201,9 @@ impl Plan {
             account,
             is_new_user: known.is_none(),
             user_id: known.map(|known| known.user_id),
-            needs_key,
+            keys,
             permissions,
+            before,
             document,
             changes,
             lets: Vec::new(),
@@ -170,12 +220,23 @@ impl Plan {
         }
     }
 
-    /// Makes it so. Done again after a failure, it goes on where it stopped.
-    async fn carry_out(&self, caller: &Caller<'_>) -> Result<Option<api::iam::AccessKey>, Failure> {
+    /// Whether it gets an access key.
+    fn needs_key(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Makes it so: user, policy, access key, so that wherever it stops, nobody has more than was asked for, and the same
+    /// command goes on from there. Whoever else changes the policy meanwhile is not overwritten.
+    async fn carry_out(&self, caller: &Caller<'_>) -> Result<Outcome, Failure> {
         let user_name = self.user.clone();
         if self.is_new_user {
             let input = CreateUserInput { user_name: user_name.clone(), ..Default::default() };
-            caller.call::<api::CreateUser>(&input).await?;
+            match caller.call::<api::CreateUser>(&input).await {
+                Err(error) if users::is(&error, ErrorCode::EntityAlreadyExists) => {
+                    return Ok(Outcome::Overtaken);
+                }
+                made => made?,
+            };
         }
         let rest = self.carry_out_rest(caller, user_name).await;
         rest.map_err(|failure| match self.is_new_user {
@@ -184,25 +245,42 @@ impl Plan {
         })
     }
 
-    async fn carry_out_rest(
-        &self,
-        caller: &Caller<'_>,
-        user_name: String,
-    ) -> Result<Option<api::iam::AccessKey>, Failure> {
+    async fn carry_out_rest(&self, caller: &Caller<'_>, user_name: String) -> Result<Outcome, Failure> {
         if self.changes {
             let input = PutUserPolicyInput {
                 user_name: user_name.clone(),
                 policy_name: POLICY_NAME.to_owned(),
                 policy_document: self.document.text(),
+                if_policy_document: Some(self.before.clone().unwrap_or_else(|| ABSENT_POLICY.to_owned())),
             };
-            caller.call::<api::PutUserPolicy>(&input).await?;
+            match caller.call::<api::PutUserPolicy>(&input).await {
+                // Another policy, or no user any more.
+                Err(error)
+                    if users::is(&error, ErrorCode::ConcurrentModification)
+                        || users::is(&error, ErrorCode::NoSuchEntity) =>
+                {
+                    return Ok(Outcome::Overtaken);
+                }
+                put => put?,
+            };
         }
-        if !self.needs_key {
-            return Ok(None);
+        if !self.needs_key() {
+            return Ok(Outcome::Done(None));
         }
         let input = CreateAccessKeyInput { user_name: Some(user_name) };
-        Ok(Some(caller.call::<api::CreateAccessKey>(&input).await?.access_key))
+        match caller.call::<api::CreateAccessKey>(&input).await {
+            Err(error) if users::is(&error, ErrorCode::NoSuchEntity) => Ok(Outcome::Overtaken),
+            made => Ok(Outcome::Done(Some(made?.access_key))),
+        }
     }
+}
+
+/// What became of a plan.
+enum Outcome {
+    /// It is so; with the access key that was made.
+    Done(Option<AccessKey>),
+    /// Something is otherwise than it was when the plan was made, which has to be made anew.
+    Overtaken,
 }
 
 /// Says what the user will be able to do, and every statement that says so.

@@ -18,7 +18,8 @@ pub(super) async fn run(app: &mut App) -> Result<(), Failure> {
         .as_caller(async |caller| {
             let mut all = Vec::new();
             for user in users::all(caller).await? {
-                all.push(users::whole(caller, user).await?);
+                // One that is being removed is none any more.
+                all.extend(users::unless_gone(users::whole(caller, user).await)?);
             }
             Ok(all)
         })
@@ -31,7 +32,7 @@ pub(super) async fn run(app: &mut App) -> Result<(), Failure> {
 
 fn permissions(user: &Whole) -> Vec<Permission> {
     match &user.own {
-        OwnPolicy::Ours(document) => document.permissions(),
+        OwnPolicy::Ours(document, _) => document.permissions(),
         OwnPolicy::None | OwnPolicy::Another => Vec::new(),
     }
 }

@@ -20,7 +20,8 @@ pub(super) struct Key {
 /// A user's policy of the name that is used here.
 pub(super) enum OwnPolicy {
     None,
-    Ours(Document),
+    /// What it allows, and how it is written there.
+    Ours(Document, String),
     /// Not of the form that is made here.
     Another,
 }
@@ -55,6 +56,20 @@ macro_rules! all_pages {
     }};
 }
 
+/// Whether a call was answered with this code.
+pub(super) fn is(error: &KmsError, code: ErrorCode) -> bool {
+    matches!(error, KmsError::Answered { error, .. } if error.code == code)
+}
+
+/// What was there to be taken away; nothing where another has taken it.
+pub(super) fn unless_gone<T>(taken: Result<T, KmsError>) -> Result<Option<T>, KmsError> {
+    match taken {
+        Ok(taken) => Ok(Some(taken)),
+        Err(error) if is(&error, ErrorCode::NoSuchEntity) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// All users of the account.
 pub(super) async fn all(caller: &Caller<'_>) -> Result<Vec<User>, KmsError> {
     Ok(all_pages!(caller, api::ListUsers, ListUsersInput::default(), users))
@@ -62,11 +77,8 @@ pub(super) async fn all(caller: &Caller<'_>) -> Result<Vec<User>, KmsError> {
 
 /// The user of this name, if there is one.
 pub(super) async fn find(caller: &Caller<'_>, name: &str) -> Result<Option<User>, KmsError> {
-    match caller.call::<api::GetUser>(&GetUserInput { user_name: Some(name.to_owned()) }).await {
-        Ok(found) => Ok(Some(found.user)),
-        Err(KmsError::Answered { error, .. }) if error.code == ErrorCode::NoSuchEntity => Ok(None),
-        Err(error) => Err(error),
-    }
+    let found = caller.call::<api::GetUser>(&GetUserInput { user_name: Some(name.to_owned()) }).await;
+    Ok(unless_gone(found)?.map(|found| found.user))
 }
 
 /// The same, where there must be one.
@@ -81,27 +93,42 @@ pub(super) async fn must_find(caller: &Caller<'_>, name: &str) -> Result<User, F
 
 /// Its access keys, the oldest first.
 pub(super) async fn keys(caller: &Caller<'_>, name: &str) -> Result<Vec<Key>, KmsError> {
-    let input = ListAccessKeysInput { user_name: Some(name.to_owned()), ..Default::default() };
-    let listed = all_pages!(caller, api::ListAccessKeys, input, access_key_metadata);
-    let mut keys = Vec::with_capacity(listed.len());
-    for metadata in listed {
+    let mut keys = Vec::new();
+    for metadata in list_keys(caller, name).await? {
         let input = GetAccessKeyLastUsedInput { access_key_id: metadata.access_key_id.clone() };
-        let used = caller.call::<api::GetAccessKeyLastUsed>(&input).await?.access_key_last_used;
+        // One that was deleted since is none any more.
+        let Some(found) = unless_gone(caller.call::<api::GetAccessKeyLastUsed>(&input).await)? else {
+            continue;
+        };
+        let used = found.access_key_last_used;
         keys.push(Key { metadata, used: used.last_used_date.map(|at| (at, used.service_name)) });
     }
     keys.sort_by_key(|key| key.metadata.create_date.millis());
     Ok(keys)
 }
 
+/// Their ids.
+pub(super) async fn key_ids(caller: &Caller<'_>, name: &str) -> Result<Vec<String>, KmsError> {
+    Ok(list_keys(caller, name).await?.into_iter().map(|metadata| metadata.access_key_id).collect())
+}
+
+async fn list_keys(caller: &Caller<'_>, name: &str) -> Result<Vec<AccessKeyMetadata>, KmsError> {
+    let input = ListAccessKeysInput { user_name: Some(name.to_owned()), ..Default::default() };
+    Ok(all_pages!(caller, api::ListAccessKeys, input, access_key_metadata))
+}
+
 /// What its policy of the name that is used here says.
 pub(super) async fn own_policy(caller: &Caller<'_>, name: &str) -> Result<OwnPolicy, KmsError> {
     let input = GetUserPolicyInput { user_name: name.to_owned(), policy_name: POLICY_NAME.to_owned() };
     match caller.call::<api::GetUserPolicy>(&input).await {
-        Ok(found) => Ok(match Document::parse(&url_decoded(&found.policy_document)) {
-            Some(document) => OwnPolicy::Ours(document),
-            None => OwnPolicy::Another,
-        }),
-        Err(KmsError::Answered { error, .. }) if error.code == ErrorCode::NoSuchEntity => Ok(OwnPolicy::None),
+        Ok(found) => {
+            let text = url_decoded(&found.policy_document);
+            Ok(match Document::parse(&text) {
+                Some(document) => OwnPolicy::Ours(document, text),
+                None => OwnPolicy::Another,
+            })
+        }
+        Err(error) if is(&error, ErrorCode::NoSuchEntity) => Ok(OwnPolicy::None),
         Err(error) => Err(error),
     }
 }
@@ -130,9 +157,7 @@ pub(super) async fn groups(caller: &Caller<'_>, name: &str) -> Result<Vec<String
 pub(super) async fn whole(caller: &Caller<'_>, user: User) -> Result<Whole, KmsError> {
     let (user, knows_boundary) = match find(caller, &user.user_name).await {
         Ok(found) => (found.unwrap_or(user), true),
-        Err(KmsError::Answered { error, .. }) if error.code == ErrorCode::AccessDeniedException => {
-            (user, false)
-        }
+        Err(error) if is(&error, ErrorCode::AccessDeniedException) => (user, false),
         Err(error) => return Err(error),
     };
     let name = user.user_name.as_str();

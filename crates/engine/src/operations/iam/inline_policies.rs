@@ -12,7 +12,7 @@ use crate::operations::Executes;
 use crate::pipeline::Executed;
 use crate::record::{DocumentRecord, EntityKind, inline_policies_path};
 use bulla_api::iam::{
-    DeleteGroupPolicyInput, DeleteRolePolicyInput, DeleteUserPolicyInput, GetGroupPolicyInput,
+    ABSENT_POLICY, DeleteGroupPolicyInput, DeleteRolePolicyInput, DeleteUserPolicyInput, GetGroupPolicyInput,
     GetGroupPolicyOutput, GetRolePolicyInput, GetRolePolicyOutput, GetUserPolicyInput, GetUserPolicyOutput,
     ListGroupPoliciesInput, ListGroupPoliciesOutput, ListRolePoliciesInput, ListRolePoliciesOutput,
     ListUserPoliciesInput, ListUserPoliciesOutput, PutGroupPolicyInput, PutRolePolicyInput,
@@ -36,14 +36,22 @@ const fn limit(kind: EntityKind) -> u64 {
     }
 }
 
+/// A policy to be put.
+struct NewPolicy<'p> {
+    name: &'p str,
+    document: &'p str,
+    /// What it is to replace, where that matters.
+    replacing: Option<&'p str>,
+}
+
 async fn put(
     core: &Core,
     account: AccountId,
     kind: EntityKind,
     name: &str,
-    policy: (&str, &str),
+    policy: NewPolicy<'_>,
 ) -> Result<Change, Fault> {
-    let (policy_name, document) = policy;
+    let NewPolicy { name: policy_name, document, replacing } = policy;
     let entity = found(core, account, kind, name).await?;
     let limit = limit(kind);
     let over = || {
@@ -54,16 +62,26 @@ async fn put(
     let path = inline_policies_path(account, &entity.id).join(policy_name);
     let mut change = Change::new();
     let before = core.vault.read(&path).await?;
-    let freed = match &before {
+    let there = match &before {
         Some(stored) => {
             change.expect_at(path.clone(), stored.generation);
-            characters(&DocumentRecord::of(&stored.fields)?.document)
+            Some(DocumentRecord::of(&stored.fields)?.document)
         }
         None => {
             change.expect_absent(path.clone());
-            0
+            None
         }
     };
+    if replacing.is_some_and(|expected| expected != there.as_deref().unwrap_or(ABSENT_POLICY)) {
+        return Err(Fault::answer(
+            ErrorCode::ConcurrentModification,
+            format!(
+                "The policy {policy_name} of the {} {name} is not the one that is to be replaced.",
+                word(kind)
+            ),
+        ));
+    }
+    let freed = there.as_deref().map_or(0, characters);
     let mut record = entity.record.clone();
     record.inline_characters = record.inline_characters.saturating_sub(freed) + new;
     if record.inline_characters > limit {
@@ -121,7 +139,11 @@ macro_rules! inline_policies {
 
             async fn execute(core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
                 let (input, account) = (request.input(), request.place().account);
-                let policy = (input.policy_name.as_str(), input.policy_document.as_str());
+                let policy = NewPolicy {
+                    name: &input.policy_name,
+                    document: &input.policy_document,
+                    replacing: input.if_policy_document.as_deref(),
+                };
                 let change = put(core, account, EntityKind::$kind, &input.$name, policy).await?;
                 Ok(request.done(Empty).changing(change))
             }

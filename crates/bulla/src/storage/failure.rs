@@ -1,0 +1,139 @@
+//! How object storage fails, in one line and an exit code.
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use bulla_remote::{innermost, misconfigured, whole};
+
+use super::ObjectName;
+use crate::exit::{Exit, Failure};
+
+/// What was tried, for messages.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tried<'a> {
+    /// `read` or `write`.
+    pub(super) doing: &'static str,
+    /// The object.
+    pub(super) what: &'a ObjectName,
+    /// The server that was asked.
+    pub(super) place: &'a str,
+}
+
+impl Tried<'_> {
+    /// A failure with a cause and what to do next.
+    pub(super) fn failed(self, exit: Exit, cause: impl std::fmt::Display) -> Failure {
+        Failure::new(exit, format!("cannot {} `{}` at {}: {cause}", self.doing, self.what, self.place))
+    }
+
+    /// A request that failed after all its retries.
+    pub(super) fn of_request<E>(self, error: &SdkError<E, HttpResponse>) -> Failure
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        if let Some(cause) = credentials_cause(error) {
+            return self.failed(Exit::Denied, cause);
+        }
+        if let Some(cause) = misconfigured(error).or_else(|| plain_http(error)) {
+            return self.failed(Exit::Usage, cause);
+        }
+        match error {
+            SdkError::ServiceError(answer) => {
+                let status = answer.raw().status().as_u16();
+                self.answered(status, answer.err().code(), answer.err().message())
+            }
+            SdkError::TimeoutError(_) => {
+                self.failed(Exit::Failed, "no answer in time; try again later, or wait longer with --s3-wait")
+            }
+            SdkError::ConstructionFailure(_) => self.failed(Exit::Failed, innermost(error)),
+            _ => self.failed(
+                Exit::Failed,
+                format!("{}; check the endpoint, or wait longer with --s3-wait", innermost(error)),
+            ),
+        }
+    }
+
+    /// An answer that refuses. (Those to HEAD have no body: there the status is all that is said.)
+    fn answered(self, status: u16, code: Option<&str>, message: Option<&str>) -> Failure {
+        let code = code.filter(|code| !code.is_empty());
+        let said = match (code, message.filter(|text| !text.is_empty())) {
+            (Some(code), Some(text)) => format!("{code}: {}", text.trim_end_matches('.')),
+            (Some(code), None) => code.to_owned(),
+            (None, _) => format!("HTTP {status}"),
+        };
+        let (exit, next) = match (status, code.unwrap_or_default()) {
+            (_, "ExpiredToken" | "TokenRefreshRequired") => {
+                (Exit::Denied, "the credentials have expired; get new ones")
+            }
+            (_, "RequestTimeTooSkewed") => (Exit::Denied, "set this host's clock"),
+            (
+                _,
+                "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException",
+            )
+            | (301, _) => (Exit::Failed, "the bucket is in another region; name it with --s3-region"),
+            (401 | 403, _)
+            | (
+                _,
+                "AccessDenied"
+                | "InvalidAccessKeyId"
+                | "SignatureDoesNotMatch"
+                | "InvalidToken"
+                | "AllAccessDisabled",
+            ) => (Exit::Denied, "check the credentials, --s3-profile, and what they may do with the bucket"),
+            (_, "NoSuchBucket") => (Exit::Failed, "check the bucket's name and --s3-endpoint-url"),
+            (_, "NoSuchUpload") => {
+                (Exit::Failed, "the upload is gone: look whether the object is there before you try again")
+            }
+            (404, _) => (Exit::Failed, "there is no such object; check bucket and key"),
+            (412, _) => (Exit::Failed, "it was replaced meanwhile; try again"),
+            (429 | 500..=599, _) => (Exit::Failed, "try again later, or wait longer with --s3-wait"),
+            _ => (Exit::Failed, "see what the server says"),
+        };
+        self.failed(exit, format!("{said}; {next}"))
+    }
+}
+
+/// Whether an answer says that a condition of the request doesn't hold.
+pub(super) fn is_precondition<E>(error: &SdkError<E, HttpResponse>) -> bool {
+    matches!(error, SdkError::ServiceError(answer) if answer.raw().status().as_u16() == 412)
+}
+
+/// Whether an answer says that this can't be had, and not that the server fails.
+pub(super) fn is_refusal<E>(error: &SdkError<E, HttpResponse>) -> bool {
+    matches!(error, SdkError::ServiceError(answer) if answer.raw().status().is_client_error())
+}
+
+/// A request that was kept from going over a network in the clear.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "plain HTTP beyond this machine shows what is read and who reads it; use https://, or --s3-allow-http where the network is trusted"
+)]
+pub(super) struct PlainHttp;
+
+/// What [`PlainHttp`] says, where that is why a request was not made.
+pub(super) fn plain_http(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut at = Some(error);
+    while let Some(error) = at {
+        if let Some(found) = error.downcast_ref::<PlainHttp>() {
+            return Some(found.to_string());
+        }
+        at = error.source();
+    }
+    None
+}
+
+fn credentials_cause(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut at = Some(error);
+    while let Some(error) = at {
+        if let Some(found) = error.downcast_ref::<CredentialsError>() {
+            return Some(match found {
+                CredentialsError::CredentialsNotLoaded(_) => {
+                    "no credentials are configured: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile with --s3-profile"
+                        .to_owned()
+                }
+                other => format!("the credentials can't be used: {}", whole(other)),
+            });
+        }
+        at = error.source();
+    }
+    None
+}

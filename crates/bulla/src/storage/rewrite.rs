@@ -1,0 +1,114 @@
+//! Other metadata beside an object whose content stays: the server copies it onto itself.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use aws_sdk_s3::types::MetadataDirective;
+
+use super::failure::Tried;
+use super::upload::{Condition, Upload};
+use super::{Pinned, Storage};
+use crate::exit::Failure;
+
+/// Longest object that one request copies, in bytes (Amazon S3 User Guide, "Copying, moving, and renaming objects").
+const COPY_BYTES_MAX: u64 = 5_000_000_000;
+/// Parts of longer ones, in bytes: the server copies several at a time.
+const PART_BYTES: u64 = 1 << 30;
+/// Set by tests, so that parts of so many bytes are copied of objects that are longer than one.
+const TEST_PART_BYTES: &str = "BULLA_TEST_COPY_PART_BYTES";
+
+/// Has a request that makes an object set what another one has beside its metadata.
+macro_rules! keeping {
+    ($request:expr, $headers:expr) => {
+        $request
+            .set_content_type($headers.content_type.clone())
+            .set_cache_control($headers.cache_control.clone())
+            .set_content_disposition($headers.content_disposition.clone())
+            .set_content_encoding($headers.content_encoding.clone())
+            .set_content_language($headers.content_language.clone())
+            .set_website_redirect_location($headers.website_redirect_location.clone())
+            .set_storage_class($headers.storage_class.clone())
+            .set_server_side_encryption($headers.server_side_encryption.clone())
+            .set_ssekms_key_id($headers.ssekms_key_id.clone())
+            .set_bucket_key_enabled($headers.bucket_key_enabled)
+            .set_object_lock_mode($headers.object_lock_mode.clone())
+            .set_object_lock_retain_until_date($headers.object_lock_retain_until_date)
+            .set_object_lock_legal_hold_status($headers.object_lock_legal_hold_status.clone())
+    };
+}
+pub(super) use keeping;
+
+/// The bytes by which the time for copying so many is reckoned: a server copies faster than a network moves.
+pub(super) const fn copying(bytes: u64) -> u64 {
+    bytes / 16
+}
+
+impl Storage {
+    /// Gives an object other metadata. It is an error if it is another object by now.
+    pub(crate) fn replace_metadata(
+        self: &Arc<Self>,
+        object: &Pinned,
+        metadata: HashMap<String, String>,
+    ) -> Result<(), Failure> {
+        let headers = self.headers(object)?;
+        let test = std::env::var(TEST_PART_BYTES).ok().and_then(|bytes| bytes.parse().ok());
+        if object.bytes <= test.unwrap_or(COPY_BYTES_MAX) {
+            return self.copy_onto_itself(object, metadata, headers);
+        }
+        if headers.tag_count.unwrap_or(0) > 0 {
+            let tried = Tried { doing: "write", what: &object.name, place: self.place() };
+            return Err(tried.failed(
+                crate::exit::Exit::Failed,
+                "it has tags, which an object of over 5 GB would lose; remove them for the while",
+            ));
+        }
+        let condition = Condition::Same(object.etag().to_owned());
+        let upload = Upload::under(Arc::clone(self), object.name.clone(), condition);
+        upload.set_metadata(metadata);
+        upload.keep_headers(headers);
+        upload.copy(&Arc::new(object.clone()), test.unwrap_or(PART_BYTES))
+    }
+
+    fn headers(self: &Arc<Self>, object: &Pinned) -> Result<HeadObjectOutput, Failure> {
+        let (this, object) = (Arc::clone(self), object.clone());
+        self.wait_for(async move {
+            let tried = Tried { doing: "read", what: &object.name, place: this.place() };
+            let request = this
+                .client()
+                .head_object()
+                .bucket(&object.name.bucket)
+                .key(&object.name.key)
+                .if_match(object.etag())
+                .customize()
+                .config_override(this.config_for(0));
+            request.send().await.map_err(|error| tried.of_request(&error))
+        })
+    }
+
+    fn copy_onto_itself(
+        self: &Arc<Self>,
+        object: &Pinned,
+        metadata: HashMap<String, String>,
+        headers: HeadObjectOutput,
+    ) -> Result<(), Failure> {
+        let (this, object) = (Arc::clone(self), object.clone());
+        self.wait_for(async move {
+            let tried = Tried { doing: "write", what: &object.name, place: this.place() };
+            let request = this
+                .client()
+                .copy_object()
+                .bucket(&object.name.bucket)
+                .key(&object.name.key)
+                .copy_source(object.name.as_copy_source())
+                .copy_source_if_match(object.etag())
+                .if_match(object.etag())
+                .metadata_directive(MetadataDirective::Replace)
+                .set_metadata(Some(metadata));
+            let request = keeping!(request, headers)
+                .customize()
+                .config_override(this.config_for(copying(object.bytes)));
+            request.send().await.map(drop).map_err(|error| tried.of_request(&error))
+        })
+    }
+}

@@ -1,0 +1,566 @@
+//! Writing an object: in parts that nobody sees before all of them are there and what they hold is authentic.
+//!
+//! What fits the first part is sent as one object. Otherwise parts are sent while the next one is filled; when the work fails, or a
+//! signal ends the process, the upload is aborted and nothing is left. The object appears with the last request.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::ops::Range;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use aws_sdk_s3::primitives::{ByteStream, SdkBody};
+use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, CopyPartResult};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use bytes::Bytes;
+use tokio::task::AbortHandle;
+
+use super::failure::{Tried, is_precondition, is_refusal};
+use super::parts::{OBJECT_BYTES_MAX, PARTS_MAX, PartSizes};
+use super::rewrite::{copying, keeping};
+use super::{ObjectName, Pinned, Storage};
+use crate::exit::{Exit, Failure};
+use crate::signals::{Undo, Watched, undo_on_signal};
+
+/// Parts in flight hold at most this together, in bytes, unless a single one is longer.
+const IN_FLIGHT_BYTES_MAX: u64 = 256 << 20;
+/// A buffer begins with this, so that a short object takes little memory.
+const BUFFER_BYTES: usize = 1 << 20;
+/// Aborting must not keep a process from ending.
+const ABORT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An object that is being written.
+pub(crate) struct Upload {
+    shared: Arc<Shared>,
+    sizes: PartSizes,
+    buffer: Vec<u8>,
+    /// Parts sent so far, and their bytes.
+    parts: u32,
+    bytes: u64,
+    /// From the first part on.
+    watched: Option<Watched>,
+}
+
+struct Shared {
+    storage: Arc<Storage>,
+    name: ObjectName,
+    metadata: Mutex<HashMap<String, String>>,
+    condition: Condition,
+    headers: Mutex<Option<Arc<HeadObjectOutput>>>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+/// What must be there when the object appears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Condition {
+    /// Nothing.
+    Absent,
+    /// The object with this ETag.
+    Same(String),
+    /// Whatever it is, it is replaced.
+    Any,
+}
+
+/// Bytes of a part, and where they are.
+enum Piece {
+    Here(Vec<u8>),
+    /// In another object of the same server.
+    There(Arc<Pinned>, Range<u64>),
+}
+
+impl Piece {
+    fn length(&self) -> u64 {
+        match self {
+            Self::Here(bytes) => bytes.len() as u64,
+            Self::There(_, range) => range.end.saturating_sub(range.start),
+        }
+    }
+
+    /// Bytes of this process's memory.
+    fn held(&self) -> u64 {
+        match self {
+            Self::Here(bytes) => bytes.len() as u64,
+            Self::There(..) => 0,
+        }
+    }
+}
+
+#[derive(Default)]
+struct State {
+    stage: Stage,
+    in_flight: usize,
+    in_flight_bytes: u64,
+    sent: Vec<CompletedPart>,
+    running: Vec<AbortHandle>,
+    failed: Option<Failure>,
+}
+
+#[derive(Default, Clone, PartialEq, Eq)]
+enum Stage {
+    /// Nothing was sent.
+    #[default]
+    Empty,
+    /// The upload was asked for; its id isn't known yet.
+    Beginning,
+    /// Parts may be sent under this id.
+    Open(String),
+    /// The object is there, or nothing is left of it.
+    Over,
+    /// A signal has ended it: this process is about to end.
+    Signalled,
+}
+
+impl Upload {
+    /// For an object that must not be there unless `force`. Makes no request.
+    pub(crate) fn new(storage: Arc<Storage>, name: ObjectName, force: bool) -> Self {
+        Self::under(storage, name, if force { Condition::Any } else { Condition::Absent })
+    }
+
+    /// For an object that appears on a condition only. Makes no request.
+    pub(super) fn under(storage: Arc<Storage>, name: ObjectName, condition: Condition) -> Self {
+        let shared = Shared {
+            storage,
+            name,
+            metadata: Mutex::default(),
+            condition,
+            headers: Mutex::default(),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        };
+        let (shared, buffer) = (Arc::new(shared), Vec::new());
+        Self { shared, sizes: PartSizes::Growing, buffer, parts: 0, bytes: 0, watched: None }
+    }
+
+    /// Refuses an object that is there already, before the work: it is refused again at the end.
+    pub(crate) fn check_absent(&self) -> Result<(), Failure> {
+        let shared = &self.shared;
+        if shared.condition != Condition::Absent {
+            return Ok(());
+        }
+        let this = Arc::clone(shared);
+        let there = shared.storage.wait_for(async move {
+            let request = this
+                .storage
+                .client()
+                .head_object()
+                .bucket(&this.name.bucket)
+                .key(&this.name.key)
+                .customize()
+                .config_override(this.storage.config_for(0));
+            match request.send().await {
+                Ok(_) => Ok(true),
+                // Who may write but not look is told at the end.
+                Err(error) if is_refusal(&error) => Ok(false),
+                Err(error) => Err(this.tried().of_request(&error)),
+            }
+        })?;
+        if there { Err(self.shared.exists()) } else { Ok(()) }
+    }
+
+    /// For messages.
+    pub(crate) fn shown(&self) -> String {
+        self.shared.name.to_string()
+    }
+
+    /// Most bytes that will come, when that is known.
+    pub(crate) fn expect(&mut self, bytes: Option<u64>) {
+        self.sizes = PartSizes::for_length(bytes);
+    }
+
+    /// What is to stand beside the object. Before the first byte.
+    pub(crate) fn set_metadata(&self, metadata: HashMap<String, String>) {
+        *self.shared.metadata.lock().unwrap_or_else(PoisonError::into_inner) = metadata;
+    }
+
+    /// Has the object keep what stands beside another: content type, encryption, storage class.
+    pub(super) fn keep_headers(&self, of: HeadObjectOutput) {
+        *self.shared.headers.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(of));
+    }
+
+    /// Has the server make the object from the content of another, in parts of so many bytes.
+    pub(super) fn copy(mut self, source: &Arc<Pinned>, part_bytes: u64) -> Result<(), Failure> {
+        let mut at = 0;
+        while at < source.bytes {
+            let end = at.saturating_add(part_bytes.max(1)).min(source.bytes);
+            self.send(Piece::There(Arc::clone(source), at..end))?;
+            at = end;
+        }
+        self.shared.complete()
+    }
+
+    /// Makes the object of what was written.
+    pub(crate) fn finish(mut self) -> Result<(), Failure> {
+        let buffer = std::mem::take(&mut self.buffer);
+        if self.parts == 0 {
+            return self.shared.put(buffer.into());
+        }
+        if !buffer.is_empty() {
+            self.send(Piece::Here(buffer))?;
+        }
+        self.shared.complete()
+    }
+
+    fn add(&mut self, mut bytes: &[u8]) -> Result<(), Failure> {
+        while !bytes.is_empty() {
+            let size = usize::try_from(self.sizes.of(self.parts)).unwrap_or(usize::MAX);
+            if self.buffer.len() >= size {
+                let full = std::mem::take(&mut self.buffer);
+                self.send(Piece::Here(full))?;
+                continue;
+            }
+            let (now, later) = bytes.split_at(size.saturating_sub(self.buffer.len()).min(bytes.len()));
+            let needed = self.buffer.len().saturating_add(now.len());
+            if needed > self.buffer.capacity() {
+                // Doubled while it may be a short object; from the second part on whole, so that one's memory serves the next.
+                let doubled =
+                    self.buffer.capacity().saturating_mul(2).max(BUFFER_BYTES).max(needed).min(size);
+                let room = if self.parts == 0 { doubled } else { size };
+                self.buffer.reserve_exact(room.saturating_sub(self.buffer.len()));
+            }
+            self.buffer.extend_from_slice(now);
+            bytes = later;
+        }
+        Ok(())
+    }
+
+    /// Sends a part as soon as there is room for one more in flight.
+    fn send(&mut self, piece: Piece) -> Result<(), Failure> {
+        let shared = &self.shared;
+        let held = piece.held();
+        self.bytes = self.bytes.saturating_add(piece.length());
+        if self.parts >= PARTS_MAX || self.bytes > OBJECT_BYTES_MAX {
+            return Err(shared
+                .tried()
+                .failed(Exit::Failed, "it would be larger than 5 TiB, the most that S3 takes"));
+        }
+        if self.parts == 0 {
+            let aborting = Arc::clone(shared);
+            let undo = Undo::Elsewhere(Box::new(move || aborting.abort(Stage::Signalled)));
+            self.watched = Some(undo_on_signal(undo));
+            shared.begin()?;
+        }
+        self.parts = self.parts.saturating_add(1);
+        let number = i32::try_from(self.parts).unwrap_or(i32::MAX);
+        let mut state = shared.lock();
+        let id = loop {
+            state = shared.park_if_signalled(state);
+            if let Some(failure) = &state.failed {
+                return Err(failure.clone());
+            }
+            let full = state.in_flight >= shared.storage.concurrency()
+                || (state.in_flight > 0 && state.in_flight_bytes.saturating_add(held) > IN_FLIGHT_BYTES_MAX);
+            match &state.stage {
+                Stage::Open(id) if !full => break id.clone(),
+                Stage::Open(_) => state = shared.wait(state),
+                _ => return Err(shared.tried().failed(Exit::Failed, "the upload was aborted")),
+            }
+        };
+        state.in_flight = state.in_flight.saturating_add(1);
+        state.in_flight_bytes = state.in_flight_bytes.saturating_add(held);
+        let task = Arc::clone(shared);
+        let running = shared.storage.spawn(async move {
+            let sent = match piece {
+                Piece::Here(bytes) => task.send_part(id, number, bytes.into()).await,
+                Piece::There(source, range) => task.copy_part(id, number, &source, range).await,
+            };
+            let mut state = task.lock();
+            state.in_flight = state.in_flight.saturating_sub(1);
+            state.in_flight_bytes = state.in_flight_bytes.saturating_sub(held);
+            match sent {
+                Ok(part) => state.sent.push(part),
+                Err(failure) => state.failed = state.failed.take().or(Some(failure)),
+            }
+            drop(state);
+            task.changed.notify_all();
+        });
+        state.running.retain(|task| !task.is_finished());
+        state.running.push(running);
+        Ok(())
+    }
+}
+
+impl Write for Upload {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.add(bytes).map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    /// Nothing is seen before the end, whatever is flushed.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        self.shared.abort(Stage::Over);
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Once a signal has ended the upload, the process ends by it, and not by an error that follows from it.
+    fn park_if_signalled<'a>(&self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        while state.stage == Stage::Signalled {
+            state = self.wait(state);
+        }
+        state
+    }
+
+    fn tried(&self) -> Tried<'_> {
+        Tried { doing: "write", what: &self.name, place: self.storage.place() }
+    }
+
+    fn exists(&self) -> Failure {
+        Failure::new(
+            Exit::Failed,
+            format!("`{}` exists; nothing was written; replace it with --force or name another", self.name),
+        )
+    }
+
+    fn if_none_match(&self) -> Option<String> {
+        (self.condition == Condition::Absent).then(|| "*".to_owned())
+    }
+
+    fn if_match(&self) -> Option<String> {
+        match &self.condition {
+            Condition::Same(etag) => Some(etag.clone()),
+            Condition::Absent | Condition::Any => None,
+        }
+    }
+
+    /// A request failed that would have made the object.
+    fn failed<E>(&self, error: &SdkError<E, HttpResponse>) -> Failure
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        if is_precondition(error) && self.condition == Condition::Absent {
+            return self.exists();
+        }
+        self.tried().of_request(error)
+    }
+
+    fn metadata(&self) -> Option<HashMap<String, String>> {
+        let metadata = self.metadata.lock().unwrap_or_else(PoisonError::into_inner);
+        (!metadata.is_empty()).then(|| metadata.clone())
+    }
+
+    /// A short object, in one request.
+    fn put(self: &Arc<Self>, body: Bytes) -> Result<(), Failure> {
+        let this = Arc::clone(self);
+        self.storage.wait_for(async move {
+            let config = this.storage.config_for(body.len() as u64);
+            let request = this
+                .storage
+                .client()
+                .put_object()
+                .bucket(&this.name.bucket)
+                .key(&this.name.key)
+                .set_metadata(this.metadata())
+                .set_if_none_match(this.if_none_match())
+                .set_if_match(this.if_match())
+                .checksum_algorithm(ChecksumAlgorithm::Crc32C)
+                .body(ByteStream::new(SdkBody::from(body)))
+                .customize()
+                .config_override(config);
+            match request.send().await {
+                Ok(_) => Ok(()),
+                Err(error) => Err(this.failed(&error)),
+            }
+        })
+    }
+
+    /// Asks for an upload in parts.
+    fn begin(self: &Arc<Self>) -> Result<(), Failure> {
+        self.park_if_signalled(self.lock()).stage = Stage::Beginning;
+        let this = Arc::clone(self);
+        let begun = self.storage.wait_for(async move {
+            let mut request = this
+                .storage
+                .client()
+                .create_multipart_upload()
+                .bucket(&this.name.bucket)
+                .key(&this.name.key)
+                .set_metadata(this.metadata())
+                .checksum_algorithm(ChecksumAlgorithm::Crc32C);
+            let headers = this.headers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if let Some(headers) = headers {
+                request = keeping!(request, headers);
+            }
+            let request = request.customize().config_override(this.storage.config_for(0));
+            let answer = request.send().await.map_err(|error| this.tried().of_request(&error))?;
+            answer.upload_id.ok_or_else(|| {
+                this.tried()
+                    .failed(Exit::Failed, "the answer is not one of object storage; check the endpoint")
+            })
+        });
+        let mut state = self.lock();
+        let result = match begun {
+            Ok(id) => {
+                state.stage = Stage::Open(id);
+                Ok(())
+            }
+            Err(failure) => {
+                state.stage = Stage::Over;
+                Err(failure)
+            }
+        };
+        drop(state);
+        self.changed.notify_all();
+        result
+    }
+
+    async fn send_part(&self, id: String, number: i32, body: Bytes) -> Result<CompletedPart, Failure> {
+        let config = self.storage.config_for(body.len() as u64);
+        let request = self
+            .storage
+            .client()
+            .upload_part()
+            .bucket(&self.name.bucket)
+            .key(&self.name.key)
+            .upload_id(id)
+            .part_number(number)
+            .checksum_algorithm(ChecksumAlgorithm::Crc32C)
+            .body(ByteStream::new(SdkBody::from(body)))
+            .customize()
+            .config_override(config);
+        let sent = request.send().await.map_err(|error| self.tried().of_request(&error))?;
+        Ok(CompletedPart::builder()
+            .part_number(number)
+            .set_e_tag(sent.e_tag)
+            .set_checksum_crc32_c(sent.checksum_crc32_c)
+            .build())
+    }
+
+    async fn copy_part(
+        &self,
+        id: String,
+        number: i32,
+        source: &Pinned,
+        range: Range<u64>,
+    ) -> Result<CompletedPart, Failure> {
+        let config = self.storage.config_for(copying(range.end.saturating_sub(range.start)));
+        let request = self
+            .storage
+            .client()
+            .upload_part_copy()
+            .bucket(&self.name.bucket)
+            .key(&self.name.key)
+            .upload_id(id)
+            .part_number(number)
+            .copy_source(source.name.as_copy_source())
+            .copy_source_if_match(source.etag())
+            .copy_source_range(format!("bytes={}-{}", range.start, range.end.saturating_sub(1)))
+            .customize()
+            .config_override(config);
+        let sent = request.send().await.map_err(|error| self.tried().of_request(&error))?;
+        let sent = sent.copy_part_result.unwrap_or_else(|| CopyPartResult::builder().build());
+        Ok(CompletedPart::builder()
+            .part_number(number)
+            .set_e_tag(sent.e_tag)
+            .set_checksum_crc32_c(sent.checksum_crc32_c)
+            .build())
+    }
+
+    /// Waits for all parts, and makes them the object.
+    fn complete(self: &Arc<Self>) -> Result<(), Failure> {
+        let mut state = self.lock();
+        loop {
+            state = self.park_if_signalled(state);
+            if let Some(failure) = &state.failed {
+                return Err(failure.clone());
+            }
+            if state.in_flight == 0 {
+                break;
+            }
+            state = self.wait(state);
+        }
+        let Stage::Open(id) = state.stage.clone() else {
+            return Err(self.tried().failed(Exit::Failed, "the upload was aborted"));
+        };
+        let mut parts = std::mem::take(&mut state.sent);
+        drop(state);
+        parts.sort_by_key(CompletedPart::part_number);
+        let this = Arc::clone(self);
+        let completed = self.storage.wait_for(async move {
+            let upload = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+            // Putting many parts together takes the server a while.
+            let config = this.storage.config_for(64 << 20);
+            let request = this
+                .storage
+                .client()
+                .complete_multipart_upload()
+                .bucket(&this.name.bucket)
+                .key(&this.name.key)
+                .upload_id(id)
+                .multipart_upload(upload)
+                .set_if_none_match(this.if_none_match())
+                .set_if_match(this.if_match())
+                .customize()
+                .config_override(config);
+            match request.send().await {
+                Ok(_) => Ok(()),
+                Err(error) => Err(this.failed(&error)),
+            }
+        });
+        let mut state = self.park_if_signalled(self.lock());
+        if completed.is_ok() {
+            state.stage = Stage::Over;
+        }
+        completed
+    }
+
+    /// Takes back what was sent, if anything was, and waits for that a while.
+    fn abort(self: &Arc<Self>, then: Stage) {
+        let mut state = self.lock();
+        let until = std::time::Instant::now() + ABORT_TIMEOUT;
+        while state.stage == Stage::Beginning {
+            let left = until.saturating_duration_since(std::time::Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let stage = std::mem::replace(&mut state.stage, then);
+        let running = std::mem::take(&mut state.running);
+        drop(state);
+        self.changed.notify_all();
+        let Stage::Open(id) = stage else {
+            return;
+        };
+        for task in running {
+            task.abort();
+        }
+        let this = Arc::clone(self);
+        let told = self.storage.wait_for(async move {
+            let request = this
+                .storage
+                .client()
+                .abort_multipart_upload()
+                .bucket(&this.name.bucket)
+                .key(&this.name.key)
+                .upload_id(id)
+                .customize()
+                .config_override(this.storage.config_for(0));
+            let sent = tokio::time::timeout(ABORT_TIMEOUT, request.send()).await;
+            Ok(matches!(sent, Ok(Ok(_))))
+        });
+        if !matches!(told, Ok(true)) {
+            crate::say::error_line(&format!(
+                "bulla: the parts of `{}` at {} could not be removed; a lifecycle rule that aborts incomplete uploads removes them",
+                self.name,
+                self.storage.place()
+            ));
+        }
+    }
+}
