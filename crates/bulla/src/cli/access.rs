@@ -35,7 +35,8 @@ store's first, to standard output.\n\nExample:\n  bulla access reset-root --data
     /// Take the access key of the account's root out of use, once there are users; on the server's host only
     #[command(
         after_help = "The root of the account is then nobody's who isn't on the server's host as its own user or root: commands with \
---data-dir act as it without a key. `bulla access reset-root` makes a new key.\n\n\
+--data-dir act as it without a key. `bulla access reset-root` makes a new key. \
+While the account has no user it is refused, but with --force.\n\n\
 Example:\n  bulla access disable-root --data-dir /var/lib/bulla"
     )]
     DisableRoot,

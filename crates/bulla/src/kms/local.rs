@@ -393,7 +393,7 @@ impl LocalKms {
             false => "make one with `bulla key create`, put one back with `bulla store restore`",
         };
         format!(
-            "{} has no key store; {next}, or name another KMS with --kms or --endpoint-url",
+            "{} has no key store; {next}, or name another KMS with --profile, --kms or --endpoint-url",
             self.describe()
         )
     }
