@@ -1,6 +1,7 @@
 """docs/columns.md on a real PostgreSQL: its SQL and programs as they stand there, the same rows from Python and Node.js, and the
 golden records of the library in Rust."""
 
+import array
 import base64
 import json
 import os
@@ -222,3 +223,47 @@ for (let at = 0; at < record.length; at++) {{
 }}
 """)
     subprocess.run(["node", tmp_path / "changed.mjs"], check=True, timeout=60)
+
+
+def test_the_limit_counts_bytes_in_python_and_node(tmp_path):
+    key, context, most = bytes(range(32)), {"table": "t", "id": "1"}, 1 << 20
+    words = array.array("I", range(most // 4))
+    for content in (bytes(most), bytearray(most), memoryview(bytes(most)), words, memoryview(words), memoryview(bytes(2 * most))[::2]):
+        sealed = bulla_records.seal_with(key, context, content)
+        assert bulla_records.open_with(key, context, memoryview(sealed)) == memoryview(content).tobytes()
+    words.append(0)
+    for content in (bytes(most + 1), words, memoryview(words)):
+        with pytest.raises(bulla_records.RecordError, match="at most 1 MiB"):
+            bulla_records.seal_with(key, context, content)
+    for content in ("text", 7, None, [1, 2]):
+        for refused in (bulla_records.seal_with, bulla_records.open_with):
+            with pytest.raises(bulla_records.RecordError, match="bytes are needed"):
+                refused(key, context, content)
+        with pytest.raises(bulla_records.RecordError, match="bytes are needed"):
+            bulla_records.blind_index_with(key, context, content)
+    for wrong in ({"id": 1}, {1: "id"}, {"id": b"1"}, {"id": "\ud800"}):
+        with pytest.raises(bulla_records.RecordError, match="text only"):
+            bulla_records.seal_with(key, wrong, b"")
+    (tmp_path / "limit.mjs").write_text(f"""
+import * as b from {json.dumps(str(TOP / 'clients/node/bulla-records.mjs'))};
+const key = Buffer.from('{key.hex()}', 'hex'), context = {json.dumps(context)}, most = {most};
+const same = (content, bytes) => {{
+  const opened = b.openWith(key, context, b.sealWith(key, context, content));
+  if (!opened.equals(bytes)) throw new Error('another content');
+}};
+const refuses = (doing, content) => {{
+  try {{ doing(key, context, content); }} catch (error) {{ if (error instanceof b.RecordError) return; throw error; }}
+  throw new Error('not refused');
+}};
+const words = Uint32Array.from({{ length: most / 4 }}, (_, n) => n);
+same(words, Buffer.from(words.buffer));
+same(words.subarray(1, 3), Buffer.from(words.buffer).subarray(4, 12));
+same(new ArrayBuffer(most), Buffer.alloc(most));
+same(new DataView(words.buffer, 4, 8), Buffer.from(words.buffer).subarray(4, 12));
+same('é'.repeat(most / 2), Buffer.from('é'.repeat(most / 2)));
+const longer = [Buffer.alloc(most + 1), 'é'.repeat(600000), new Uint32Array(300000), new ArrayBuffer(most + 1)];
+for (const content of [...longer, '\\ud800', 7, null, undefined, [1, 2], {{ length: 3 }}]) refuses(b.sealWith, content);
+for (const content of ['text', 7, null, undefined, [1, 2], new Uint32Array(300000)]) refuses(b.openWith, content);
+for (const content of ['\\ud800', 7, null, undefined, [1, 2]]) refuses(b.blindIndexWith, content);
+""")
+    subprocess.run(["node", tmp_path / "limit.mjs"], check=True, timeout=60)

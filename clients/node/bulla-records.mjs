@@ -22,13 +22,28 @@ function u32(number) {
   return bytes;
 }
 
+/** Text as it is kept: what UTF-8 can't hold would become something else. */
+function utf8(text, otherwise) {
+  if (typeof text !== "string" || !text.isWellFormed()) throw new RecordError(otherwise);
+  return Buffer.from(text);
+}
+
+/** The bytes of what has such: of an array those of its elements. */
+function binary(value, otherwise) {
+  if (ArrayBuffer.isView(value)) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  if (value instanceof ArrayBuffer) return Buffer.from(value);
+  throw new RecordError(otherwise);
+}
+
+/** The same, or of a text. */
+function bytesOf(value) {
+  const otherwise = "bytes or text are needed";
+  return typeof value === "string" ? utf8(value, otherwise) : binary(value, otherwise);
+}
+
 /** The one form of a context: its pairs in the order of their names' bytes, each text after its length. */
 export function canonical(context) {
-  const text = (value) => {
-    if (typeof value !== "string" || !value.isWellFormed()) throw new RecordError("a context has text only");
-    return Buffer.from(value);
-  };
-  const pairs = Object.entries(context).map((pair) => pair.map(text));
+  const pairs = Object.entries(context).map((pair) => pair.map((text) => utf8(text, "a context has text only")));
   pairs.sort(([one], [other]) => Buffer.compare(one, other));
   const out = Buffer.concat(pairs.flat().flatMap((bytes) => [u32(bytes.length), bytes]));
   if (out.length > MAX_CONTEXT) throw new RecordError("the associated data of a record has at most 64 KiB");
@@ -47,7 +62,7 @@ export function keyId(key) {
 
 /** The id of the record key that a record needs: for finding the rows that are still to be sealed anew. */
 export function keyIdOf(record) {
-  const bytes = Buffer.from(record.buffer, record.byteOffset, record.byteLength);
+  const bytes = binary(record, "not a sealed record");
   const length = bytes.length;
   if (length < OVERHEAD || length > OVERHEAD + MAX_CONTENT || bytes[0] !== 1 || bytes[1] !== 1) {
     throw new RecordError("not a sealed record");
@@ -57,19 +72,20 @@ export function keyIdOf(record) {
 
 /** Seals under a record key that the caller has. */
 export function sealWith(key, context, content) {
-  if (content.length > MAX_CONTENT) throw new RecordError("a record holds at most 1 MiB");
+  const bytes = bytesOf(content);
+  if (bytes.length > MAX_CONTENT) throw new RecordError("a record holds at most 1 MiB");
   const salt = randomBytes(16);
   const head = Buffer.concat([Buffer.from([1, 1]), keyId(key), salt]);
   const cipher = createCipheriv("aes-256-gcm", derive(key, "bulla/record/v1", salt), Buffer.alloc(12));
   cipher.setAAD(Buffer.concat([head, canonical(context)]));
-  return Buffer.concat([head, cipher.update(content), cipher.final(), cipher.getAuthTag()]);
+  return Buffer.concat([head, cipher.update(bytes), cipher.final(), cipher.getAuthTag()]);
 }
 
 /** Opens with the record key that `keyIdOf` names. */
 export function openWith(key, context, record) {
   const wanted = keyIdOf(record);
   if (!timingSafeEqual(keyId(key), wanted)) throw new RecordError("this is another key than the record's");
-  const bytes = Buffer.from(record.buffer, record.byteOffset, record.byteLength);
+  const bytes = binary(record, "not a sealed record");
   const head = bytes.subarray(0, HEAD);
   const options = { authTagLength: 16 };
   const cipher = createDecipheriv("aes-256-gcm", derive(key, "bulla/record/v1", head.subarray(34)), Buffer.alloc(12), options);
@@ -86,7 +102,7 @@ export function openWith(key, context, record) {
 /** The 16 bytes under which a value of a column is found. */
 export function blindIndexWith(key, column, value) {
   const where = canonical(column);
-  const digest = createHmac("sha256", key).update("bulla/blind-index/v1\0").update(u32(where.length)).update(where).update(value);
+  const digest = createHmac("sha256", key).update("bulla/blind-index/v1\0").update(u32(where.length)).update(where).update(bytesOf(value));
   return digest.digest().subarray(0, 16);
 }
 

@@ -25,9 +25,23 @@ class RecordError(Exception):
     """A record that doesn't open, or can't be sealed."""
 
 
+def _bytes(value, most=None, too_long=None):
+    """The bytes of what has such: of an array those of its elements."""
+    try:
+        view = memoryview(value)
+    except TypeError:
+        raise RecordError(f"bytes are needed, not {type(value).__name__}") from None
+    if most is not None and view.nbytes > most:
+        raise RecordError(too_long)
+    return view.tobytes()
+
+
 def canonical(context):
     """The one form of a context: its pairs in the order of their names' bytes, each text after its length."""
-    pairs = sorted((name.encode(), value.encode()) for name, value in context.items())
+    try:
+        pairs = sorted((str.encode(name), str.encode(value)) for name, value in context.items())
+    except (TypeError, UnicodeEncodeError):
+        raise RecordError("a context has text only") from None
     out = b"".join(len(text).to_bytes(4, "big") + text for pair in pairs for text in pair)
     if len(out) > _MAX_CONTEXT:
         raise RecordError("the associated data of a record has at most 64 KiB")
@@ -46,25 +60,29 @@ def key_id(key):
 
 def key_id_of(record):
     """The id of the record key that a record needs: for finding the rows that are still to be sealed anew."""
-    if record[:2] != b"\1\1" or not OVERHEAD <= len(record) <= OVERHEAD + _MAX_CONTENT:
+    return _record(record)[2:34]
+
+
+def _record(record):
+    record = _bytes(record, OVERHEAD + _MAX_CONTENT, "not a sealed record")
+    if record[:2] != b"\1\1" or len(record) < OVERHEAD:
         raise RecordError("not a sealed record")
-    return bytes(record[2:34])
+    return record
 
 
 def seal_with(key, context, content):
     """Seals under a record key that the caller has."""
-    if len(content) > _MAX_CONTENT:
-        raise RecordError("a record holds at most 1 MiB")
+    content = _bytes(content, _MAX_CONTENT, "a record holds at most 1 MiB")
     salt = os.urandom(16)
     head = b"\1\1" + key_id(key) + salt
     cipher = AESGCM(_derive(key, b"bulla/record/v1", salt))
-    return head + cipher.encrypt(bytes(12), bytes(content), head + canonical(context))
+    return head + cipher.encrypt(bytes(12), content, head + canonical(context))
 
 
 def open_with(key, context, record):
     """Opens with the record key that `key_id_of` names."""
-    record = bytes(record)
-    if not hmac.compare_digest(key_id(key), key_id_of(record)):
+    record = _record(record)
+    if not hmac.compare_digest(key_id(key), record[2:34]):
         raise RecordError("this is another key than the record's")
     head, sealed = record[:_HEAD], record[_HEAD:]
     cipher = AESGCM(_derive(key, b"bulla/record/v1", head[34:]))
@@ -77,6 +95,7 @@ def open_with(key, context, record):
 def blind_index_with(key, column, value):
     """The 16 bytes under which a value of a column is found."""
     where = canonical(column)
+    value = _bytes(value)
     return hmac.digest(key, b"bulla/blind-index/v1\0" + len(where).to_bytes(4, "big") + where + value, "sha256")[:16]
 
 
