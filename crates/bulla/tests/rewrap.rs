@@ -499,7 +499,11 @@ fn directories_commands_and_ranges_go_with_detached_keys() {
     home.fails(&["encrypt", "--detached-keys", "--keys", "k", "-k", &key, "-o", "x", "d"], 2, &["--keys k"]);
     let failing = home.run(&["rewrap", "-v", "-k", &raw("c"), "--to", &raw("b"), "d.sealed"]);
     assert_eq!(failing.code, 3, "{}", failing.err);
-    assert!(failing.err.contains("0 files changed, 0 unchanged, 0 others left alone, 2 failed"), "{}", failing.err);
+    assert!(
+        failing.err.contains("0 files changed, 0 unchanged, 0 others left alone, 2 failed"),
+        "{}",
+        failing.err
+    );
     home.ok(&["rewrap", "-k", &key, "--to", &raw("b"), "d.sealed"]);
     let opened = home.ok(&["decrypt", "-k", &raw("b"), "-o", "out", "d.sealed"]);
     assert!(!opened.err.contains("left out"), "{}", opened.err);
