@@ -36,10 +36,7 @@ struct End {
 }
 
 /// The links that aren't made, of all with their targets: paths below the archive's directory, which is at first empty.
-pub(super) fn wrong<'a, T>(
-    links: &'a BTreeMap<PathBuf, T>,
-    target_of: impl Fn(&T) -> &Path,
-) -> Vec<(&'a Path, Wrong)> {
+pub(super) fn wrong<T>(links: &BTreeMap<PathBuf, T>, target_of: impl Fn(&T) -> &Path) -> Vec<(&Path, Wrong)> {
     let mut resolving = Resolving { links, target_of, known: HashMap::new() };
     links.keys().filter_map(|path| Some((path.as_path(), resolving.end_of(path, 0).err()?))).collect()
 }
