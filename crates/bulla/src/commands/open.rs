@@ -131,6 +131,8 @@ impl<'a> Opener<'a> {
         let failed = |error: &EnvelopeError| Failure::envelope(error, &source.shown, &output_shown);
         let (content, about) = self.unlock(&source, range::access(range), failed).await?;
         about.refuse_file_key(&source.shown)?;
+        // What is refused anyway isn't begun.
+        content.check_into_stream(range).map_err(|error| failed(&error))?;
         let job = work::sized(&self.job, content.length);
         let progress = self.progress(&source, &job, content.length);
         let root = self.app.common.root_key.as_deref();
