@@ -72,7 +72,7 @@ class S3:
 
 class Proxy:
     """Forwards requests. `fault(method, path, query, number)` says of each what is to go wrong: None, a status, or "cut": the answer, and
-    the connection, end in the middle of the body; or a function, which is called before the request is forwarded."""
+    the connection, end in the middle of the body; "lost": there is no answer, though the request was done; or a function, which is called before the request is forwarded."""
 
     def __init__(self, s3: S3, fault):
         proxy = self
@@ -103,6 +103,10 @@ class Proxy:
                 headers = [(name, value) for name, value in answer.getheaders()
                            if name.lower() not in ("connection", "transfer-encoding", "date", "server")]
                 upstream.close()
+                if wrong == "lost":
+                    self.close_connection = True
+                    self.connection.shutdown(socket.SHUT_RDWR)
+                    return
                 self.answer(answer.status, headers, content, cut=wrong == "cut")
 
             def answer(self, status, headers, content, cut=False):

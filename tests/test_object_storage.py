@@ -154,6 +154,28 @@ def test_a_part_that_fails_once_is_sent_again(storage, s3, bucket, status, code)
     assert storage.open("-o", "-", f"s3://{bucket}/x").stdout == content
 
 
+@pytest.mark.parametrize("size", [1, PART + 1], ids=["one request", "parts"])
+def test_an_object_whose_last_answer_is_lost_is_there_and_is_ours(storage, s3, bucket, size):
+    def makes_it(method, query):
+        return method == ("PUT" if size == 1 else "POST") and (size == 1 or "uploadId" in query)
+
+    made = iter(range(100))
+    with Proxy(s3, lambda method, _path, query, _: "lost" if makes_it(method, query) and next(made) == 0 else None) as proxy:
+        done = storage.seal("-o", f"s3://{bucket}/x", input=bytes(size), url=proxy.url)
+    assert done.stderr == b"" and next(made) == 2, "it was asked for twice"
+    assert storage.open("-o", "-", f"s3://{bucket}/x").stdout == bytes(size)
+    # That of another is another's, whether its answer was lost or not.
+    made = iter(range(100))
+
+    def fault(method, _path, query, _number):
+        if makes_it(method, query) and next(made) == 0:
+            return lambda: s3.client.put_object(Bucket=bucket, Key="y", Body=b"theirs")
+
+    with Proxy(s3, fault) as proxy:
+        failed = storage.seal("-o", f"s3://{bucket}/y", input=bytes(size), url=proxy.url, check=1)
+    assert "exists" in one_line(failed) and s3.get(bucket, "y") == b"theirs" and s3.uploads(bucket) == []
+
+
 def test_a_part_that_keeps_failing_ends_the_upload(storage, s3, bucket):
     def fault(method, _path, query, _number):
         return (500, "InternalError") if method == "PUT" and query.get("partNumber") == ["2"] else None

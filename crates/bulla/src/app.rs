@@ -186,6 +186,15 @@ impl App {
         if let Some(found) = self.found.get(&choice) {
             return Ok(found.clone());
         }
+        // It may be set for other programs, and may be thought to lead to a server.
+        if let (Choice::Embedded { because: None }, Some(name)) =
+            (&choice, self.aws.as_ref().and_then(AwsEnvironment::profile))
+        {
+            self.say.note(&format!(
+                "bulla: profile {name} of AWS_PROFILE names no endpoint of a KMS; the key store on this host is used (--kms \
+                 embedded says so without this line)"
+            ));
+        }
         let wait = self.common.kms_wait.map(Duration::from_secs);
         let found = match &choice {
             Choice::Embedded { because } => {

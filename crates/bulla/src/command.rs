@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 use bulla_envelope::{EnvelopeError, Output, Side, Summary, end_with_parent};
 use bulla_store::RootKeySource;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 
 use crate::exit::{Exit, Failure, cause};
 use crate::say::Say;
@@ -28,6 +29,8 @@ const END_WAIT: Duration = Duration::from_secs(5);
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
 /// How long the output of a command that has ended may stay open, and silent.
 const LEFT_OPEN: Duration = Duration::from_secs(10);
+/// Times that what a command has started is looked for: it may be starting more.
+const LOOKS_MAX: usize = 10;
 /// Larger than the usual 64 KiB: fewer switches between the two ends.
 const PIPE_BYTES: usize = 1 << 20;
 
@@ -45,6 +48,8 @@ impl Family {
         if self.has_ended() {
             return;
         }
+        // Now, for those of one that has ended are nobody's.
+        let members = self.members();
         self.signal(Signal::TERM);
         // One that is stopped would not notice.
         self.signal(Signal::CONT);
@@ -52,21 +57,35 @@ impl Family {
         while !self.has_ended() && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(10));
         }
-        self.kill();
+        for member in &members {
+            member.signal(Signal::KILL);
+        }
+        let _all_or_not = self.kill();
     }
 
-    /// Ends them at once, so that none can take the end of its input for the end of the data.
-    fn kill(self) {
-        if !self.grouped {
-            // Stopped first, for one that is killed would show its end to those that read from it.
-            let all = self.members();
-            for signal in [Signal::STOP, Signal::KILL] {
-                for one in &all {
-                    let _ = rustix::process::kill_process(*one, signal);
-                }
+    /// Ends them at once, so that none can take the end of its input for the end of the data: those too that have left
+    /// the process group, as `su` and `setsid` make theirs. Gives back whether all could be reached.
+    fn kill(self) -> bool {
+        // Stopped first, for one that is killed would show its end to those that read from it. Again, for those that were
+        // started meanwhile.
+        let mut stopped: Vec<Member> = Vec::new();
+        let mut reached = true;
+        for _ in 0..LOOKS_MAX {
+            let new = self.members().into_iter().filter(|one| stopped.iter().all(|other| other.id != one.id));
+            let new: Vec<Member> = new.collect();
+            if new.is_empty() {
+                break;
             }
+            for one in &new {
+                reached &= one.signal(Signal::STOP);
+            }
+            stopped.extend(new);
+        }
+        for one in &stopped {
+            one.signal(Signal::KILL);
         }
         self.signal(Signal::KILL);
+        reached
     }
 
     fn signal(self, signal: Signal) {
@@ -84,27 +103,48 @@ impl Family {
     }
 
     /// The command and what it has started, by who is whose parent.
-    fn members(self) -> Vec<Pid> {
+    fn members(self) -> Vec<Member> {
         let mut parents = Vec::new();
         for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-            let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
-                continue;
-            };
-            let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
-            // Behind the name, which is in parentheses: the state, the parent.
-            let parent =
-                stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)?.parse::<i32>().ok());
-            parents.extend(parent.map(|parent| (id, parent)));
+            let id = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok());
+            if let Some(id) = id.and_then(Pid::from_raw) {
+                parents.extend(parent_of(id).map(|parent| (id, parent)));
+            }
         }
         let mut found = vec![self.leader];
         let mut next = 0;
         while let Some(parent) = found.get(next).copied() {
-            let children = parents.iter().filter(|(_, of)| *of == parent.as_raw_nonzero().get());
-            found.extend(children.filter_map(|(id, _)| Pid::from_raw(*id)));
+            found.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(id, _)| *id));
             next += 1;
         }
-        found
+        found.into_iter().filter_map(Member::of).collect()
     }
+}
+
+/// One process, and no other that gets its number when it is gone.
+struct Member {
+    id: Pid,
+    process: OwnedFd,
+}
+
+impl Member {
+    /// None if it has gone.
+    fn of(id: Pid) -> Option<Self> {
+        let process = rustix::process::pidfd_open(id, PidfdFlags::empty()).ok()?;
+        Some(Self { id, process })
+    }
+
+    /// Gives back whether it has it, or needs it no more.
+    fn signal(&self, signal: Signal) -> bool {
+        !matches!(rustix::process::pidfd_send_signal(&self.process, signal), Err(Errno::PERM))
+    }
+}
+
+fn parent_of(id: Pid) -> Option<Pid> {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", id.as_raw_nonzero())).ok()?;
+    // Behind the name, which is in parentheses: the state, the parent.
+    let parent = stat.rsplit(") ").next()?.split(' ').nth(1)?.parse().ok()?;
+    Pid::from_raw(parent)
 }
 
 /// A command that runs. Dropped before it has ended, it is ended.
@@ -293,7 +333,7 @@ impl Reading {
             }
             // Whether that is all can't be known.
             self.over = true;
-            self.running.family.kill();
+            let _all_or_not = self.running.family.kill();
             let failed = match self.running.succeed() {
                 Err(failed) => failed,
                 Ok(()) => CommandFailed {
@@ -361,13 +401,13 @@ pub(crate) fn feed(
             Fed::Part
         }
         Err(error) => {
-            running.family.kill();
+            let reached = running.family.kill();
             let _ = running.wait();
             drop(held);
-            return Err(failed(&error).although(&format!(
-                "`{}` was ended: what it read is authentic, but not whole",
-                running.name
-            )));
+            let became =
+                if reached { "was ended" } else { "could not be ended, and may go on as if that were all" };
+            let text = format!("`{}` {became}: what it read is authentic, but not whole", running.name);
+            return Err(failed(&error).although(&text));
         }
     };
     drop(held);

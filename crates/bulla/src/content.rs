@@ -70,8 +70,8 @@ fn no_range_of_object() -> EnvelopeError {
 
 /// What a sealed file or object says of itself.
 pub(crate) enum About {
-    /// A message.
-    Message(Header),
+    /// A message, and the key that opened it.
+    Message(Header, String),
     /// An object of the S3 Encryption Client.
     Object(S3ecObject),
 }
@@ -80,7 +80,7 @@ impl About {
     /// Refuses the keys of a file as if they were one: whoever opened them so would have a file's key on the disk.
     pub(crate) fn refuse_file_key(&self, shown: &str) -> Result<(), Failure> {
         match self {
-            Self::Message(header) if header.detached_keys_id().is_some() => Err(Failure::usage(format!(
+            Self::Message(header, _) if header.detached_keys_id().is_some() => Err(Failure::usage(format!(
                 "`{shown}` holds the key of another file, which is not for a disk; nothing was written; decrypt that file"
             ))),
             _ => Ok(()),
@@ -98,8 +98,9 @@ impl About {
         summary: Option<(Summary, Duration)>,
     ) -> Result<(), Failure> {
         match self {
-            Self::Message(header) => {
-                work::report(app, &Done { what, input, output, data_on_stdout, header, summary })
+            Self::Message(header, by) => {
+                let by = Some(by.as_str());
+                work::report(app, &Done { what, input, output, data_on_stdout, header, by, summary })
             }
             Self::Object(object) => {
                 sealed::report(app, &Told { what, input, output, data_on_stdout, summary }, object)

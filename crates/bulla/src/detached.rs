@@ -358,7 +358,8 @@ fn take_name(path: &Path) -> Result<(), Failure> {
 }
 
 /// Ends what a killed command has begun: keys that belong to the file, and still stand under their other name, take
-/// theirs. In a turn only.
+/// theirs. Not where keys of the file stand under that name: what is beside them was not put there by a command that was
+/// killed after the file had changed, and whether it opens the file is not known. In a turn only.
 pub(crate) fn settle(file: &Path, keys: &Path, limits: HeaderLimits) -> Result<(), Failure> {
     let next = next_of(keys);
     if !exists(&next) {
@@ -367,7 +368,9 @@ pub(crate) fn settle(file: &Path, keys: &Path, limits: HeaderLimits) -> Result<(
     let (Ok(Some(found)), Some(header)) = (read(&next, limits), header_of(file, limits)) else {
         return Ok(());
     };
-    if found.check_belong_to(&header).is_ok() { take_name(keys) } else { Ok(()) }
+    let belong = |keys: &DetachedKeys| keys.check_belong_to(&header).is_ok();
+    let has_keys = matches!(read(keys, limits), Ok(Some(present)) if belong(&present));
+    if belong(&found) && !has_keys { take_name(keys) } else { Ok(()) }
 }
 
 /// What a file says of itself, if it is sealed.

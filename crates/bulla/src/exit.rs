@@ -27,6 +27,8 @@ pub(crate) enum Exit {
     HungUp = 129,
     /// Interrupted: 128 + SIGINT.
     Interrupted = 130,
+    /// Quit from the terminal: 128 + SIGQUIT.
+    Quit = 131,
     /// Nobody reads the output any more: 128 + SIGPIPE.
     BrokenPipe = 141,
     /// Told to end: 128 + SIGTERM.
@@ -129,6 +131,11 @@ impl From<KmsError> for Failure {
             (_, Exit::KeyUnusable) => {
                 "; check the key with `bulla key list`, or name another KMS with --kms or --endpoint-url"
             }
+            (KmsError::Answered { error, .. }, _)
+                if matches!(error.code, ErrorCode::ExpiredToken | ErrorCode::ExpiredTokenException) =>
+            {
+                "; get new credentials, which last for a while only"
+            }
             (_, Exit::Denied) => "; check the credentials and what they may do",
             (_, Exit::Unreachable) => "; try again later, or wait longer with --kms-wait",
             (_, Exit::NotIntact) => "; check the file and its encryption context",
@@ -188,7 +195,7 @@ impl Failure {
             };
         }
         let exit = exit_of(error.class());
-        Self::new(exit, format!("`{input}`: {error}{}", next_step(error, exit)))
+        Self::new(exit, format!("`{input}`: {error}{}{}", next_step(error, exit), raw_form(error)))
     }
 }
 
@@ -207,6 +214,16 @@ fn next_step(error: &EnvelopeError, exit: Exit) -> &'static str {
         (_, Exit::Unreachable) => "; try again later, or wait longer with --kms-wait",
         (_, Exit::KeyUnusable) => "; see bulla key list, or name another KMS with --kms or --endpoint-url",
         _ => "",
+    }
+}
+
+/// How a raw key that a message was sealed for is given: the header has no more of it than its names.
+fn raw_form(error: &EnvelopeError) -> String {
+    let EnvelopeError::NoKeyOpens(none) = error else { return String::new() };
+    let raw = none.sealed_for.iter().find(|name| !name.starts_with("arn:"));
+    match raw.filter(|_| none.trials.is_empty()) {
+        Some(raw) => format!(", a raw one as raw-aes:{raw}:FILE or raw-rsa:{raw}:PADDING:PEM-FILE"),
+        None => String::new(),
     }
 }
 

@@ -15,6 +15,8 @@ use crate::recipients::{KeyName, Wanted};
 const KEY_FILE_BYTES_MAX: usize = 64 << 10;
 /// Provider of the encrypted data keys that a KMS opens.
 pub(crate) const KMS_PROVIDER: &str = "aws-kms";
+/// What a KEY says after its `@` for the store on this host.
+const EMBEDDED_AT: &str = "embedded";
 
 /// A KEY, taken apart.
 #[derive(Debug, PartialEq, Eq)]
@@ -172,11 +174,47 @@ pub(crate) async fn wanted(app: &mut App, arguments: &[String]) -> Result<Vec<Wa
     Ok(all)
 }
 
-/// The KMS key that a message names, to seal for it again.
-pub(crate) async fn wanted_again(app: &mut App, arn: &str) -> Result<Wanted, Failure> {
-    let found = app.kms(None).await?;
+/// The KMS key that a message names, to seal for it again: at the KMS of the options, or at one of `also` that knows it.
+pub(crate) async fn wanted_again(app: &mut App, arn: &str, also: &[String]) -> Result<Wanted, Failure> {
+    let wanted =
+        |found: FoundKms| Wanted { name: kms_name(arn), keyring: KmsKey::new(found.kms, arn).into() };
+    if also.is_empty() {
+        let found = app.kms(None).await?;
+        require_store(&found)?;
+        return Ok(wanted(found));
+    }
+    let mut first = None;
+    for at in [None].into_iter().chain(also.iter().map(|at| Some(at.as_str()))) {
+        match described_at(app, at, arn).await {
+            Ok(found) => return Ok(wanted(found)),
+            Err(failure) => {
+                first.get_or_insert(failure);
+            }
+        }
+    }
+    Err(first.unwrap_or_else(|| Failure::usage(format!("`{arn}` is at no KMS that was named"))))
+}
+
+/// A KMS that knows this key.
+async fn described_at(app: &mut App, at: Option<&str>, arn: &str) -> Result<FoundKms, Failure> {
+    let found = app.kms(at).await?;
     require_store(&found)?;
-    Ok(Wanted { name: kms_name(arn), keyring: KmsKey::new(found.kms, arn).into() })
+    let input = DescribeKeyInput { key_id: arn.to_owned(), ..DescribeKeyInput::default() };
+    found.kms.describe_key(input).await?;
+    Ok(found)
+}
+
+/// The KMS that KEYs name after their `@`, each once.
+pub(crate) fn named_at<'a>(arguments: impl IntoIterator<Item = &'a String>) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for text in arguments {
+        if let Ok(KeyArgument::Kms { at: Some(at), .. }) = KeyArgument::parse(text)
+            && !all.iter().any(|known| known == at)
+        {
+            all.push(at.to_owned());
+        }
+    }
+    all
 }
 
 fn kms_name(arn: &str) -> KeyName {
@@ -229,15 +267,65 @@ pub(crate) fn has_file_key(arguments: &[String]) -> bool {
     arguments.iter().any(is_one)
 }
 
-/// The KMS keys that a file names, of the caller's own account and of `accounts`; and in words which these are. The
-/// embedded store is left open for the next call: the caller sees to it that it doesn't stay so ([`App::release`]).
-pub(crate) async fn discovered(app: &mut App, accounts: &[String]) -> Result<(Keyring, String), Failure> {
+/// The KMS keys that a file names, of the caller's own account and of `accounts`, at the KMS of the options, at those of
+/// `also`, and, when the first can't be reached, in the store on this host.
+pub(crate) struct Discovered {
+    /// One for each KMS.
+    pub(crate) keyrings: Vec<Keyring>,
+    /// In words which KMS and accounts these are.
+    pub(crate) asked: String,
+    /// Why one of the KMS was not asked: an error only if no key of the others opens.
+    pub(crate) missed: Option<Failure>,
+}
+
+/// Asks each KMS who calls. An embedded store is left open for the next call: the caller sees to it that it doesn't stay so
+/// ([`App::release`]).
+pub(crate) async fn discovered(
+    app: &mut App,
+    accounts: &[String],
+    also: &[String],
+) -> Result<Discovered, Failure> {
     for account in accounts {
         account
             .parse::<bulla_api::AccountId>()
             .map_err(|error| Failure::usage(format!("--discovery-account {account}: {error}")))?;
     }
-    let found = app.kms(None).await?;
+    let (mut keyrings, mut asked, mut missed) = (Vec::new(), Vec::new(), None);
+    for at in [None].into_iter().chain(also.iter().map(|at| Some(at.as_str()))) {
+        match discovered_at(app, at, accounts).await {
+            Ok((keyring, one)) => {
+                keyrings.push(keyring);
+                asked.push(one);
+            }
+            Err(failure) => {
+                missed.get_or_insert(failure);
+            }
+        }
+    }
+    if keyrings.is_empty()
+        && missed.as_ref().is_some_and(|failure| failure.exit == Exit::Unreachable)
+        && app.kms(None).await?.local.is_none()
+        && let Ok((keyring, one)) = discovered_at(app, Some(EMBEDDED_AT), accounts).await
+    {
+        keyrings.push(keyring);
+        asked.push(one);
+    }
+    // Nobody waits for this host's store while another KMS is waited for.
+    if keyrings.len() > 1 || missed.is_some() {
+        app.release().await?;
+    }
+    match missed {
+        Some(failure) if keyrings.is_empty() => Err(failure),
+        missed => Ok(Discovered { keyrings, asked: asked.join(", and "), missed }),
+    }
+}
+
+async fn discovered_at(
+    app: &mut App,
+    at: Option<&str>,
+    accounts: &[String],
+) -> Result<(Keyring, String), Failure> {
+    let found = app.kms(at).await?;
     require_store(&found)?;
     let (partition, account) = match &found.local {
         Some(local) => local.acting().await?,
@@ -249,10 +337,10 @@ pub(crate) async fn discovered(app: &mut App, accounts: &[String]) -> Result<(Ke
     let accounts: Vec<_> = accounts.iter().cloned().chain([account]).collect();
     // A store's own accounts are acted in, one at a time; elsewhere the credentials say in which.
     let option = match found.local {
-        Some(_) => "its account, if it is one of this store, with --account-id",
-        None => "its account with --discovery-account",
+        Some(_) => "--account-id for another account of that store",
+        None => "--discovery-account for another account there",
     };
-    let asked = format!("or {option}: {} was asked as account {}", found.kms.describe(), accounts.join(", "));
+    let asked = format!("{} was asked as account {} ({option})", found.kms.describe(), accounts.join(", "));
     Ok((KmsDiscovery::new(found.kms, partition).accounts(accounts).into(), asked))
 }
 

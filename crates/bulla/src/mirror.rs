@@ -249,8 +249,9 @@ fn tell(from: &Path, to: &Path, way: Way, say: Say, count: &Count) -> Result<(),
         return say.done("", &event, false);
     }
     let mut text = format!(
-        "bulla: {} {files} files of `{}` into `{}`, {bytes} bytes",
+        "bulla: {} {} of `{}` into `{}`, {bytes} bytes",
         way.done(),
+        crate::say::counted(*files, "file"),
         from.display(),
         to.display()
     );

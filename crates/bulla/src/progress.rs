@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::exit::one_line;
 use crate::say::{Say, error_line};
 
 /// Shorter work shows nothing.
@@ -53,7 +54,7 @@ impl Progress {
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style);
             }
-            bar.set_message(name);
+            bar.set_message(one_line(&name));
             loop {
                 let now = moved.load(Ordering::Relaxed);
                 bar.set_prefix(speed(now, length, bar.elapsed()));

@@ -78,6 +78,11 @@ pub(crate) struct Plan<'a> {
 impl Changes {
     /// As the options say. Keys with another name at their KMS are asked for their ARN.
     pub(crate) async fn of(app: &mut App, command: &Rewrap) -> Result<Self, Failure> {
+        if command.to.is_empty() && command.add.is_empty() && command.remove.is_empty() {
+            return Err(Failure::usage(
+                "rewrap: say what is to change: --add KEY, --remove KEY, or --to KEY for all that may open the files then",
+            ));
+        }
         keys::check(&command.to)?;
         keys::check(&command.add)?;
         let mut remove = Vec::new();

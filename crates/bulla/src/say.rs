@@ -69,6 +69,11 @@ pub(crate) fn to_stdout(bytes: &[u8]) -> Result<(), Failure> {
         .map_err(|error| Failure::io("cannot write", "standard output", &error))
 }
 
+/// So many of something that has a plural with an `s`.
+pub(crate) fn counted(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 /// A line on standard error. Nothing can be done when that fails.
 pub(crate) fn error_line(line: &str) {
     let mut line = crate::exit::one_line(line);

@@ -40,13 +40,13 @@ impl Drop for Watched {
     }
 }
 
-/// From now on SIGINT, SIGTERM and SIGHUP remove this file before they end the process. That it has its final name by
+/// From now on SIGINT, SIGTERM, SIGQUIT and SIGHUP remove this file before they end the process. That it has its final name by
 /// then, or is gone, is no matter: temporary names are used once.
 pub(crate) fn remove_on_signal(directory: OwnedFd, name: OsString) {
     std::mem::forget(undo_on_signal(Undo::File(directory, name)));
 }
 
-/// From now on SIGINT, SIGTERM and SIGHUP do this before they end the process.
+/// From now on SIGINT, SIGTERM, SIGQUIT and SIGHUP do this before they end the process.
 pub(crate) fn undo_on_signal(undo: Undo) -> Watched {
     static WATCHER: Once = Once::new();
     static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -71,10 +71,11 @@ fn watch(ready: &std::sync::mpsc::Sender<()>) {
         let handlers = (
             signal(SignalKind::interrupt()),
             signal(SignalKind::terminate()),
+            signal(SignalKind::quit()),
             // Whoever ignores it (nohup) is not to be ended by it.
             (!is_ignored(Signal::HUP)).then(|| signal(SignalKind::hangup())),
         );
-        let (Ok(mut interrupt), Ok(mut terminate), hangup) = handlers else { return };
+        let (Ok(mut interrupt), Ok(mut terminate), Ok(mut quit), hangup) = handlers else { return };
         let _ = ready.send(());
         let hung_up = async {
             match hangup {
@@ -85,6 +86,7 @@ fn watch(ready: &std::sync::mpsc::Sender<()>) {
         let exit = tokio::select! {
             _ = interrupt.recv() => Exit::Interrupted,
             _ = terminate.recv() => Exit::Terminated,
+            _ = quit.recv() => Exit::Quit,
             _ = hung_up => Exit::HungUp,
         };
         let undos = UNDOS.lock().unwrap_or_else(PoisonError::into_inner);

@@ -16,13 +16,15 @@ pub(crate) struct Unlocking<'a> {
     arguments: &'a [String],
     /// Accounts whose keys are used without `-k`.
     accounts: &'a [String],
+    /// Further KMS that are asked without `-k`.
+    also: Vec<String>,
     /// None before the first message that a KMS can open, if none are given.
     keyrings: Option<CachingKeyrings>,
     /// Whether data keys are kept for other messages.
     reuse: bool,
     /// Which KMS and which accounts discovery is about, for messages.
     asked: Option<String>,
-    /// A KMS of `-k` that could not be asked: an error only if no other key opens.
+    /// A KMS that could not be asked: an error only if no other key opens.
     unreachable: Option<Failure>,
 }
 
@@ -30,7 +32,14 @@ impl<'a> Unlocking<'a> {
     /// By `-k` and `--discovery-account`.
     pub(crate) fn new(arguments: &'a [String], accounts: &'a [String]) -> Result<Self, Failure> {
         keys::check(arguments)?;
-        Ok(Self { arguments, accounts, keyrings: None, reuse: false, asked: None, unreachable: None })
+        let (also, keyrings) = (Vec::new(), None);
+        Ok(Self { arguments, accounts, also, keyrings, reuse: false, asked: None, unreachable: None })
+    }
+
+    /// Without `-k`, these KMS are asked too.
+    pub(crate) fn also_at(mut self, also: Vec<String>) -> Self {
+        self.also = also;
+        self
     }
 
     /// Keeps data keys for other messages that were sealed under the same, as long as the limits say.
@@ -88,9 +97,10 @@ impl<'a> Unlocking<'a> {
         if !for_kms {
             return Ok(None);
         }
-        let (keyring, asked) = keys::discovered(app, self.accounts).await?;
-        self.asked = Some(asked);
-        Ok(Some(vec![keyring]))
+        let found = keys::discovered(app, self.accounts, &self.also).await?;
+        self.asked = Some(found.asked);
+        self.unreachable = found.missed;
+        Ok(Some(found.keyrings))
     }
 
     /// A failure to open with them, with what else may be the cause.
@@ -106,7 +116,10 @@ impl<'a> Unlocking<'a> {
         }
         // The trials name the KMS that was asked; where nothing was tried, nothing has named it yet.
         if let Some(asked) = self.asked.as_ref().filter(|_| none.trials.is_empty()) {
-            failure.message = format!("{}, {asked}", failure.message);
+            failure.message = format!(
+                "{}: KEY@PROFILE, or the key's KMS with --profile; no -k was given, and {asked}",
+                failure.message
+            );
         }
         failure
     }

@@ -235,13 +235,15 @@ pub(crate) struct Done<'a> {
     pub(crate) data_on_stdout: bool,
     /// The message's header.
     pub(crate) header: &'a Header,
+    /// The key that opened it, where it was opened.
+    pub(crate) by: Option<&'a str>,
     /// How much it was and how long it took, unless only a part was looked at.
     pub(crate) summary: Option<(Summary, Duration)>,
 }
 
 /// Tells of it, as far as the options ask for that.
 pub(crate) fn report(app: &App, done: &Done<'_>) -> Result<(), Failure> {
-    let Done { what, input, output, header, summary, .. } = done;
+    let Done { what, input, output, header, summary, by, .. } = done;
     let (summary, elapsed) = summary.unzip();
     let seconds = elapsed.map(|elapsed| elapsed.as_secs_f64());
     let suite = format!("{:04x}", header.suite.id());
@@ -262,7 +264,11 @@ pub(crate) fn report(app: &App, done: &Done<'_>) -> Result<(), Failure> {
     let speed = speed.unwrap_or_default();
     let pairs: Vec<_> = header.context.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let context = if pairs.is_empty() { String::new() } else { format!(", context {}", pairs.join(", ")) };
-    let text = format!("{what} `{input}`{to}{size}{speed}, suite {suite}, keys {}{context}", keys.join(", "));
+    let opened_by = by.map(|by| format!(", opened by {by}")).unwrap_or_default();
+    let text = format!(
+        "{what} `{input}`{to}{size}{speed}, suite {suite}{opened_by}, keys {}{context}",
+        keys.join(", ")
+    );
     let pairs: serde_json::Map<_, _> =
         header.context.iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
     let event = serde_json::json!({
@@ -273,6 +279,7 @@ pub(crate) fn report(app: &App, done: &Done<'_>) -> Result<(), Failure> {
         "message_bytes": summary.map(|summary| summary.message_bytes),
         "frames": summary.map(|summary| summary.frames),
         "suite": suite,
+        "key": by,
         "keys": keys,
         "context": pairs,
         "seconds": seconds,

@@ -333,6 +333,8 @@ fn the_access_key_of_the_root_is_replaced_and_taken_out_of_use() {
     home.fails(&["key", "list", "--profile", "root"], 4, &["security token"]);
     home.ok(&["profile", "root", "--force"]);
     home.ok(&["key", "list", "--profile", "root"]);
+    home.fails(&["access", "disable-root"], 1, &["has no user", "bulla access add"]);
+    home.ok(&["access", "add", "app", "--can", "encrypt", "-k", "alias/k"]);
     home.ok(&["access", "disable-root"]);
     home.fails(&["key", "list", "--profile", "root"], 4, &["security token"]);
     assert!(!home.data().join("credentials").exists());
@@ -377,7 +379,8 @@ fn a_server_says_once_a_start_that_the_root_may_do_everything() {
     };
     starts(&["--data-dir /"]);
     starts(&["--data-dir /"]);
-    home.ok(&["access", "disable-root"]);
+    home.fails(&["access", "disable-root"], 1, &["has no user"]);
+    home.ok(&["access", "disable-root", "--force"]);
     starts(&[]);
     // Another account's needs its name.
     let made = home.ok(&["account", "create", "--json", "other"]);
@@ -474,7 +477,11 @@ fn the_last_denied_request_is_explained_to_the_reader_of_a_terminal() {
     let home = Home::new();
     let _server = Server::start(&home, &[]);
     let arn = home.key("alias/k");
-    home.fails(&["policy", "explain", "--last-denied"], 1, &["no request that policies denied"]);
+    home.fails(
+        &["policy", "explain", "--last-denied"],
+        1,
+        &["no request that policies denied; name another log with --audit-log"],
+    );
     home.ok(&["access", "add", "app", "--can", "encrypt,decrypt", "-k", "alias/k", "-c", "db=main"]);
     home.write("f", "plain");
     home.ok(&["encrypt", "-q", "-k", "alias/k", "-c", "db=test", "f"]);

@@ -86,7 +86,7 @@ fn a_restore_with_another_stores_key_or_of_damaged_records_changes_nothing() {
     home.fails(
         &["store", "restore", "--data-dir", "d", "--recovery-key", "other", "b"],
         3,
-        &["nothing was restored", "the recovery key", "wrong root key"],
+        &["nothing was restored", "the recovery key", "wrong root key", "--recovery-key"],
     );
     assert!(!home.file("d/store.db").exists() && !home.file("d/root.key").exists());
     // Bytes of records, which the database knows nothing of.

@@ -74,6 +74,16 @@ fn a_drill_fails_when_one_file_or_the_backup_would() {
 }
 
 #[test]
+fn a_files_name_forges_no_line() {
+    let home = home_with_backup();
+    let name = "a.sealed: 9 bytes\nb\u{1b}]0;t\u{7}.sealed";
+    std::fs::rename(home.file("a.sealed"), home.file(name)).unwrap();
+    let told = drill(&home, &[name]);
+    assert_eq!((told.code, told.text().lines().count()), (0, 1), "{}", told.err);
+    assert!(!told.text().trim_end().contains(|c: char| c.is_control()), "{:?}", told.text());
+}
+
+#[test]
 fn a_drill_that_is_ended_leaves_nothing() {
     let home = home_with_backup();
     // Reading from a pipe that nobody writes.

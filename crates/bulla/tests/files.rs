@@ -172,6 +172,7 @@ fn summaries_and_events_go_where_no_data_goes() {
     assert!(opened.err.contains("\"opened\""), "{}", opened.err);
     let verified = home.ok(&["verify", "-v", "f.sealed"]);
     assert!(verified.err.contains("verified `f.sealed`"), "{}", verified.err);
+    assert!(verified.err.contains(", opened by "), "{}", verified.err);
 }
 
 #[test]

@@ -37,6 +37,8 @@ const ANOTHER_DATA_KEY: Does =
 const SHORT: Does = answer!("key/00000000-0000-4000-8000-000000000000", "AAAAAAAAAAAAAAAAAAAAAA==");
 const EMPTY: Does = Does::Answers(200, "", "{}");
 const NO_JSON: Does = Does::Answers(200, "", "<html>proxy</html>");
+const NO_PAGE: Does = Does::Answers(404, "", "<html>not found</html>");
+const EXPIRED: Does = Does::Answers(400, "ExpiredTokenException", "{\"message\":\"The token is expired.\"}");
 const FAILING: Does = Does::Answers(500, "KMSInternalException", "{\"message\":\"internal\"}");
 const THROTTLING: Does = Does::Answers(400, "ThrottlingException", "{\"message\":\"Rate exceeded\"}");
 const DENYING: Does = Does::Answers(400, "AccessDeniedException", "{\"message\":\"no\"}");
@@ -116,7 +118,8 @@ fn one_that_answers_with_another_data_key() {
 
 #[test]
 fn one_that_answers_with_something_else() {
-    opens_nothing(&[NO_JSON], 5, &["http://127.0.0.1"]);
+    opens_nothing(&[NO_JSON], 5, &["http://127.0.0.1", "is a KMS at that URL"]);
+    seals_nothing(&[NO_PAGE], 5, &["http://127.0.0.1", "HTTP 404", "is a KMS at that URL"]);
     opens_nothing(&[EMPTY], 5, &["http://127.0.0.1"]);
     seals_nothing(&[NO_JSON], 5, &["http://127.0.0.1"]);
 }
@@ -124,6 +127,8 @@ fn one_that_answers_with_something_else() {
 #[test]
 fn one_that_denies_or_has_the_key_no_more() {
     opens_nothing(&[DENYING], 4, &["AccessDeniedException"]);
+    seals_nothing(&[EXPIRED], 4, &["ExpiredTokenException"]);
+    seals_nothing(&[THROTTLING], 5, &["no other answer in time than HTTP 400", "ThrottlingException"]);
     opens_nothing(&[DISABLED], 6, &["DisabledException"]);
     opens_nothing(&[DAMAGED], 3, &["InvalidCiphertextException"]);
 }

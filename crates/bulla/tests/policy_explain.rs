@@ -46,6 +46,13 @@ fn what_a_store_would_decide_is_told_with_what_would_change_it() {
     assert_eq!(told["Verdict"], "ImplicitlyDenied");
     assert_eq!((&told["Resource"], &told["Action"]), (&json!(arn), &json!("kms:Encrypt")));
     assert_eq!(told["Statements"][0]["sid"], "Keep");
+    for (action, says) in [("kms:Encrpt", "did you mean `kms:Encrypt`?"), ("kms:*", "pattern")] {
+        home.fails(
+            &["policy", "explain", "--principal", &root, "--action", action, "--key", &arn],
+            2,
+            &[action, says],
+        );
+    }
     let text =
         home.ok(&["policy", "explain", "--principal", &root, "--action", "kms:PutKeyPolicy", "--key", &arn]);
     assert!(text.text().contains("ALLOWED"), "{}", text.text());

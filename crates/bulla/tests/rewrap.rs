@@ -148,6 +148,26 @@ fn keys_that_are_missing_or_another_files_are_told_and_nothing_is_written() {
 }
 
 #[test]
+fn keys_beside_good_ones_do_not_take_their_place() {
+    let home = home();
+    seal(&home, b"x", &["a"], &[]);
+    let good = home.read("f.sealed.keys");
+    let mut altered = good.clone();
+    *altered.last_mut().unwrap() ^= 1;
+    // What is altered is no key, and what is older would bring removed recipients back.
+    home.ok(&["rewrap", "-k", &raw("a"), "--to", &raw("b"), "f.sealed"]);
+    let newer = home.read("f.sealed.keys");
+    for beside in [altered, good] {
+        home.write("f.sealed.keys.new", &beside);
+        home.run(&["rewrap", "-k", &raw("b"), "--to", &raw("b"), "f.sealed"]);
+        assert_eq!(home.read("f.sealed.keys"), newer);
+        home.ok(&["rewrap", "-k", &raw("b"), "--add", &raw("c"), "f.sealed"]);
+        assert!(opens(&home, "b") && opens(&home, "c") && !opens(&home, "a"));
+        home.write("f.sealed.keys", &newer);
+    }
+}
+
+#[test]
 fn pipes_and_links_find_their_keys() {
     let home = home();
     let key = raw("a");
@@ -300,6 +320,9 @@ fn a_dry_run_changes_nothing_and_what_is_done_is_not_done_again() {
     let told = home.ok(&["rewrap", "-k", &a, "--remove", "ns:nobody", "f.sealed"]);
     assert!(told.err.contains("`ns:nobody` is none of the keys"), "{}", told.err);
     assert_eq!(home.read("f.sealed.keys"), keys);
+    home.fails(&["rewrap", "f.sealed"], 2, &["--add KEY", "--remove KEY", "--to KEY"]);
+    let none = home.run(&["decrypt", "-o", "-", "f.sealed"]);
+    none.is_failure(3, &["name one of these with -k", "raw-aes:ns:a:FILE"]);
     home.ok(&["rewrap", "-k", &a, "--to", &c, "f.sealed"]);
     let keys = home.read("f.sealed.keys");
     // Nothing is opened for it either: no key is given.
@@ -474,6 +497,9 @@ fn directories_commands_and_ranges_go_with_detached_keys() {
     home.ok(&["encrypt", "--detached-keys", "-k", &key, "d"]);
     assert!(home.file("d.sealed/e/two.sealed.keys").exists());
     home.fails(&["encrypt", "--detached-keys", "--keys", "k", "-k", &key, "-o", "x", "d"], 2, &["--keys k"]);
+    let failing = home.run(&["rewrap", "-v", "-k", &raw("c"), "--to", &raw("b"), "d.sealed"]);
+    assert_eq!(failing.code, 3, "{}", failing.err);
+    assert!(failing.err.contains("0 files changed, 0 unchanged, 0 others left alone, 2 failed"), "{}", failing.err);
     home.ok(&["rewrap", "-k", &key, "--to", &raw("b"), "d.sealed"]);
     let opened = home.ok(&["decrypt", "-k", &raw("b"), "-o", "out", "d.sealed"]);
     assert!(!opened.err.contains("left out"), "{}", opened.err);

@@ -7,6 +7,8 @@ mod common;
 use common::{Home, Server, can_mount, ended, noise};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
 
 #[test]
 fn a_file_sealed_embedded_opens_through_serve_and_the_other_way_round() {
@@ -248,4 +250,51 @@ fn break_glass_needs_no_server_and_no_network() {
     };
     let ended = ended(command.env("BULLA", common::BULLA).output().unwrap());
     assert_eq!(ended.out, b"sealed by a server", "{}", ended.err);
+}
+
+/// As if a store had last been used 100 days ago.
+fn last_seen_long_ago(home: &Home) {
+    let store = home.data().join("store.db");
+    let store = bulla_store::SqliteStore::open(&store, bulla_store::OpenMode::Existing).unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let before = now - Duration::from_secs(100 * 86_400);
+    let parts = bulla_engine::EngineParts {
+        store: Arc::new(store),
+        root: bulla_crypto::RootKey::from_text(&std::fs::read(home.root_key()).unwrap()).unwrap(),
+        clock: Arc::new(bulla_engine::SimClock::at(i64::try_from(before.as_millis()).unwrap())),
+        rng: Arc::new(bulla_crypto::SystemRng),
+        audit: Arc::new(bulla_audit::MemorySink::new()),
+        options: bulla_engine::EngineOptions::default(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { bulla_engine::Engine::open(parts).await.unwrap().close().await.unwrap() });
+}
+
+#[test]
+fn each_start_says_that_the_clock_went_ahead_until_it_is_accepted() {
+    let home = Home::new();
+    home.ok(&["key", "create", "-q"]);
+    last_seen_long_ago(&home);
+    // A command sees the jump first, and has no log.
+    home.ok(&["key", "list"]);
+    let start = || {
+        let log = home.file("log");
+        let file = std::fs::File::create(&log).unwrap();
+        let server = Server::start_with(&home, &[], |command| {
+            command.stderr(file);
+        });
+        assert_eq!(server.stop(), 0);
+        std::fs::read_to_string(&log).unwrap()
+    };
+    for _ in 0..2 {
+        let log = start();
+        assert_eq!(log.matches("bulla store accept-clock").count(), 1, "{log}");
+    }
+    home.ok(&["store", "accept-clock"]);
+    let log = start();
+    assert!(!log.contains("accept-clock"), "{log}");
+    // What else a start and an end say.
+    for part in ["starting", "version=", "accounts=", "us-east-1", "listening on", "stopped"] {
+        assert!(log.contains(part), "{part}: {log}");
+    }
 }

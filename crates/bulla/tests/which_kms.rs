@@ -37,6 +37,57 @@ fn a_profile_that_is_nowhere_is_wrong_usage_and_nobody_is_asked() {
 }
 
 #[test]
+fn a_profile_of_the_environment_that_leads_nowhere_is_told_of() {
+    let home = sealed();
+    std::fs::create_dir(home.file(".aws")).unwrap();
+    home.write(".aws/config", "[profile work]\nregion = us-east-1\n");
+    let run =
+        |arguments: &[&str]| ended(home.command(arguments).env("AWS_PROFILE", "work").output().unwrap());
+    let told = run(&["decrypt", "-o", "-", "f.sealed"]);
+    assert_eq!(told.out, b"x");
+    assert_eq!(told.err.matches("profile work of AWS_PROFILE names no endpoint").count(), 1, "{}", told.err);
+    for quiet in [&["-q"][..], &["--kms", "embedded"]] {
+        let told = run(&[&["decrypt", "-o", "-", "f.sealed"], quiet].concat());
+        assert_eq!((told.out.as_slice(), told.err.as_str()), (&b"x"[..], ""));
+    }
+}
+
+#[test]
+fn a_key_of_another_kms_is_found_by_its_name_and_one_of_this_host_while_that_is_down() {
+    let home = sealed();
+    let server = Server::start(&home, &["--data-dir", "d"]);
+    home.ok(&["profile", "prod", "--data-dir", "d"]);
+    for alias in ["alias/backup@prod", "alias/recovery@prod"] {
+        let (alias, at) = alias.split_once('@').unwrap();
+        home.ok(&["key", "create", alias, "--profile", at]);
+    }
+    // As on the page about rewrapping.
+    home.write("dump", "y");
+    home.ok(&["encrypt", "-q", "--detached-keys", "-k", "alias/backup@prod", "dump"]);
+    let opened = home.run(&["decrypt", "-o", "-", "dump.sealed"]);
+    opened.is_failure(3, &["no -k was given", "embedded", "KEY@PROFILE", "--profile"]);
+    home.ok(&["rewrap", "--add", "alias/recovery@prod", "dump.sealed"]);
+    home.ok(&["rewrap", "--remove", "alias/backup@prod", "dump.sealed"]);
+    home.fails(&["decrypt", "-o", "-", "-k", "alias/backup@prod", "dump.sealed"], 3, &["name one of these"]);
+    assert_eq!(home.ok(&["decrypt", "-o", "-", "--profile", "prod", "dump.sealed"]).out, b"y");
+    // One whose keys stand in its header, where the kept key is sealed for again.
+    home.ok(&["encrypt", "-q", "--force", "-k", "alias/backup@prod", "dump"]);
+    home.ok(&["rewrap", "-q", "--add", "alias/recovery@prod", "dump.sealed"]);
+    for key in ["alias/backup@prod", "alias/recovery@prod"] {
+        assert_eq!(home.ok(&["decrypt", "-o", "-", "-k", key, "dump.sealed"]).out, b"y");
+    }
+    home.ok(&["encrypt", "-q", "-k", "alias/default@embedded", "-k", "alias/backup@prod", "-o", "two", "f"]);
+    assert_eq!(server.stop(), 0);
+    let down = ["--profile", "prod", "--kms-wait", "1", "-o", "-"];
+    assert_eq!(home.ok(&[&["decrypt", "two"], &down[..]].concat()).out, b"x");
+    home.fails(
+        &[&["decrypt", "dump.sealed"], &down[..]].concat(),
+        5,
+        &["profile prod", "no other key opens"],
+    );
+}
+
+#[test]
 fn a_restored_store_opens_whatever_else_is_configured() {
     let home = sealed();
     let data = home.data();

@@ -63,29 +63,55 @@ impl ClockWatch {
         }
     }
 
-    /// Looks at the clocks.
+    /// Looks at the clocks, and says so in the log when the wall clock has jumped.
     pub(crate) fn look(&self, clock: &dyn Clock) -> ClockState {
+        if self.has_jumped(clock) {
+            warn_of_jump();
+        }
+        self.state()
+    }
+
+    /// As the first look of a process: it says too what is left of a jump that an earlier one has seen, perhaps one without
+    /// a log.
+    fn look_first(&self, clock: &dyn Clock) {
+        if self.has_jumped(clock) {
+            return warn_of_jump();
+        }
+        if let ClockState::Ahead { observe_ms } = self.state() {
+            tracing::warn!(
+                minutes_left = observe_ms / 60_000,
+                "the clock was set more than a day ahead and is not believed yet; scheduled work (deletion, rotation, expiry) waits \
+                 for what is left of 24 h of running, or until `bulla store accept-clock`"
+            );
+        }
+    }
+
+    /// Looks at the clocks; gives whether the wall clock went ahead by more than a day since it was looked at.
+    fn has_jumped(&self, clock: &dyn Clock) -> bool {
         let (wall_ms, monotonic) = (clock.wall_ms(), clock.monotonic());
         let mut watch = self.lock();
         let passed = monotonic.saturating_sub(watch.monotonic);
         let passed_ms = i64::try_from(passed.as_millis()).unwrap_or(i64::MAX);
         watch.observe_ms = watch.observe_ms.saturating_sub(passed_ms).max(0);
-        if wall_ms.saturating_sub(watch.wall_ms) > passed_ms.saturating_add(DAY_MS) {
-            tracing::warn!(
-                "the clock is more than a day ahead of what was seen last; scheduled work (deletion, rotation, expiry) waits for \
-                 24 h of running, or until `bulla store accept-clock`"
-            );
+        let jumped = wall_ms.saturating_sub(watch.wall_ms) > passed_ms.saturating_add(DAY_MS);
+        if jumped {
             watch.observe_ms = DAY_MS;
         }
         watch.wall_ms = wall_ms;
         watch.monotonic = monotonic;
-        drop(watch);
-        self.state()
+        jumped
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Watch> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn warn_of_jump() {
+    tracing::warn!(
+        "the clock is more than a day ahead of what was seen last; scheduled work (deletion, rotation, expiry) waits for 24 h of \
+         running, or until `bulla store accept-clock`"
+    );
 }
 
 impl Core {
@@ -105,7 +131,7 @@ impl Core {
                 None => watch.wall_ms = header_ms,
             }
         }
-        self.clock_watch.look(&*self.clock);
+        self.clock_watch.look_first(&*self.clock);
         Ok(())
     }
 

@@ -49,6 +49,8 @@ impl ErrorClass {
             | ErrorCode::InvalidSignatureException
             | ErrorCode::IncompleteSignatureException
             | ErrorCode::MissingAuthenticationTokenException
+            | ErrorCode::ExpiredToken
+            | ErrorCode::ExpiredTokenException
             | ErrorCode::InvalidGrantTokenException => Self::Denied,
             ErrorCode::ThrottlingException
             | ErrorCode::DependencyTimeoutException
@@ -279,7 +281,7 @@ impl std::error::Error for NoKeyOpens {}
 impl fmt::Display for NoKeyOpens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.trials.is_empty() {
-            write!(f, "none of the given keys is one that the message is sealed for (")?;
+            write!(f, "none of the keys at hand is one that the message is sealed for (")?;
             for (index, name) in self.sealed_for.iter().enumerate() {
                 if index == 5 {
                     write!(f, ", and {} more", self.sealed_for.len().saturating_sub(index))?;

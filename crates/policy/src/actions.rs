@@ -27,6 +27,16 @@ pub(crate) fn remark(written: &str, fits: impl Fn(&str) -> bool) -> Option<Strin
     })
 }
 
+/// What is wrong with an action that is asked about; nothing of one that there is, or of a service that isn't here. Nothing
+/// allows what there isn't, and nobody should be told what would.
+#[must_use]
+pub fn misnamed(action: &str) -> Option<String> {
+    if action.contains(['*', '?']) {
+        return Some(format!("`{action}` is no action but a pattern of them"));
+    }
+    remark(action, |_| false)
+}
+
 /// Whether AWS has an operation of this name, for which the action of the same name is asked as far as is known here.
 fn is_operation(service: Service, name: &str) -> bool {
     let demands_others =
@@ -93,6 +103,13 @@ mod tests {
         }
         assert_eq!(said("kms:SomethingElse").unwrap(), "`kms:SomethingElse` is no action");
         assert_eq!(said("kms:Decrpt*").unwrap(), "`kms:Decrpt*` fits no action of this service");
+    }
+
+    #[test]
+    fn what_is_asked_about_is_one_action() {
+        assert_eq!(misnamed("kms:Decrpt"), said("kms:Decrpt"));
+        assert_eq!(misnamed("kms:*").unwrap(), "`kms:*` is no action but a pattern of them");
+        assert_eq!((misnamed("kms:decrypt"), misnamed("s3:GetObjekt")), (None, None));
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod principal;
 mod request;
 mod values;
 
+pub use actions::misnamed;
 pub use case::{Answer, Case, Unreadable};
 pub use decision::{Decision, Policies, PolicyType, Reach, Reason, ResourcePolicy, Verdict, decide};
 pub use explain::{ConditionTold, Explanation, StatementTold, explain};

@@ -84,14 +84,19 @@ impl Intercept for LastFailure {
     }
 }
 
+/// How it begins to say what an answer said.
+const HTTP: &str = "HTTP ";
+/// What to ask oneself of such an answer.
+const NOT_A_KMS: &str = ": is a KMS at that URL? check it";
+
 /// What an answer that is an error says.
 fn said(answer: &HttpResponse) -> Option<String> {
     let status = answer.status();
     let named = answer.headers().get("x-amzn-errortype");
     let error = wire::decode_error(answer.body().bytes()?, named);
     (!status.is_success()).then(|| match error.code {
-        ErrorCode::Other => format!("HTTP {status}"),
-        _ => format!("HTTP {status}, {error}"),
+        ErrorCode::Other => format!("{HTTP}{status}"),
+        _ => format!("{HTTP}{status}, {error}"),
     })
 }
 
@@ -272,7 +277,8 @@ impl RemoteKms {
             SdkError::ServiceError(answer) => {
                 let Some(name) = answer.err().code() else {
                     let status = answer.raw().status();
-                    return unreachable(format!("answered HTTP {status}, not as a KMS does"));
+                    let next = if status.is_client_error() { NOT_A_KMS } else { "" };
+                    return unreachable(format!("answered HTTP {status}, not as a KMS does{next}"));
                 };
                 let text = answer.err().message().unwrap_or_default();
                 let code = code_of(name);
@@ -287,13 +293,15 @@ impl RemoteKms {
             }
             SdkError::TimeoutError(_) => {
                 let last = self.last_failure.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-                unreachable(
-                    last.map_or("no answer in time".to_owned(), |cause| {
-                        format!("no answer in time: {cause}")
-                    }),
-                )
+                unreachable(last.map_or(
+                    "no answer in time".to_owned(),
+                    |cause| match cause.starts_with(HTTP) {
+                        true => format!("no other answer in time than {cause}"),
+                        false => format!("no answer in time: {cause}"),
+                    },
+                ))
             }
-            SdkError::ResponseError(_) => unreachable("the answer is not one of a KMS".to_owned()),
+            SdkError::ResponseError(_) => unreachable(format!("the answer is not one of a KMS{NOT_A_KMS}")),
             SdkError::ConstructionFailure(_) => {
                 KmsError::Credentials { cause: innermost(&error), kms: kms.clone() }
             }
@@ -312,7 +320,7 @@ impl RemoteKms {
             Service::Sts => self.identity().await?,
         };
         wire::decode_output::<O>(&mut answer).map_err(|_| {
-            let (cause, kms) = ("the answer is not one of a KMS".to_owned(), self.described.clone());
+            let (cause, kms) = (format!("the answer is not one of a KMS{NOT_A_KMS}"), self.described.clone());
             match O::ROW.effect {
                 Effect::Reads => KmsError::Unreachable { cause, kms },
                 Effect::Changes => KmsError::Unanswered { cause, operation: O::ROW.name, kms },
@@ -369,9 +377,8 @@ impl RemoteKms {
 fn code_of(name: &str) -> ErrorCode {
     match name {
         "SignatureDoesNotMatch" => ErrorCode::InvalidSignatureException,
-        "InvalidClientTokenId" | "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => {
-            ErrorCode::UnrecognizedClientException
-        }
+        "InvalidClientTokenId" => ErrorCode::UnrecognizedClientException,
+        "RequestExpired" => ErrorCode::ExpiredTokenException,
         "MissingAuthenticationToken" => ErrorCode::MissingAuthenticationTokenException,
         "IncompleteSignature" => ErrorCode::IncompleteSignatureException,
         "AccessDenied" | "NotAuthorized" | "OptInRequired" | "RegionDisabledException" => {
@@ -419,6 +426,12 @@ fn credentials_cause(error: &(dyn std::error::Error + 'static)) -> Option<String
                 CredentialsError::CredentialsNotLoaded(_) => {
                     "no credentials are configured: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile with --profile".to_owned()
                 }
+                // An instance's metadata service, which is asked last: nothing else was there.
+                other if whole(other).contains("IMDS") => format!(
+                    "no credentials are configured, and no instance gives any ({}): set AWS_ACCESS_KEY_ID and \
+                     AWS_SECRET_ACCESS_KEY, or a profile with --profile",
+                    whole(other)
+                ),
                 other => {
                     let causes = whole(other);
                     let next = if causes.contains("SSO token") { "; sign in with aws sso login" } else { "" };
@@ -458,7 +471,8 @@ mod tests {
         for (name, code) in [
             ("SignatureDoesNotMatch", ErrorCode::InvalidSignatureException),
             ("InvalidClientTokenId", ErrorCode::UnrecognizedClientException),
-            ("ExpiredToken", ErrorCode::UnrecognizedClientException),
+            ("ExpiredToken", ErrorCode::ExpiredToken),
+            ("ExpiredTokenException", ErrorCode::ExpiredTokenException),
             ("AccessDenied", ErrorCode::AccessDeniedException),
             ("InvalidSignatureException", ErrorCode::InvalidSignatureException),
             ("Throttling", ErrorCode::ThrottlingException),

@@ -26,7 +26,7 @@ pub enum ServerError {
         address: SocketAddr,
     },
     /// An address that can't be listened on.
-    #[error("can't listen on {address}: {cause}")]
+    #[error("can't listen on {address}: {cause}{}", what_next_at_address(cause))]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -40,7 +40,7 @@ pub enum ServerError {
         path: PathBuf,
     },
     /// A file that can't be read.
-    #[error("can't read {}: {cause}", path.display())]
+    #[error("can't read {}: {cause}{}", path.display(), what_next_at_path(cause))]
     Read {
         /// The path.
         path: PathBuf,
@@ -48,7 +48,7 @@ pub enum ServerError {
         cause: io::Error,
     },
     /// A file that can't be written.
-    #[error("can't write {}: {cause}", path.display())]
+    #[error("can't write {}: {cause}{}", path.display(), what_next_at_path(cause))]
     Write {
         /// The path.
         path: PathBuf,
@@ -89,4 +89,26 @@ pub enum ServerError {
     /// The runtime refused a task, a socket or a signal handler.
     #[error("can't start serving: {0}")]
     Start(#[source] io::Error),
+}
+
+fn what_next_at_address(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        io::ErrorKind::AddrInUse => {
+            "; end what listens there, or name another address (port 0 picks a free one)"
+        }
+        io::ErrorKind::AddrNotAvailable => "; name an address of this host",
+        io::ErrorKind::PermissionDenied => "; name a port from 1024 on, or allow this one",
+        _ => "",
+    }
+}
+
+fn what_next_at_path(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        io::ErrorKind::NotFound => "; check the path",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "; check who owns it and its permissions"
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free space",
+        _ => "",
+    }
 }

@@ -35,7 +35,8 @@ store's first, to standard output.\n\nExample:\n  bulla access reset-root --data
     /// Take the access key of the account's root out of use, once there are users; on the server's host only
     #[command(
         after_help = "The root of the account is then nobody's who isn't on the server's host as its own user or root: commands with \
---data-dir act as it without a key. `bulla access reset-root` makes a new key.\n\n\
+--data-dir act as it without a key. `bulla access reset-root` makes a new key. \
+While the account has no user it is refused, but with --force.\n\n\
 Example:\n  bulla access disable-root --data-dir /var/lib/bulla"
     )]
     DisableRoot,
@@ -96,7 +97,8 @@ pub(crate) enum Can {
 /// `bulla access rotate`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "A user has at most two access keys. Both work until the first one is taken away.\n\n\
+    after_help = "A user has at most two access keys. Both work until the first one is taken away. --force replaces the second one, if it was \
+never used.\n\n\
 Examples:\n  bulla access rotate backup-host -o new.profile\n  bulla access rotate backup-host --finish"
 )]
 pub(crate) struct RotateAccess {

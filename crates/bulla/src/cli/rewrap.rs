@@ -18,7 +18,7 @@ pub(crate) struct Rewrap {
     #[command(flatten)]
     pub(crate) opening: Opening,
     /// A key that may open the files from now on, instead of all that may now; can be repeated
-    #[arg(long, value_name = "KEY", conflicts_with_all = ["add", "remove"], required_unless_present_any = ["add", "remove"])]
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["add", "remove"])]
     pub(crate) to: Vec<String>,
     /// A key that may open them too; can be repeated
     #[arg(long, value_name = "KEY")]

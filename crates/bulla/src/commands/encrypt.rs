@@ -232,6 +232,7 @@ impl Sealing<'_> {
             input: &input_shown,
             output: Some(&output_shown),
             data_on_stdout: output == Path::new(STREAM),
+            by: None,
             header: &header,
             summary: Some((summary, elapsed)),
         };

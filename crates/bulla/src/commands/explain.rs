@@ -74,7 +74,7 @@ pub(crate) async fn run(app: &App, asked: Asked<'_>) -> Result<(), Failure> {
         Asked::Supposed { principal, action, key, context, context_keys } => Question {
             input: ExplainInput {
                 principal: arn_of(app, principal).await?,
-                action: with_service(action),
+                action: action_of(action)?,
                 key: key.map(ToOwned::to_owned),
                 encryption_context: pairs(context)?,
                 context_keys: several(context_keys)?,
@@ -188,8 +188,13 @@ impl Made {
 }
 
 /// `Decrypt` is meant as `kms:Decrypt`.
-fn with_service(action: &str) -> String {
-    if action.contains(':') { action.to_owned() } else { format!("kms:{action}") }
+/// An action, one of KMS where no service is named.
+fn action_of(action: &str) -> Result<String, Failure> {
+    let action = if action.contains(':') { action.to_owned() } else { format!("kms:{action}") };
+    match bulla_policy::misnamed(&action) {
+        Some(wrong) => Err(Failure::usage(format!("--action {}", one_line(&wrong)))),
+        None => Ok(action),
+    }
 }
 
 fn pairs(context: &[String]) -> Result<BTreeMap<String, String>, Failure> {
@@ -240,11 +245,11 @@ fn find(log: &Path, which: Which<'_>) -> Result<Value, Failure> {
         line.clear();
     }
     let missing = match which {
-        Which::Id(id) => format!("request {}; check the id", one_line(id)),
-        Which::LastDenied => "request that policies denied".to_owned(),
+        Which::Id(id) => format!("no request {}; check the id, or", one_line(id)),
+        Which::LastDenied => "no request that policies denied;".to_owned(),
     };
     found.ok_or_else(|| {
-        let message = format!("audit log `{shown}` has no {missing}, or name another log with --audit-log");
+        let message = format!("audit log `{shown}` has {missing} name another log with --audit-log");
         Failure::new(Exit::Failed, message)
     })
 }

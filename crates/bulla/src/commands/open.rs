@@ -15,12 +15,13 @@ use crate::cli::{Decrypt, Opening, Verify};
 use crate::command::{self, Fed};
 use crate::content::{About, Content};
 use crate::detached;
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, one_line};
 use crate::keys;
 use crate::mirror::{self, Spot, Way};
 use crate::output::{FileId, OutputRules};
 use crate::progress::Progress;
 use crate::range::{self, Range};
+use crate::say::counted;
 use crate::scratch::{self, Scratch};
 use crate::storage::{self, Access, Incoming, Outgoing, is_object, sealed};
 use crate::unlocking::Unlocking;
@@ -219,7 +220,8 @@ impl<'a> Opener<'a> {
         let (files, bytes) = (unpacked.files, unpacked.bytes);
         if !say.json {
             say.note(&format!(
-                "bulla: unpacked {files} files of `{}` into `{output_shown}`, {bytes} bytes",
+                "bulla: unpacked {} of `{}` into `{output_shown}`, {bytes} bytes",
+                counted(files, "file"),
                 source.shown
             ));
         }
@@ -280,6 +282,7 @@ impl<'a> Opener<'a> {
         let event = serde_json::json!({
             "event": "rehearsed", "input": input, "key": key, "plaintext_bytes": bytes, "seconds": seconds,
         });
+        let input = one_line(input);
         self.app.say.result(&format!("{input}: {bytes} bytes in {seconds:.1} s, by {key}"), &event)
     }
 
@@ -326,13 +329,13 @@ impl<'a> Opener<'a> {
             let (keyring, by) = (opened.file_key.keyring(), opened.opened_by.clone());
             let opener = message.unlock(&[keyring.map_err(|error| failed(&error))?]).await;
             header.encrypted_data_keys.clone_from(&found.keys.header().encrypted_data_keys);
-            let content = Content::of_message(opener.map_err(|error| failed(&error))?, length, by);
-            return Ok((content, About::Message(header)));
+            let content = Content::of_message(opener.map_err(|error| failed(&error))?, length, by.clone());
+            return Ok((content, About::Message(header, by)));
         }
         self.refuse_keys(&source.shown)?;
         let opener = self.unlocking.unlock(self.app, message, failed).await?;
         let by = opener.opened_by().to_owned();
-        Ok((Content::of_message(opener, length, by), About::Message(header)))
+        Ok((Content::of_message(opener, length, by.clone()), About::Message(header, by)))
     }
 
     /// The same for an object of the S3 Encryption Client.

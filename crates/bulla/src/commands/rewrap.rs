@@ -17,12 +17,13 @@ use super::open::open_options;
 use crate::app::App;
 use crate::cli::Rewrap;
 use crate::detached::{self, Found, Turn};
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, one_line};
 use crate::keys::{self, KMS_PROVIDER};
 use crate::mirror;
 use crate::output::{self, OutputRules, Source, Target};
 use crate::progress::Progress;
 use crate::recipients::{Changes, KeyName, Plan, Wanted};
+use crate::say;
 use crate::storage::{self, is_object};
 use crate::tree::{Kind, Walk};
 use crate::unlocking::Unlocking;
@@ -36,7 +37,8 @@ pub(crate) async fn run(app: &mut App, command: &Rewrap) -> Result<(), Failure> 
     let options = open_options(&command.opening)?;
     let job = work::job(&command.opening.work)?;
     let unlocking = Unlocking::new(&command.opening.key, &command.opening.discovery_account)?
-        .reusing(command.opening.reuse_data_key);
+        .reusing(command.opening.reuse_data_key)
+        .also_at(also_at(command));
     detached::check_option(command.opening.keys.as_deref(), command.input.len())?;
     let changes = Changes::of(app, command).await?;
     let limits = work::limits(&command.opening.work);
@@ -64,11 +66,17 @@ pub(crate) async fn run(app: &mut App, command: &Rewrap) -> Result<(), Failure> 
     worst.end()
 }
 
+/// The KMS of the keys that come and go, which may have the keys that are there.
+fn also_at(command: &Rewrap) -> Vec<String> {
+    keys::named_at(command.to.iter().chain(&command.add).chain(&command.remove))
+}
+
 #[derive(Default)]
 struct Count {
     changed: u64,
     unchanged: u64,
     not_sealed: u64,
+    failed: u64,
 }
 
 struct Rewrapping<'a> {
@@ -107,16 +115,19 @@ impl Rewrapping<'_> {
                     Err(failure) => Err(failure),
                 },
             };
+            self.count.failed += u64::from(result.is_err());
             worst.see(result);
         }
-        let Count { changed, unchanged, not_sealed } = self.count;
+        let Count { changed, unchanged, not_sealed, failed } = self.count;
         let shown = directory.display();
+        let failures = if failed > 0 { format!(", {failed} failed") } else { String::new() };
         let text = format!(
-            "`{shown}`: {changed} files changed, {unchanged} unchanged, {not_sealed} others left alone"
+            "`{shown}`: {} changed, {unchanged} unchanged, {not_sealed} others left alone{failures}",
+            say::counted(changed, "file")
         );
         let event = json!({
             "event": "summary", "input": shown.to_string(), "changed": changed, "unchanged": unchanged,
-            "others": not_sealed, "dry_run": self.command.dry_run,
+            "others": not_sealed, "failed": failed, "dry_run": self.command.dry_run,
         });
         worst.see(self.app.say.done(&text, &event, false));
     }
@@ -228,7 +239,8 @@ impl Rewrapping<'_> {
                 Some(bytes) => format!(" sealed anew in full, {bytes} bytes,"),
                 None => String::new(),
             };
-            say.result(&format!("`{shown}` would be{how} {}", in_words(plan)), &event("would_rewrap"))?;
+            let text = one_line(&format!("`{shown}` would be{how} {}", in_words(plan)));
+            say.result(&text, &event("would_rewrap"))?;
             return Ok(true);
         }
         Ok(false)
@@ -351,7 +363,7 @@ impl Rewrapping<'_> {
             let arn =
                 std::str::from_utf8(&key.provider_info).ok().filter(|_| key.provider_id == KMS_PROVIDER);
             let arn = arn.ok_or_else(|| cannot_stay(shown, key))?;
-            again.push(keys::wanted_again(self.app, arn).await?);
+            again.push(keys::wanted_again(self.app, arn, &also_at(self.command)).await?);
         }
         Ok(again)
     }

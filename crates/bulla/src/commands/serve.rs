@@ -69,8 +69,13 @@ pub(crate) fn run(app: &App, command: &cli::Serve) -> Result<(), Failure> {
         let engine = open(app, &place, &directory, &lock, options, sync).await?;
         write_credentials(&directory, &engine).await?;
         warn_of_roots(&directory, &engine).await?;
+        tell_start(&engine).await?;
         config.default_region = engine.regions().first().map(ToString::to_string).unwrap_or_default();
-        serve(config, engine).await
+        let served = serve(config, engine).await;
+        if served.is_ok() {
+            tracing::info!("stopped");
+        }
+        served
     });
     // While the lock is held: nobody else's socket can have the name yet. One left behind is removed at the next start.
     let _ = directory.remove_file(names::ADMIN_SOCKET);
@@ -250,6 +255,26 @@ async fn write_credentials(directory: &DataDir, engine: &Engine) -> Result<(), F
         .write_file(names::CREDENTIALS, text.as_bytes(), crate::output::MODE_PRIVATE)
         .map_err(directory_failure)
 }
+
+/// Logs what serves whom, for whoever reads the log later.
+async fn tell_start(engine: &Engine) -> Result<(), Failure> {
+    let accounts = engine
+        .accounts()
+        .await
+        .map_err(|error| Failure::new(Exit::Failed, format!("cannot read the accounts: {error}")))?;
+    let listed = |all: &mut dyn Iterator<Item = String>| all.collect::<Vec<_>>().join(",");
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        accounts = listed(&mut accounts.iter().take(ACCOUNTS_TOLD_MAX).map(|account| account.id.to_string())),
+        accounts_in_all = accounts.len(),
+        regions = listed(&mut engine.regions().iter().map(ToString::to_string)),
+        "starting"
+    );
+    Ok(())
+}
+
+/// How many accounts the log of a start names.
+const ACCOUNTS_TOLD_MAX: usize = 20;
 
 /// Of how many accounts' roots the command is told that takes their access key out of use.
 const COMMANDS_TOLD_MAX: usize = 8;

@@ -268,6 +268,16 @@ async fn check_restored(
     };
     match restoring.check(&found, Arc::new(SystemRng)).await {
         Ok(report) => Ok(Some(report)),
+        Err(bulla_store::UpkeepError::Open(bulla_store::OpenError::WrongRootKey { needed, given })) => {
+            let option = if recovered.is_some() { "--recovery-key" } else { "--root-key" };
+            Err(Failure::new(
+                Exit::NotIntact,
+                format!(
+                    "nothing was restored: {whose} is another store's (wrong root key): the backup needs the one with fingerprint \
+                     {needed}, this one has {given}; give that with {option}"
+                ),
+            ))
+        }
         Err(error) => {
             let failure = Failure::from(failed(error));
             Err(Failure::new(

@@ -159,6 +159,11 @@ impl AwsEnvironment {
         }
     }
 
+    /// The profile that the environment alone names.
+    pub(crate) fn profile(&self) -> Option<&str> {
+        self.variable("AWS_PROFILE")
+    }
+
     fn variable(&self, name: &str) -> Option<&str> {
         self.variables.iter().find(|(found, _)| *found == name).map(|(_, value)| value.as_str())
     }

@@ -387,9 +387,13 @@ impl LocalKms {
     }
 
     fn no_store_text(&self) -> String {
+        // Where one was, another would open nothing of what it sealed.
+        let next = match self.place.directory.join(bulla_store::names::AUDIT_LOG).exists() {
+            true => "put the one that was there back with `bulla store restore`",
+            false => "make one with `bulla key create`, put one back with `bulla store restore`",
+        };
         format!(
-            "{} has no key store; make one with `bulla key create`, put one back with `bulla store restore`, \
-             or name another KMS with --kms or --endpoint-url",
+            "{} has no key store; {next}, or name another KMS with --profile, --kms or --endpoint-url",
             self.describe()
         )
     }

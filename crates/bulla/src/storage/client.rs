@@ -176,6 +176,14 @@ impl Storage {
         })
     }
 
+    /// Whether an object is there that has these beside it.
+    pub(super) async fn has(&self, name: &ObjectName, metadata: &HashMap<String, String>) -> bool {
+        let request = self.client.head_object().bucket(&name.bucket).key(&name.key);
+        let found = request.customize().config_override(self.config_for(0)).send().await;
+        let found = found.ok().and_then(|found| found.metadata).unwrap_or_default();
+        metadata.iter().all(|(name, value)| found.get(name) == Some(value))
+    }
+
     /// All of a short object.
     pub(crate) fn read_whole(self: &Arc<Self>, object: &Pinned) -> Result<Vec<u8>, Failure> {
         let (this, object) = (Arc::clone(self), object.clone());

@@ -14,6 +14,9 @@ use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, CopyPartResult};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bulla_crypto::{Rng as _, SystemRng};
 use bytes::Bytes;
 use tokio::task::AbortHandle;
 
@@ -30,6 +33,11 @@ const IN_FLIGHT_BYTES_MAX: u64 = 256 << 20;
 const BUFFER_BYTES: usize = 1 << 20;
 /// Aborting must not keep a process from ending.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The name of the mark in an object's metadata.
+const MARK: &str = "bulla-upload";
+/// Its length, in bytes.
+const MARK_BYTES: usize = 12;
 
 /// An object that is being written.
 pub(crate) struct Upload {
@@ -48,6 +56,8 @@ struct Shared {
     name: ObjectName,
     metadata: Mutex<HashMap<String, String>>,
     condition: Condition,
+    /// Random, beside the object from its first moment: who finds it there knows whose object that is.
+    mark: String,
     headers: Mutex<Option<Arc<HeadObjectOutput>>>,
     state: Mutex<State>,
     changed: Condvar,
@@ -126,6 +136,7 @@ impl Upload {
             name,
             metadata: Mutex::default(),
             condition,
+            mark: random_mark(),
             headers: Mutex::default(),
             state: Mutex::default(),
             changed: Condvar::new(),
@@ -282,6 +293,12 @@ impl Upload {
     }
 }
 
+fn random_mark() -> String {
+    let mut mark = [0; MARK_BYTES];
+    SystemRng.fill(&mut mark);
+    URL_SAFE_NO_PAD.encode(mark)
+}
+
 impl Write for Upload {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.add(bytes).map_err(io::Error::other)?;
@@ -339,20 +356,27 @@ impl Shared {
         }
     }
 
-    /// A request failed that would have made the object.
-    fn failed<E>(&self, error: &SdkError<E, HttpResponse>) -> Failure
+    /// What came of the request that makes the object. One that is refused may be the second of the same, when the first one's
+    /// answer was lost: then the object is there, with this upload's mark.
+    async fn made<A, E>(&self, answer: Result<A, SdkError<E, HttpResponse>>) -> Result<(), Failure>
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        if is_precondition(error) && self.condition == Condition::Absent {
-            return self.exists();
+        let Err(error) = answer else { return Ok(()) };
+        let mark = HashMap::from([(MARK.to_owned(), self.mark.clone())]);
+        if is_refusal(&error) && self.storage.has(&self.name, &mark).await {
+            return Ok(());
         }
-        self.tried().of_request(error)
+        if is_precondition(&error) && self.condition == Condition::Absent {
+            return Err(self.exists());
+        }
+        Err(self.tried().of_request(&error))
     }
 
     fn metadata(&self) -> Option<HashMap<String, String>> {
-        let metadata = self.metadata.lock().unwrap_or_else(PoisonError::into_inner);
-        (!metadata.is_empty()).then(|| metadata.clone())
+        let mut metadata = self.metadata.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        metadata.insert(MARK.to_owned(), self.mark.clone());
+        Some(metadata)
     }
 
     /// A short object, in one request.
@@ -373,10 +397,7 @@ impl Shared {
                 .body(ByteStream::new(SdkBody::from(body)))
                 .customize()
                 .config_override(config);
-            match request.send().await {
-                Ok(_) => Ok(()),
-                Err(error) => Err(this.failed(&error)),
-            }
+            this.made(request.send().await).await
         })
     }
 
@@ -508,10 +529,7 @@ impl Shared {
                 .set_if_match(this.if_match())
                 .customize()
                 .config_override(config);
-            match request.send().await {
-                Ok(_) => Ok(()),
-                Err(error) => Err(this.failed(&error)),
-            }
+            this.made(request.send().await).await
         });
         let mut state = self.park_if_signalled(self.lock());
         if completed.is_ok() {

@@ -43,8 +43,9 @@ const KEY_BYTES: usize = 32;
 const RESERVED: [&str; 2] = [ALGORITHM_PAIR, V1_KEY_PAIR];
 const ALGORITHM_PAIR: &str = "aws:x-amz-cek-alg";
 const V1_KEY_PAIR: &str = "kms_cmk_id";
-/// Most user metadata of an object, names and values together, in bytes (Amazon S3 User Guide, "Working with object metadata").
-const METADATA_BYTES_MAX: usize = 2048;
+/// Most user metadata of an object, names and values together, in bytes: S3 takes 2 KiB (Amazon S3 User Guide, "Working with object
+/// metadata"), and whoever writes the object may have something to add.
+const METADATA_BYTES_MAX: usize = 2048 - 64;
 
 const REFUSED: EnvelopeError = EnvelopeError::Internal("the cryptographic library refused an object's key");
 

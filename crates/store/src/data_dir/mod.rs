@@ -103,7 +103,7 @@ pub enum DataDirError {
     #[error("`{}` is held by another process; try again when it is done", .0.display())]
     Busy(PathBuf),
     /// A system call failed.
-    #[error("{what} `{}`: {source}", path.display())]
+    #[error("{what} `{}`: {source}{}", path.display(), next_step(source))]
     Io {
         /// What was attempted.
         what: &'static str,
@@ -302,6 +302,17 @@ pub(crate) fn sync_parent(path: &Path) -> std::io::Result<()> {
 fn is_empty(path: &Path) -> bool {
     let own = std::fs::metadata(path).is_ok_and(|status| status.uid() == rustix::process::geteuid().as_raw());
     own && std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+/// What to do about a system call that failed.
+fn next_step(error: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind as K;
+    match error.kind() {
+        K::PermissionDenied | K::ReadOnlyFilesystem => "; check who owns it and its permissions",
+        K::NotFound => "; check the path",
+        K::StorageFull | K::QuotaExceeded => "; free space",
+        _ => "",
+    }
 }
 
 pub(crate) fn io(what: &'static str, path: &Path, source: std::io::Error) -> DataDirError {

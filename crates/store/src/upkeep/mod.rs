@@ -19,7 +19,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum UpkeepError {
     /// The data directory has no store.
-    #[error("no store in `{}`; `bulla key create` or `bulla serve` makes one, `bulla store restore` puts one back", .0.display())]
+    #[error("no store in `{}`; `bulla store restore` puts one back, `bulla key create` or `bulla serve` makes one", .0.display())]
     NoStore(PathBuf),
     /// There is one already.
     #[error("there is a store in `{}` already; --force puts it aside", .0.display())]
@@ -34,7 +34,7 @@ pub enum UpkeepError {
     #[error("`{}` is a store in use, not a backup; make one with `bulla store backup`", .0.display())]
     InUse(PathBuf),
     /// What is to be restored is no intact backup.
-    #[error("`{}` is no intact backup: {fault}", path.display())]
+    #[error("`{}` is no intact backup: {}; take an intact one", path.display(), fault.trim_end_matches("; restore a backup"))]
     NotIntact {
         /// The file.
         path: PathBuf,

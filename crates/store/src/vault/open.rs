@@ -36,7 +36,7 @@ pub struct StoreParams {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
     /// The database has no records of a store.
-    #[error("the database holds no store; it was not made to its end")]
+    #[error("the database holds no store: it was not made to its end, or is damaged; restore a backup")]
     NotAStore,
     /// There is one already.
     #[error("there is a store already")]

@@ -5,8 +5,9 @@ use bulla_store::{DataDir, names};
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use super::users;
 use crate::app::App;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::kms::local::LocalKms;
 use crate::kms::socket::AdminRequest;
 use crate::opening::directory_failure;
@@ -84,6 +85,15 @@ fn give(app: &App, directory: &DataDir, given: &Given) -> Result<(), Failure> {
 pub(super) async fn disable(app: &App) -> Result<(), Failure> {
     let local = app.local()?;
     let (account, is_first) = account(&local).await?;
+    if !app.common.force && local.as_caller(async |caller| users::all(caller).await).await?.is_empty() {
+        return Err(Failure::new(
+            Exit::Failed,
+            format!(
+                "account {account} has no user, so that nobody could call its server any longer; nothing was changed; make one \
+                 with bulla access add NAME, or say --force where roles are enough"
+            ),
+        ));
+    }
     let access_key_id = local
         .administer(
             AdminRequest {

@@ -8,7 +8,7 @@ use bulla_envelope::EnvelopeError;
 use serde_json::json;
 
 use super::Rewrapping;
-use crate::exit::Failure;
+use crate::exit::{Failure, one_line};
 use crate::keys;
 use crate::recipients::{Changes, Wanted};
 use crate::storage::{Incoming, sealed};
@@ -53,7 +53,8 @@ impl Rewrapping<'_> {
         self.count.changed += 1;
         let words = format!("also for {is}, no longer for {was}");
         if self.command.dry_run {
-            return self.app.say.result(&format!("`{shown}` would be {words}"), &event("would_rewrap"));
+            let text = one_line(&format!("`{shown}` would be {words}"));
+            return self.app.say.result(&text, &event("would_rewrap"));
         }
         let metadata: BTreeMap<_, _> = pinned.metadata.clone().into_iter().collect();
         let rewrapped = object.rewrap(&metadata, &opened, &to.keyring).await;
