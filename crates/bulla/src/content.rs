@@ -36,6 +36,16 @@ impl Content {
         Self { form: Form::Object(Box::new(opener), reading), length, by }
     }
 
+    /// Refuses what [`Content::run`] would of it, or of the range, into a stream before it wrote anything.
+    pub(crate) fn check_into_stream(&self, range: Option<&Range>) -> Result<(), EnvelopeError> {
+        match (&self.form, range) {
+            (Form::Message(opener), Some(_)) => opener.check_range(),
+            (Form::Message(opener), None) => opener.check_into_stream(),
+            (Form::Object(..), None) => Ok(()),
+            (Form::Object(..), Some(_)) => Err(no_range_of_object()),
+        }
+    }
+
     /// Opens all of it, or the range.
     pub(crate) fn run(
         self,
@@ -47,11 +57,15 @@ impl Content {
             (Form::Message(opener), Some(range)) => opener.run_range(range.clone(), output, job),
             (Form::Message(opener), None) => opener.run(output, job),
             (Form::Object(opener, reading), None) => opener.run(reading, output, job),
-            (Form::Object(..), Some(_)) => Err(EnvelopeError::Usage(
-                "an object of the S3 Encryption Client is opened whole: its tag covers all of it".to_owned(),
-            )),
+            (Form::Object(..), Some(_)) => Err(no_range_of_object()),
         }
     }
+}
+
+fn no_range_of_object() -> EnvelopeError {
+    EnvelopeError::Usage(
+        "an object of the S3 Encryption Client is opened whole: its tag covers all of it".to_owned(),
+    )
 }
 
 /// What a sealed file or object says of itself.

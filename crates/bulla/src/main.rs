@@ -12,6 +12,7 @@ mod content;
 mod detached;
 mod dirs;
 mod exit;
+mod filling;
 mod kept;
 mod keys;
 mod kms;

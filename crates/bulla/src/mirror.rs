@@ -1,12 +1,13 @@
 //! A directory that is sealed or opened file by file, into another of the same form.
 
 use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use crate::detached;
-use crate::exit::{Exit, Failure, cause};
+use crate::exit::{Exit, Failure};
+use crate::filling::Filling;
 use crate::output::Source;
 use crate::say::Say;
 use crate::storage::is_object;
@@ -55,32 +56,47 @@ struct Count {
     failed: u64,
 }
 
-/// Does `one` with each regular file below `from` and the path that it becomes below `to`, and says at the end what was
-/// done. `one` gives back how many bytes a file had. A file that fails is told, and the rest goes on.
+/// A file that is about to be made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spot<'a> {
+    /// Its path; of that only the last name counts.
+    pub(crate) path: &'a Path,
+    /// The directory that it stands in.
+    pub(crate) within: BorrowedFd<'a>,
+}
+
+/// Does `one` with each regular file below `from` and what it becomes below `to`, and says at the end what was done. `one`
+/// gives back how many bytes a file had. A file that fails is told, and the rest goes on.
 pub(crate) async fn each(
     from: &Path,
     to: &Path,
     way: Way,
     say: Say,
-    mut one: impl AsyncFnMut(Source, &Path) -> Result<u64, Failure>,
+    mut one: impl AsyncFnMut(Source, Spot<'_>) -> Result<u64, Failure>,
 ) -> Result<(), Failure> {
     if way == Way::Open && !holds_sealed(from)? {
         return Err(nothing_sealed(from));
     }
     let walk = Walk::of(from)?;
-    begin(from, to)?;
+    let mut filling = begin(from, to)?;
     let mut count = Count::default();
     let mut worst = Worst::default();
     for entry in walk {
         let done = match entry {
             Err(failure) => Err(failure),
             Ok(entry) => match entry.kind {
-                Kind::Directory => make_directory(&to.join(&entry.path), entry.stat.st_mode).map(|()| None),
+                Kind::Directory => filling.make(&entry.path, entry.stat.st_mode).map(|()| None),
                 Kind::File => match way.target(entry.path.file_name().unwrap_or_default()) {
                     Some(name) => {
-                        let target = to.join(entry.path.with_file_name(name));
-                        match source(&entry) {
-                            Ok(source) => one(source, &target).await.map(Some),
+                        let path = to.join(entry.path.with_file_name(name));
+                        let opened = match source(&entry) {
+                            Ok(source) => filling.parent_of(&entry.path).map(|within| (source, within)),
+                            Err(failure) => Err(failure),
+                        };
+                        match opened {
+                            Ok((source, within)) => {
+                                one(source, Spot { path: &path, within: within.as_fd() }).await.map(Some)
+                            }
                             Err(failure) => Err(failure),
                         }
                     }
@@ -181,7 +197,7 @@ fn source(entry: &Entry) -> Result<Source, Failure> {
 }
 
 /// Makes the directory that everything goes into, unless it is there.
-fn begin(from: &Path, to: &Path) -> Result<(), Failure> {
+fn begin(from: &Path, to: &Path) -> Result<Filling, Failure> {
     if to == Path::new(STREAM) {
         return Err(Failure::usage(format!(
             "`{}` is a directory: its files go into another; name that with -o, or pack it into one file with --archive",
@@ -197,7 +213,7 @@ fn begin(from: &Path, to: &Path) -> Result<(), Failure> {
     }
     refuse_inside(from, to)?;
     let mode = std::fs::metadata(from).map_or(0o700, |meta| std::os::unix::fs::MetadataExt::mode(&meta));
-    make_directory(to, mode)
+    Filling::begin(to, mode)
 }
 
 /// Refuses an output in the directory that is read: what was made would be found and read again.
@@ -216,24 +232,6 @@ pub(crate) fn refuse_inside(from: &Path, to: &Path) -> Result<(), Failure> {
         )));
     }
     Ok(())
-}
-
-/// One that is there already may be used, a symbolic link to one may not.
-fn make_directory(path: &Path, mode: u32) -> Result<(), Failure> {
-    // Its owner must be able to fill it.
-    match std::fs::DirBuilder::new().mode(mode & 0o777 | 0o700).create(path) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            match std::fs::symlink_metadata(path) {
-                Ok(meta) if meta.is_dir() => Ok(()),
-                _ => Err(Failure::new(
-                    Exit::Failed,
-                    format!("cannot make the directory `{}`: {}", path.display(), cause(&error)),
-                )),
-            }
-        }
-        Err(error) => Err(Failure::io("cannot make the directory", path.display(), &error)),
-    }
 }
 
 fn tell(from: &Path, to: &Path, way: Way, say: Say, count: &Count) -> Result<(), Failure> {

@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use bulla_envelope::Inherited;
-use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use crate::exit::{Exit, Failure};
@@ -20,7 +21,7 @@ use crate::kept;
 /// Permission bits where no input says otherwise.
 pub(crate) const MODE_PRIVATE: u32 = 0o600;
 /// Start of the names of temporary files, where the file system has no unnamed ones.
-pub(crate) const TEMPORARY_PREFIX: &str = ".bulla-tmp-";
+const TEMPORARY_PREFIX: &str = ".bulla-tmp-";
 /// As many symbolic links as the kernel follows.
 const LINKS_MAX: usize = 40;
 
@@ -35,6 +36,9 @@ pub(crate) struct OutputRules<'a> {
     pub(crate) mode: u32,
     /// All inputs of the command, none of which may be the target.
     pub(crate) inputs: &'a [FileId],
+    /// The directory that the target stands in, where that is open already: then of its path only the last name counts,
+    /// and no symbolic link is followed.
+    pub(crate) within: Option<BorrowedFd<'a>>,
 }
 
 /// What makes a file or block device this one, by whatever name or descriptor it is reached.
@@ -96,6 +100,9 @@ pub(crate) enum Spot {
 
 /// Looks where a path leads, and refuses what may not be written by the rules.
 pub(crate) fn spot(path: &Path, rules: OutputRules<'_>) -> Result<Spot, Failure> {
+    if let Some(directory) = rules.within {
+        return spot_within(directory, path, rules);
+    }
     if path == Path::new("-") {
         let file = standard_output()?;
         let meta = file.metadata().map_err(|error| Failure::io("cannot write", "standard output", &error))?;
@@ -125,6 +132,33 @@ pub(crate) fn spot(path: &Path, rules: OutputRules<'_>) -> Result<Spot, Failure>
     }
 }
 
+/// The same for a name in a directory that is open.
+fn spot_within(directory: BorrowedFd<'_>, path: &Path, rules: OutputRules<'_>) -> Result<Spot, Failure> {
+    let name = path.file_name().ok_or_else(|| names_no_file(path))?;
+    let stat = match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT) => return Ok(Spot::File),
+        stat => stat.map_err(|error| Failure::io("cannot write", path.display(), &error.into()))?,
+    };
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile if rules.inputs.contains(&FileId::File(stat.st_dev, stat.st_ino)) => {
+            Err(input_is_output(path.display()))
+        }
+        FileType::RegularFile if rules.force => Ok(Spot::File),
+        FileType::RegularFile => Err(exists(path)),
+        kind => {
+            let what = match kind {
+                FileType::Directory => "a directory",
+                FileType::Symlink => "a symbolic link, and none is followed here",
+                _ => "no regular file",
+            };
+            Err(Failure::new(
+                Exit::Failed,
+                format!("cannot write `{}`: it is {what}; move it away", path.display()),
+            ))
+        }
+    }
+}
+
 /// Standard output, written straight.
 pub(crate) fn standard_output() -> Result<File, Failure> {
     let given = INHERITED.get().map_or_else(|| Err(Errno::BADF.into()), |all| all.writable(1));
@@ -138,11 +172,17 @@ fn spare_inputs(
     rules: OutputRules<'_>,
 ) -> Result<(), Failure> {
     match FileId::of(target) {
-        Some(id) if rules.inputs.contains(&id) => Err(Failure::usage(format!(
-            "the input is the output, `{shown}`; nothing was written; name another with -o"
-        ))),
+        Some(id) if rules.inputs.contains(&id) => Err(input_is_output(shown)),
         _ => Ok(()),
     }
+}
+
+fn input_is_output(shown: impl std::fmt::Display) -> Failure {
+    Failure::usage(format!("the input is the output, `{shown}`; nothing was written; name another with -o"))
+}
+
+fn names_no_file(path: &Path) -> Failure {
+    Failure::usage(format!("cannot write `{}`: it names no file; name one with -o", path.display()))
 }
 
 /// Writes a whole small file by the same rules: it appears with its content or not at all.
@@ -232,13 +272,19 @@ pub(crate) struct Fresh<'a> {
 impl<'a> Fresh<'a> {
     fn open(path: &Path, rules: OutputRules<'a>) -> Result<Self, Failure> {
         let failed = |error: io::Error| Failure::io("cannot write", path.display(), &error);
-        let target = follow_links(path).map_err(failed)?;
-        let name = target.file_name().map(OsStr::to_owned).ok_or_else(|| {
-            Failure::usage(format!("cannot write `{}`: it names no file; name one with -o", path.display()))
-        })?;
-        let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let directory =
-            open_directory(parent.unwrap_or(Path::new("."))).map_err(|error| failed(error.into()))?;
+        let (directory, target) = match rules.within {
+            Some(directory) => (directory.try_clone_to_owned().map_err(failed)?, path.to_owned()),
+            None => {
+                let target = follow_links(path).map_err(failed)?;
+                if names_directory(&target) {
+                    return Err(names_no_file(path));
+                }
+                let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty());
+                let directory = open_directory(CWD, parent.unwrap_or(Path::new(".")), OFlags::empty());
+                (directory.map_err(|error| failed(error.into()))?, target)
+            }
+        };
+        let name = target.file_name().map(OsStr::to_owned).ok_or_else(|| names_no_file(path))?;
         kept::spare(&directory, &name, path)?;
         if rules.force {
             remove_abandoned_once(&directory);
@@ -344,11 +390,18 @@ pub(crate) fn follow_links(path: &Path) -> io::Result<PathBuf> {
     Err(Errno::LOOP.into())
 }
 
-fn open_directory(path: &Path) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
-    match rustix::fs::open(path, flags | OFlags::RDONLY, Mode::empty()) {
+/// Whether a path can only be one of a directory: `Path` itself makes nothing of what is behind the last name.
+fn names_directory(path: &Path) -> bool {
+    let path = path.as_os_str().as_bytes();
+    path.ends_with(b"/") || path.ends_with(b"/.")
+}
+
+/// Opens a directory to make files in it.
+pub(crate) fn open_directory(within: impl AsFd, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let flags = flags | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    match rustix::fs::openat(&within, path, flags | OFlags::RDONLY, Mode::empty()) {
         // One may write where one may not list.
-        Err(Errno::ACCESS) => rustix::fs::open(path, flags | OFlags::PATH, Mode::empty()),
+        Err(Errno::ACCESS) => rustix::fs::openat(&within, path, flags | OFlags::PATH, Mode::empty()),
         result => result,
     }
 }
@@ -394,6 +447,14 @@ pub(crate) fn temporary_names() -> impl Iterator<Item = OsString> {
     })
 }
 
+/// Whether [`temporary_names`] gives a name of this form.
+pub(crate) fn is_temporary(name: &[u8]) -> bool {
+    let is_number = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
+    let Some(name) = name.strip_prefix(TEMPORARY_PREFIX.as_bytes()) else { return false };
+    let mut parts = name.split(|byte| *byte == b'-');
+    parts.next().is_some_and(is_number) && parts.next().is_some_and(is_number) && parts.next().is_none()
+}
+
 /// Removes what was left behind once in each directory: it may hold many files, and be the target of as many outputs.
 fn remove_abandoned_once(directory: &OwnedFd) {
     static DONE: Mutex<BTreeSet<(u64, u64)>> = Mutex::new(BTreeSet::new());
@@ -408,7 +469,7 @@ fn remove_abandoned(directory: &OwnedFd) {
     let Ok(entries) = rustix::fs::Dir::read_from(directory) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        if !name.to_bytes().starts_with(TEMPORARY_PREFIX.as_bytes()) {
+        if !is_temporary(name.to_bytes()) {
             continue;
         }
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
@@ -475,7 +536,8 @@ mod tests {
     use std::io::Write;
     use std::os::unix::fs::PermissionsExt;
 
-    const RULES: OutputRules<'_> = OutputRules { force: false, sync: false, mode: 0o640, inputs: &[] };
+    const RULES: OutputRules<'_> =
+        OutputRules { force: false, sync: false, mode: 0o640, inputs: &[], within: None };
 
     fn write(path: &Path, rules: OutputRules<'_>, text: &str) -> Result<(), Failure> {
         write_whole(path, rules, text.as_bytes())
@@ -522,6 +584,39 @@ mod tests {
     }
 
     #[test]
+    fn what_names_a_directory_is_no_file() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["new/", "new/.", "new//"] {
+            assert_eq!(write(&dir.path().join(name), RULES, "x").unwrap_err().exit, Exit::Usage, "{name}");
+        }
+        std::os::unix::fs::symlink("new/", dir.path().join("link")).unwrap();
+        assert_eq!(write(&dir.path().join("link"), RULES, "x").unwrap_err().exit, Exit::Usage);
+        assert_eq!(names(dir.path()), ["link"]);
+    }
+
+    #[test]
+    fn within_an_open_directory_its_path_and_links_count_for_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (here, theirs) = (dir.path().join("here"), dir.path().join("theirs"));
+        std::fs::create_dir(&here).unwrap();
+        std::fs::create_dir(&theirs).unwrap();
+        let directory = open_directory(CWD, &here, OFlags::empty()).unwrap();
+        std::fs::rename(&here, dir.path().join("moved")).unwrap();
+        std::os::unix::fs::symlink("theirs", &here).unwrap();
+        let force = OutputRules { force: true, within: Some(directory.as_fd()), ..RULES };
+        write(&here.join("f"), OutputRules { force: false, ..force }, "one").unwrap();
+        write(&here.join("f"), force, "two").unwrap();
+        std::os::unix::fs::symlink("../theirs/f", dir.path().join("moved/link")).unwrap();
+        std::fs::create_dir(dir.path().join("moved/sub")).unwrap();
+        for refused in ["link", "sub"] {
+            assert_eq!(write(&here.join(refused), force, "x").unwrap_err().exit, Exit::Failed, "{refused}");
+        }
+        assert_eq!(std::fs::read_to_string(dir.path().join("moved/f")).unwrap(), "two");
+        assert!(names(&theirs).is_empty());
+        assert_eq!(names(&dir.path().join("moved")), ["f", "link", "sub"]);
+    }
+
+    #[test]
     fn a_file_made_meanwhile_is_not_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("out");
@@ -548,20 +643,26 @@ mod tests {
     fn named_temporary_files_of_dead_writers_are_removed_and_living_ones_kept() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(".bulla-tmp-1-0"), "left behind").unwrap();
-        let directory = open_directory(dir.path()).unwrap();
+        let theirs =
+            [".bulla-tmp-", ".bulla-tmp-1-", ".bulla-tmp-1-0-2", ".bulla-tmp-1-0x", ".bulla-tmp-backup"];
+        for name in theirs {
+            std::fs::write(dir.path().join(name), "theirs").unwrap();
+        }
+        let directory = open_directory(CWD, dir.path(), OFlags::empty()).unwrap();
         let (living, name) = named(&directory).unwrap();
+        assert!(is_temporary(name.as_bytes()));
         remove_abandoned(&directory);
-        assert_eq!(names(dir.path()), std::slice::from_ref(&name));
+        assert!(names(dir.path()).contains(&name) && names(dir.path()).len() == theirs.len() + 1);
         drop(living);
         remove_abandoned(&directory);
-        assert!(names(dir.path()).is_empty());
+        assert_eq!(names(dir.path()), theirs);
     }
 
     #[test]
     fn a_named_temporary_file_takes_its_place_without_replacing() {
         let dir = tempfile::tempdir().unwrap();
         let fresh = |force| {
-            let directory = open_directory(dir.path()).unwrap();
+            let directory = open_directory(CWD, dir.path(), OFlags::empty()).unwrap();
             let (file, name) = named(&directory).unwrap();
             let rules = OutputRules { force, ..RULES };
             Fresh { file, directory, name: "out".into(), shown: "out".into(), temporary: Some(name), rules }

@@ -9,7 +9,7 @@ use rustix::fs::{CWD, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use crate::exit::{Exit, Failure};
-use crate::output::{TEMPORARY_PREFIX, temporary_names};
+use crate::output::{is_temporary, temporary_names};
 use crate::signals::{Undo, Watched, undo_on_signal};
 
 /// An own directory that nobody else may enter: removed when this is dropped, and by a signal.
@@ -83,7 +83,7 @@ fn lock(path: &Path) -> Option<OwnedFd> {
 fn remove_abandoned(parent: &Path) {
     let Ok(entries) = std::fs::read_dir(parent) else { return };
     for entry in entries.flatten() {
-        let ours = entry.file_name().as_encoded_bytes().starts_with(TEMPORARY_PREFIX.as_bytes())
+        let ours = is_temporary(entry.file_name().as_encoded_bytes())
             && entry
                 .metadata()
                 .is_ok_and(|meta| meta.is_dir() && meta.uid() == rustix::process::geteuid().as_raw());
@@ -120,7 +120,7 @@ mod tests {
         let left = parent.path().join(".bulla-tmp-1-0");
         std::fs::create_dir(&left).unwrap();
         std::fs::write(left.join("plaintext"), "x").unwrap();
-        std::fs::create_dir(parent.path().join("theirs")).unwrap();
+        std::fs::create_dir(parent.path().join(".bulla-tmp-backup")).unwrap();
         let one = Scratch::within(parent.path()).unwrap();
         let two = Scratch::within(parent.path()).unwrap();
         assert!(one.path().exists() && two.path().exists() && !left.exists());

@@ -115,6 +115,93 @@ fn a_directory_is_packed_into_one_archive_that_tar_reads_and_unpacked_again() {
     assert_eq!(fs::metadata(home.file("g/a")).unwrap().nlink(), 2);
 }
 
+/// Seals what a script writes, which runs in a new directory `in`, and unpacks it as `out`.
+fn unpack(home: &Home, script: &str) -> common::Ended {
+    let made = home.shell(&format!("rm -rf in out && mkdir in && cd in && ({script}) > ../made.tar"));
+    assert_eq!(made.code, 0, "{script}: {}", made.err);
+    home.ok(&["encrypt", "-q", "--force", "-o", "made.tar.sealed", "made.tar"]);
+    home.run(&["decrypt", "--archive", "-o", "out", "made.tar.sealed"])
+}
+
+#[test]
+fn a_name_once_more_is_the_same_link_or_file() {
+    let home = Home::new();
+    let ended = unpack(&home, "mkdir G; echo x > G/a; ln -s a G/l; ln -P G/l G/l2; ln -P G/l m; tar c .");
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    for (at, target) in [("G/l", "a"), ("G/l2", "a"), ("m", "a")] {
+        assert_eq!(fs::read_link(home.file("out").join(at)).unwrap(), Path::new(target), "{at}");
+    }
+}
+
+#[test]
+fn times_before_1970_are_kept() {
+    let home = Home::new();
+    let early = SystemTime::UNIX_EPOCH - Duration::from_secs(86_400);
+    fs::create_dir_all(home.file("d/sub")).unwrap();
+    home.write("d/f", "x");
+    for path in ["d/f", "d/sub"] {
+        fs::File::open(home.file(path)).unwrap().set_modified(early).unwrap();
+    }
+    home.ok(&["encrypt", "-q", "--archive", "d"]);
+    home.ok(&["decrypt", "-q", "--archive", "-o", "e", "d.tar.sealed"]);
+    home.ok(&["decrypt", "-q", "d.tar.sealed"]);
+    assert_eq!(home.shell("mkdir t && tar xf d.tar -C t").code, 0);
+    for format in ["gnu", "pax"] {
+        let script = format!("tar c --format={format} -C ../d . ");
+        let ended = unpack(&home, &script);
+        assert_eq!(ended.code, 0, "{}", ended.err);
+        for path in ["e/f", "e/sub", "t/f", "t/sub", "out/f", "out/sub"] {
+            assert_eq!(fs::metadata(home.file(path)).unwrap().mtime(), -86_400, "{format} {path}");
+        }
+    }
+}
+
+#[test]
+fn no_link_leads_out_through_others() {
+    let home = Home::new();
+    let steps =
+        "ln -s . l0; ln -s l0/.. l1; ln -s l1/.. l2; ln -s l2/etc/passwd z; ln -s l0/f ok; echo x > f";
+    let far = "mkdir -p x/y/z; ln -s ../../.. x/y/z/l; ln -s x/y/z m; ln -s m/l/../etc/passwd n; echo x > f";
+    for (script, out, kept) in [(steps, vec!["l1", "l2", "z"], "ok"), (far, vec!["n"], "x/y/z/l/f")] {
+        let ended = unpack(&home, &format!("{script}; tar c ."));
+        assert_eq!(ended.code, 1, "{}", ended.err);
+        assert_eq!(ended.err.matches("is left out").count(), out.len(), "{}", ended.err);
+        for link in &out {
+            assert!(fs::symlink_metadata(home.file("out").join(link)).is_err(), "{link}");
+        }
+        assert_eq!(fs::read(home.file("out").join(kept)).unwrap(), b"x\n");
+        let packed = home.ok(&["encrypt", "--force", "--archive", "in"]);
+        assert_eq!(packed.err.matches("leads out of the directory").count(), out.len(), "{}", packed.err);
+    }
+}
+
+#[test]
+fn no_link_in_the_target_is_followed() {
+    let home = Home::new();
+    fs::create_dir_all(home.file("d/sub")).unwrap();
+    home.write("d/sub/f", "mine");
+    home.write("d/g", "mine");
+    fs::create_dir(home.file("theirs")).unwrap();
+    home.write("theirs/f", "theirs");
+    home.ok(&["encrypt", "-q", "d"]);
+    fs::create_dir(home.file("e")).unwrap();
+    symlink("../theirs", home.file("e/sub")).unwrap();
+    symlink("../theirs/f", home.file("e/g")).unwrap();
+    for force in [true, false] {
+        let arguments = ["decrypt", "-o", "e", "d.sealed", "--force"];
+        let ended = home.run(if force { &arguments } else { &arguments[..4] });
+        assert_eq!(ended.code, 1, "{}", ended.err);
+        assert!(ended.err.contains("cannot make the directory `e/sub`"), "{}", ended.err);
+        assert!(ended.err.contains("`e/g`: it is a symbolic link"), "{}", ended.err);
+    }
+    assert_eq!(home.read("theirs/f"), b"theirs");
+    // In the path of the target they are the user's own.
+    symlink(".", home.file("way")).unwrap();
+    fs::create_dir(home.file("e2")).unwrap();
+    home.ok(&["decrypt", "-q", "-o", "way/e2/", "d.sealed"]);
+    compare(&home, "d", "e2", "");
+}
+
 #[test]
 fn nothing_of_a_damaged_archive_appears() {
     let home = Home::new();

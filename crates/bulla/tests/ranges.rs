@@ -80,5 +80,13 @@ fn a_range_that_cannot_be_read_is_wrong_usage() {
     let piped = home.run_with_input(&["decrypt", "--range", "0-1"], &home.read("f.sealed"));
     piped.is_failure(2, &["regular file"]);
     home.ok(&["encrypt", "--suite", "0578", "-o", "signed", "f"]);
+    // Nor is a command begun for it.
+    let begins = ["--", "touch", "begun"];
+    let (ranged, whole) = (["decrypt", "--range", "0-1"], ["decrypt"]);
+    home.run_with_input(&[&ranged[..], &begins].concat(), &home.read("f.sealed"))
+        .is_failure(2, &["regular file"]);
+    home.run_with_input(&[&whole[..], &begins].concat(), &home.read("signed")).is_failure(2, &["signed"]);
+    home.fails(&[&ranged[..], &["signed"], &begins].concat(), 2, &["signed"]);
+    assert!(!home.file("begun").exists());
     home.fails(&["decrypt", "--range", "0-1", "-o", "part", "signed"], 2, &["signed"]);
 }

@@ -103,3 +103,12 @@ fn the_input_is_never_the_output() {
     let fine = home.shell("\"$BULLA\" decrypt m.sealed -o - 1<> g && cmp f g");
     assert_eq!(fine.code, 0, "{}", fine.err);
 }
+
+#[test]
+fn a_name_of_a_directory_is_no_file() {
+    let home = sealed();
+    for to in ["small/", "./small/."] {
+        spares(&home, &format!("\"$BULLA\" encrypt -o {to} f"), 2, &["names no file"]);
+        spares(&home, &format!("\"$BULLA\" decrypt -o {to} m.sealed"), 2, &["names no file"]);
+    }
+}

@@ -176,6 +176,22 @@ impl Opener<'_> {
         pipeline::open::run(self, output, job)
     }
 
+    /// Refuses now what [`Opener::run`] into a stream would, for whoever can't begin with such in vain.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::WouldReleaseUnverified`].
+    pub fn check_into_stream(&self) -> Result<(), EnvelopeError> {
+        pipeline::open::check_into_stream(self)
+    }
+
+    /// Refuses now a message or an input of which [`Opener::run_range`] would open no range at all.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Usage`].
+    pub fn check_range(&self) -> Result<(), EnvelopeError> {
+        pipeline::open::check_range(self)
+    }
+
     /// Opens the bytes of `range` of the content, counted from 0, as far as the content goes: only the frames that
     /// hold them are read, and the final one, which proves how long the content is. For framed, unsigned
     /// messages that are read by position.

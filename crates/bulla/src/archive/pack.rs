@@ -1,14 +1,15 @@
 //! Packing: a thread walks the directory and writes the archive, and whoever seals reads it.
 
+use std::collections::BTreeMap;
 use std::io::{self, PipeReader, PipeWriter, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 use rustix::fs::Stat;
 use tar::{Builder, EntryType, Header};
 
-use super::stays_inside;
+use super::{HELD_MAX, links};
 use crate::exit::{Exit, Failure};
 use crate::say::Say;
 use crate::tree::{Entry, Kind, Walk};
@@ -31,9 +32,10 @@ impl Packing {
         let root = rustix::fs::stat(directory).map_err(|error| failed(&error.into()))?;
         let (pipe, writer) = io::pipe().map_err(|error| failed(&error))?;
         let (told, failures) = channel();
+        let shown = directory.to_owned();
         let thread = std::thread::Builder::new()
             .name("archive".to_owned())
-            .spawn(move || pack(walk, &root, writer, say, &told))
+            .spawn(move || pack(walk, (&shown, &root), writer, say, &told))
             .map_err(|error| failed(&error))?;
         Ok((Self { pipe, thread: Some(thread) }, failures))
     }
@@ -52,19 +54,32 @@ impl Read for Packing {
     }
 }
 
-fn pack(walk: Walk, root: &Stat, writer: PipeWriter, say: Say, told: &Sender<Failure>) -> io::Result<()> {
+fn pack(
+    walk: Walk,
+    (shown, root): (&Path, &Stat),
+    writer: PipeWriter,
+    say: Say,
+    told: &Sender<Failure>,
+) -> io::Result<()> {
     // 64 KiB at once: a header has 512 bytes.
     let mut builder = Builder::new(io::BufWriter::with_capacity(64 << 10, writer));
-    let mut worst = Worst::default();
+    let (mut worst, mut links) = (Worst::default(), BTreeMap::new());
     builder.append_data(&mut header(root, EntryType::Directory, 0), "./", io::empty())?;
     for entry in walk {
         let packed = match entry {
-            Ok(entry) => one(&mut builder, &entry, say)?,
+            Ok(entry) => one(&mut builder, &entry, &mut links, say)?,
             Err(failure) => Err(failure),
         };
         if let Err(failure) = packed {
             worst.add(failure);
         }
+    }
+    for (path, why) in links::wrong(&links, PathBuf::as_path) {
+        say.note(&format!(
+            "bulla: the link `{}` leads {}: it is packed, but bulla won't unpack it",
+            shown.join(path).display(),
+            why.leads()
+        ));
     }
     // With the buffer: its drop would hide an error.
     builder.into_inner()?.into_inner().map_err(io::IntoInnerError::into_error)?;
@@ -75,7 +90,12 @@ fn pack(walk: Walk, root: &Stat, writer: PipeWriter, say: Say, told: &Sender<Fai
 }
 
 /// Packs an entry. The outer error ends the archive, the inner one is of this entry.
-fn one(builder: &mut Builder<impl io::Write>, entry: &Entry, say: Say) -> io::Result<Result<(), Failure>> {
+fn one(
+    builder: &mut Builder<impl io::Write>,
+    entry: &Entry,
+    links: &mut BTreeMap<PathBuf, PathBuf>,
+    say: Say,
+) -> io::Result<Result<(), Failure>> {
     match entry.kind {
         Kind::Directory => {
             let mut header = header(&entry.stat, EntryType::Directory, 0);
@@ -86,13 +106,17 @@ fn one(builder: &mut Builder<impl io::Write>, entry: &Entry, say: Say) -> io::Re
                 Ok(target) => target,
                 Err(failure) => return Ok(Err(failure)),
             };
-            if !stays_inside(&entry.path, &target) {
-                say.note(&format!(
-                    "bulla: the link `{}` leads out of the directory: it is packed, but bulla won't unpack it",
-                    entry.shown.display()
-                ));
+            builder.append_link(&mut header(&entry.stat, EntryType::Symlink, 0), &entry.path, &target)?;
+            if links.len() == HELD_MAX {
+                return Ok(Err(Failure::new(
+                    Exit::Failed,
+                    format!(
+                        "`{}` is packed, but is one of more than {HELD_MAX} links; bulla won't unpack the archive",
+                        entry.shown.display()
+                    ),
+                )));
             }
-            builder.append_link(&mut header(&entry.stat, EntryType::Symlink, 0), &entry.path, target)?;
+            links.insert(entry.path.clone(), target);
         }
         Kind::File => return file(builder, entry),
         Kind::Special(what) => {
@@ -137,8 +161,20 @@ fn header(stat: &Stat, kind: EntryType, bytes: u64) -> Header {
     header.set_mode(stat.st_mode & MODE);
     header.set_uid(u64::from(stat.st_uid));
     header.set_gid(u64::from(stat.st_gid));
-    header.set_mtime(u64::try_from(stat.st_mtime).unwrap_or(0));
+    match u64::try_from(stat.st_mtime) {
+        Ok(seconds) => header.set_mtime(seconds),
+        Err(_) => set_early_time(&mut header, stat.st_mtime),
+    }
     header
+}
+
+/// A time before 1970, as GNU tar writes it: as a number of two's complement over the whole field.
+fn set_early_time(header: &mut Header, seconds: i64) {
+    let field = &mut header.as_old_mut().mtime;
+    field.fill(0xff);
+    if let Some(last) = field.last_chunk_mut() {
+        *last = seconds.to_be_bytes();
+    }
 }
 
 /// As many bytes of a file as its header says, with zeros for what can't be read.

@@ -11,14 +11,11 @@ use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_OMIT};
-use tar::{Archive, EntryType};
+use tar::{Archive, Entry, EntryType};
 
-use super::stays_inside;
+use super::{HELD_MAX, links};
 use crate::exit::{Exit, Failure};
 use crate::work::Worst;
-
-/// Directories and symbolic links in one archive: they are held to the end.
-const HELD_MAX: usize = 4_000_000;
 
 /// What was unpacked.
 #[derive(Debug, Default, Clone, Copy)]
@@ -36,26 +33,18 @@ pub(crate) fn unpack(
     root: &Path,
     shown: &str,
 ) -> Result<(Unpacked, Result<(), Failure>), Failure> {
-    let malformed = |error: &io::Error| {
-        Failure::new(
-            Exit::Failed,
-            format!(
-                "`{shown}` holds no tar archive that can be unpacked: {error}; open it without --archive"
-            ),
-        )
-    };
+    let malformed = |error: &io::Error| malformed(shown, error);
     let mut archive = Archive::new(reader);
     let mut unpacking =
         Unpacking { root, shown, done: Unpacked::default(), worst: Worst::default(), late: Late::default() };
     for entry in archive.entries().map_err(|error| malformed(&error))? {
         let mut entry = entry.map_err(|error| malformed(&error))?;
         let path = PathBuf::from(std::ffi::OsString::from_vec(entry.path_bytes().into_owned()));
-        let header = entry.header();
-        let kind = header.entry_type();
+        let kind = entry.header().entry_type();
         let about = About {
             path: unpacking.inside(&path)?,
-            mode: header.mode().map_err(|error| malformed(&error))?,
-            seconds: header.mtime().unwrap_or(0),
+            mode: entry.header().mode().map_err(|error| malformed(&error))?,
+            seconds: seconds(&mut entry).map_err(|error| malformed(&error))?,
         };
         let link = entry
             .link_name_bytes()
@@ -67,7 +56,7 @@ pub(crate) fn unpack(
                 unpacking.file(about, &mut entry)?;
             }
             EntryType::Symlink => unpacking.symbolic_link(about, link.unwrap_or_default())?,
-            EntryType::Link => unpacking.hard_link(&about, &link.unwrap_or_default())?,
+            EntryType::Link => unpacking.hard_link(about, &link.unwrap_or_default())?,
             _ => unpacking.leave_out(&about.path, "it is no file, directory or link"),
         }
     }
@@ -76,11 +65,43 @@ pub(crate) fn unpack(
     unpacking.finish()
 }
 
+fn malformed(shown: &str, error: impl std::fmt::Display) -> Failure {
+    Failure::new(
+        Exit::Failed,
+        format!("`{shown}` holds no tar archive that can be unpacked: {error}; open it without --archive"),
+    )
+}
+
+/// Whole seconds since 1970, or before it: of the entry's own record, or of its header.
+fn seconds(entry: &mut Entry<'_, impl Read>) -> io::Result<i64> {
+    if let Some(records) = entry.pax_extensions()? {
+        for record in records {
+            let record = record?;
+            if record.key_bytes() == b"mtime"
+                && let Some(seconds) = record.value().ok().and_then(whole_seconds)
+            {
+                return Ok(seconds);
+            }
+        }
+    }
+    // A number before 1970 is one of two's complement, of which these are the lower bits.
+    Ok(entry.header().mtime().unwrap_or(0).cast_signed())
+}
+
+/// Of a decimal number, down to a whole one.
+fn whole_seconds(text: &str) -> Option<i64> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let seconds: i64 = whole.parse().ok()?;
+    let down = whole.starts_with('-') && part.bytes().any(|digit| digit != b'0');
+    seconds.checked_sub(i64::from(down))
+}
+
 /// What an entry says of itself.
+#[derive(Clone)]
 struct About {
     path: PathBuf,
     mode: u32,
-    seconds: u64,
+    seconds: i64,
 }
 
 impl About {
@@ -90,7 +111,11 @@ impl About {
     }
 
     fn modified(&self) -> Option<SystemTime> {
-        SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(self.seconds))
+        let away = Duration::from_secs(self.seconds.unsigned_abs());
+        match self.seconds {
+            0.. => SystemTime::UNIX_EPOCH.checked_add(away),
+            _ => SystemTime::UNIX_EPOCH.checked_sub(away),
+        }
     }
 }
 
@@ -199,27 +224,33 @@ impl Unpacking<'_> {
 
     fn symbolic_link(&mut self, about: About, target: PathBuf) -> Result<(), Failure> {
         self.make_room()?;
-        if target.as_os_str().is_empty() || !stays_inside(&about.path, &target) {
-            self.leave_out(
-                &about.path,
-                &format!("it is a link to `{}`, out of the directory", target.display()),
-            );
-            return Ok(());
-        }
         self.make_parents(&about.path)?;
         self.make_way(&about.path)?;
         self.late.links.insert(about.path.clone(), (about, target));
         Ok(())
     }
 
-    fn hard_link(&mut self, about: &About, target: &Path) -> Result<(), Failure> {
+    fn hard_link(&mut self, about: About, target: &Path) -> Result<(), Failure> {
         let target = self.inside(target)?;
-        self.make_parents(&about.path)?;
-        if target != about.path {
-            self.make_way(&about.path)?;
-            fs::hard_link(self.root.join(&target), self.root.join(&about.path))
-                .map_err(|error| self.failed("cannot link", &about.path, &error))?;
+        if let Some((first, to)) = self.late.links.get(&target) {
+            // The same symbolic link once more.
+            let about = About { path: about.path, ..first.clone() };
+            let to = to.clone();
+            return self.symbolic_link(about, to);
         }
+        if target == about.path {
+            return match self.root.join(&target).symlink_metadata() {
+                Ok(meta) if meta.is_file() => Ok(()),
+                _ => Err(malformed(
+                    self.shown,
+                    format!("`{}` is a link to itself alone", about.path.display()),
+                )),
+            };
+        }
+        self.make_parents(&about.path)?;
+        self.make_way(&about.path)?;
+        fs::hard_link(self.root.join(&target), self.root.join(&about.path))
+            .map_err(|error| self.failed("cannot link", &about.path, &error))?;
         self.done.files += 1;
         Ok(())
     }
@@ -238,13 +269,21 @@ impl Unpacking<'_> {
     }
 
     fn finish(mut self) -> Result<(Unpacked, Result<(), Failure>), Failure> {
-        for (path, (about, target)) in std::mem::take(&mut self.late.links) {
+        let mut links = std::mem::take(&mut self.late.links);
+        let wrong = links::wrong(&links, |(_, target)| target);
+        let wrong: Vec<_> = wrong.into_iter().map(|(path, why)| (path.to_owned(), why)).collect();
+        for (path, why) in wrong {
+            if let Some((_, target)) = links.remove(&path) {
+                self.leave_out(&path, &format!("it is a link to `{}`, {}", target.display(), why.leads()));
+            }
+        }
+        for (path, (about, target)) in links {
             let at = self.root.join(&path);
             std::os::unix::fs::symlink(target, &at)
                 .map_err(|error| self.failed("cannot make the link", &path, &error))?;
             let times = Timestamps {
                 last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
-                last_modification: Timespec { tv_sec: about.seconds.try_into().unwrap_or(0), tv_nsec: 0 },
+                last_modification: Timespec { tv_sec: about.seconds, tv_nsec: 0 },
             };
             // Not every file system keeps these.
             let _ = rustix::fs::utimensat(CWD, &at, &times, AtFlags::SYMLINK_NOFOLLOW);
@@ -261,5 +300,65 @@ impl Unpacking<'_> {
             settled.map_err(|error| self.failed("cannot settle the directory", &path, &error))?;
         }
         Ok((self.done, self.worst.end()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    fn unpacked(links: &[(&str, EntryType, &str)]) -> (tempfile::TempDir, Result<Unpacked, Failure>) {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (name, kind, content) in links {
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(*kind);
+            header.set_mode(0o600);
+            if *kind == EntryType::Regular {
+                header.set_size(content.len() as u64);
+                builder.append_data(&mut header, name, content.as_bytes()).unwrap();
+            } else {
+                header.set_size(0);
+                builder.append_link(&mut header, name, content).unwrap();
+            }
+        }
+        let made = builder.into_inner().unwrap();
+        let root = tempfile::tempdir().unwrap();
+        let done = unpack(made.as_slice(), root.path(), "a.tar.sealed");
+        (root, done.and_then(|(unpacked, left_out)| left_out.map(|()| unpacked)))
+    }
+
+    #[test]
+    fn a_link_to_itself_is_a_file_only_where_there_is_one() {
+        let (_root, alone) = unpacked(&[("h", EntryType::Link, "h")]);
+        let alone = alone.unwrap_err();
+        assert!(alone.exit == Exit::Failed && alone.message.contains("no tar archive"), "{}", alone.message);
+        let (root, twice) = unpacked(&[("h", EntryType::Regular, "x"), ("h", EntryType::Link, "h")]);
+        assert_eq!(twice.unwrap().files, 1);
+        assert_eq!(fs::read(root.path().join("h")).unwrap(), b"x");
+        let (root, link) = unpacked(&[("h", EntryType::Symlink, "x"), ("h", EntryType::Link, "h")]);
+        assert_eq!(link.unwrap().files, 0);
+        assert_eq!(fs::read_link(root.path().join("h")).unwrap(), Path::new("x"));
+    }
+
+    #[test]
+    fn a_hard_link_to_a_symbolic_link_is_that_link_and_stays_inside_too() {
+        let link = ("a/b/l", EntryType::Symlink, "../x");
+        let (root, done) = unpacked(&[link, ("a/m", EntryType::Link, "a/b/l")]);
+        done.unwrap();
+        assert_eq!(fs::read_link(root.path().join("a/m")).unwrap(), Path::new("../x"));
+        let (root, done) = unpacked(&[link, ("m", EntryType::Link, "a/b/l")]);
+        assert!(done.unwrap_err().message.contains("out of the directory"));
+        assert!(fs::symlink_metadata(root.path().join("m")).is_err());
+        assert!(root.path().join("a/b/l").is_symlink());
+    }
+
+    #[test]
+    fn whole_seconds_go_down() {
+        let all = [("-1.5", -2), ("-1.000", -1), ("-0.5", -1), ("1.9", 1), ("-86400", -86400), ("0", 0)];
+        for (text, seconds) in all {
+            assert_eq!(whole_seconds(text), Some(seconds), "{text}");
+        }
+        assert_eq!(whole_seconds("soon"), None);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -19,7 +20,7 @@ use crate::detached;
 use crate::exit::Failure;
 use crate::keys::{self, Keys};
 use crate::kms::local::DEFAULT_ALIAS;
-use crate::mirror::{self, Way};
+use crate::mirror::{self, Spot, Way};
 use crate::output::{self, FileId, OutputRules};
 use crate::progress::Progress;
 use crate::storage::{self, Access, Incoming, Outgoing, sealed};
@@ -126,7 +127,7 @@ impl Sealing<'_> {
         storage::refuse_same_object(input, output)?;
         let command = self.command;
         if !command.run.is_empty() {
-            return self.seal(Origin::Command(&command.run), output).await.map(drop);
+            return self.seal(Origin::Command(&command.run), output, None).await.map(drop);
         }
         let directory = mirror::is_directory(input);
         if command.archive && !directory {
@@ -138,7 +139,7 @@ impl Sealing<'_> {
         if command.archive {
             mirror::refuse_inside(input, output)?;
             let mut failures = None;
-            self.seal(Origin::Archive(input, &mut failures), output).await?;
+            self.seal(Origin::Archive(input, &mut failures), output, None).await?;
             return match failures.and_then(|failures| failures.try_recv().ok()) {
                 Some(failure) => Err(failure.although("the rest was sealed")),
                 None => Ok(()),
@@ -147,17 +148,22 @@ impl Sealing<'_> {
         if directory {
             detached::refuse_for_directory(command.keys.as_deref())?;
             let say = self.app.say;
-            let each = async |source, target: &Path| {
+            let each = async |source, spot: Spot<'_>| {
                 let origin = Origin::Input(Box::new(Incoming::of(source)));
-                Ok(self.seal(origin, target).await?.plaintext_bytes)
+                Ok(self.seal(origin, spot.path, Some(spot.within)).await?.plaintext_bytes)
             };
             return mirror::each(input, output, Way::Seal, say, each).await;
         }
         let source = Incoming::open(self.app, &command.storage, input).await?;
-        self.seal(Origin::Input(Box::new(source)), output).await.map(drop)
+        self.seal(Origin::Input(Box::new(source)), output, None).await.map(drop)
     }
 
-    async fn seal(&mut self, origin: Origin<'_>, output: &Path) -> Result<Summary, Failure> {
+    async fn seal(
+        &mut self,
+        origin: Origin<'_>,
+        output: &Path,
+        within: Option<BorrowedFd<'_>>,
+    ) -> Result<Summary, Failure> {
         let input_shown = origin.shown();
         let inputs = Arc::clone(&self.inputs);
         let rules = OutputRules {
@@ -165,6 +171,7 @@ impl Sealing<'_> {
             sync: self.command.work.sync,
             mode: origin.mode(),
             inputs: &inputs,
+            within,
         };
         let mut target = Outgoing::open(self.app, &self.command.storage, output, rules).await?;
         let place = match self.command.detached_keys {

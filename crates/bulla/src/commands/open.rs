@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::IsTerminal;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -17,7 +17,7 @@ use crate::content::{About, Content};
 use crate::detached;
 use crate::exit::{Exit, Failure, one_line};
 use crate::keys;
-use crate::mirror::{self, Way};
+use crate::mirror::{self, Spot, Way};
 use crate::output::{FileId, OutputRules};
 use crate::progress::Progress;
 use crate::range::{self, Range};
@@ -132,6 +132,8 @@ impl<'a> Opener<'a> {
         let failed = |error: &EnvelopeError| Failure::envelope(error, &source.shown, &output_shown);
         let (content, about) = self.unlock(&source, range::access(range), failed).await?;
         about.refuse_file_key(&source.shown)?;
+        // What is refused anyway isn't begun.
+        content.check_into_stream(range).map_err(|error| failed(&error))?;
         let job = work::sized(&self.job, content.length);
         let progress = self.progress(&source, &job, content.length);
         let root = self.app.common.root_key.as_deref();
@@ -163,7 +165,7 @@ impl<'a> Opener<'a> {
         if !mirror::is_directory(input) {
             storage::refuse_same_object(input, output)?;
             let source = self.open(input).await?;
-            return self.decrypt(source, output, inputs, range).await.map(drop);
+            return self.decrypt(source, output, None, inputs, range).await.map(drop);
         }
         if range.is_some() {
             return Err(Failure::usage(format!(
@@ -173,8 +175,9 @@ impl<'a> Opener<'a> {
         }
         detached::refuse_for_directory(self.arguments.keys.as_deref())?;
         let say = self.app.say;
-        let each = async |source, target: &Path| {
-            Ok(self.decrypt(Incoming::of(source), target, &[], None).await?.plaintext_bytes)
+        let each = async |source, spot: Spot<'_>| {
+            let opened = self.decrypt(Incoming::of(source), spot.path, Some(spot.within), &[], None).await?;
+            Ok(opened.plaintext_bytes)
         };
         mirror::each(input, output, Way::Open, say, each).await
     }
@@ -231,6 +234,7 @@ impl<'a> Opener<'a> {
         &mut self,
         source: Incoming,
         output: &Path,
+        within: Option<BorrowedFd<'_>>,
         inputs: &[FileId],
         range: Option<&Range>,
     ) -> Result<Summary, Failure> {
@@ -239,6 +243,7 @@ impl<'a> Opener<'a> {
             sync: self.arguments.work.sync,
             mode: source.mode(),
             inputs,
+            within,
         };
         let mut target = Outgoing::open(self.app, &self.arguments.storage, output, rules).await?;
         let output_shown = shown(output, "standard output");

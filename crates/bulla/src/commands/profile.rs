@@ -225,6 +225,6 @@ fn mode_of(path: &Path) -> u32 {
 }
 
 fn write(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
-    let rules = OutputRules { force: true, sync: true, mode, inputs: &[] };
+    let rules = OutputRules { force: true, sync: true, mode, inputs: &[], within: None };
     output::write_whole(path, rules, text.as_bytes())
 }

@@ -301,6 +301,7 @@ impl Rewrapping<'_> {
             sync: true,
             mode: before.mode() & 0o777,
             inputs: &[],
+            within: None,
         };
         let Target::Fresh(fresh) = output::open(path, rules)? else {
             return Err(Failure::usage(format!("`{shown}` is no regular file, and can't be rewrapped")));
@@ -435,7 +436,8 @@ fn replace_keys(found: &Found, bytes: &[u8], limits: HeaderLimits) -> Result<(),
     let before =
         std::fs::metadata(&found.path).map_err(|error| Failure::io("cannot read", &shown, &error))?;
     // Without them the file can't be opened, however large it is: they are on the disk before the old ones go.
-    let rules = OutputRules { force: true, sync: true, mode: before.mode() & 0o777, inputs: &[] };
+    let rules =
+        OutputRules { force: true, sync: true, mode: before.mode() & 0o777, inputs: &[], within: None };
     let Target::Fresh(mut fresh) = output::open(&found.path, rules)? else {
         return Err(Failure::usage(format!("`{shown}` is no regular file, and can't be rewrapped")));
     };

@@ -63,6 +63,7 @@ fn backup(app: &App, out: &Path) -> Result<(), Failure> {
         mode: output::MODE_PRIVATE,
         // A file that is the store is refused by what makes the backup, in better words.
         inputs: if to_stdout { &inputs } else { &[] },
+        within: None,
     };
     let failed = |error| opening::upkeep_failure(error, &directory);
     let shown = crate::app::shown(out, "standard output");
@@ -364,7 +365,8 @@ fn write_root(path: &Path, root: &RootKey) -> Result<(), Failure> {
     let mut text = zeroize::Zeroizing::new(Vec::with_capacity(line.len() + 1));
     text.extend_from_slice(line.expose());
     text.push(b'\n');
-    let rules = OutputRules { force: true, sync: true, mode: output::MODE_PRIVATE, inputs: &[] };
+    let rules =
+        OutputRules { force: true, sync: true, mode: output::MODE_PRIVATE, inputs: &[], within: None };
     output::write_whole(path, rules, &text)
 }
 

@@ -28,18 +28,16 @@ use crate::signature::{MessageVerifier, parse_footer};
 
 /// Opens the body into `output`.
 pub(crate) fn run(opener: Opener<'_>, output: Output<'_>, job: &Job) -> Result<Summary, EnvelopeError> {
+    if output.is_stream() {
+        check_into_stream(&opener)?;
+    }
     let Opener { header, input, cipher, verifier, release_before_signature, .. } = opener;
     let body = Body { header: &header, cipher: &cipher, verifier: verifier.as_ref(), job };
     let is_large = body.cipher.content_key.is_some();
     let signed = body.verifier.is_some();
     let file = match input.0 {
         InputKind::File(file) => file,
-        InputKind::Stream(reader) => {
-            if signed && output.is_stream() && !release_before_signature {
-                return Err(EnvelopeError::WouldReleaseUnverified);
-            }
-            return body.open_stream(reader, output);
-        }
+        InputKind::Stream(reader) => return body.open_stream(reader, output),
     };
     let start = file.start.saturating_add(header.message_bytes() as u64);
     let reader = || PositionedReader { file: &*file.file, at: start, end: file.end };
@@ -60,6 +58,30 @@ pub(crate) fn run(opener: Opener<'_>, output: Output<'_>, job: &Job) -> Result<S
     Ok(Summary { input_grew: has_grown(&file).map_err(EnvelopeError::input)?, ..summary })
 }
 
+/// What can be read once only isn't released into a stream before its signature is verified, unless that is asked for.
+pub(crate) fn check_into_stream(opener: &Opener<'_>) -> Result<(), EnvelopeError> {
+    let read_once = matches!(opener.input.0, InputKind::Stream(_));
+    if read_once && opener.verifier.is_some() && !opener.release_before_signature {
+        return Err(EnvelopeError::WouldReleaseUnverified);
+    }
+    Ok(())
+}
+
+/// Refuses messages and inputs of which no range can be opened.
+pub(crate) fn check_range(opener: &Opener<'_>) -> Result<(), EnvelopeError> {
+    let usage = |text: &str| Err(EnvelopeError::Usage(text.to_owned()));
+    if !matches!(opener.input.0, InputKind::File(_)) {
+        return usage("a range is read by position: from a regular file or an object, not from a pipe");
+    }
+    if opener.verifier.is_some() {
+        return usage("a signed message is opened whole: its signature covers all of it");
+    }
+    if opener.cipher.content_key.is_some() {
+        return usage("a message in one piece is opened whole: its tag covers all of it");
+    }
+    Ok(())
+}
+
 /// Opens the frames that hold the bytes of `range`, which starts at 0 and ends with its last byte, and no others but the
 /// final one, whose tag says how long the content is.
 pub(crate) fn run_range(
@@ -69,16 +91,11 @@ pub(crate) fn run_range(
     job: &Job,
 ) -> Result<Summary, EnvelopeError> {
     let usage = |text: &str| Err(EnvelopeError::Usage(text.to_owned()));
-    let Opener { header, input, cipher, verifier, .. } = opener;
+    check_range(&opener)?;
+    let Opener { header, input, cipher, .. } = opener;
     let InputKind::File(file) = input.0 else {
-        return usage("a range is read by position: from a regular file or an object, not from a pipe");
+        return Err(EnvelopeError::Internal("a range of a stream"));
     };
-    if verifier.is_some() {
-        return usage("a signed message is opened whole: its signature covers all of it");
-    }
-    if cipher.content_key.is_some() {
-        return usage("a message in one piece is opened whole: its tag covers all of it");
-    }
     if range.is_empty() {
         return usage("the range ends before it begins");
     }

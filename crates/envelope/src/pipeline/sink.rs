@@ -9,7 +9,8 @@ use super::turnstile::{Closed, Turnstile};
 use crate::error::EnvelopeError;
 use crate::platform::{Output, OutputKind, allocate, allocate_more, write_at};
 
-/// How far a file of unknown length is allocated ahead, in bytes.
+/// How far a file of unknown length is allocated ahead at most, in bytes: as much again as has come, for most of them are
+/// small.
 const ALLOCATE_AHEAD_BYTES: u64 = 64 << 20;
 
 pub(crate) enum Sink<'a> {
@@ -76,7 +77,7 @@ impl<'a> Sink<'a> {
                     let _one_at_a_time = growing.lock().unwrap_or_else(PoisonError::into_inner);
                     let now = allocated.load(Ordering::Acquire);
                     if end > now {
-                        let more = ALLOCATE_AHEAD_BYTES.max(end.saturating_sub(now));
+                        let more = end.saturating_sub(now).saturating_add(ALLOCATE_AHEAD_BYTES.min(end));
                         allocate_more(file, now, more).map_err(EnvelopeError::output)?;
                         allocated.store(now.saturating_add(more), Ordering::Release);
                     }
@@ -116,5 +117,25 @@ impl<'a> Sink<'a> {
             }
         };
         finish().map_err(EnvelopeError::output)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn a_file_of_unknown_length_is_allocated_as_it_grows() {
+        let file = tempfile::tempfile().unwrap();
+        let sink = Sink::new(Output::unpublished(&file), None).unwrap();
+        let piece = vec![1; 100_000];
+        for unit in 0..30 {
+            assert!(sink.put(unit, unit * 100_000, &piece).is_ok());
+            let (written, length) = ((unit + 1) * 100_000, file.metadata().unwrap().len());
+            assert!(length >= written && length <= 2 * written, "{length} of {written}");
+        }
+        assert!(sink.finish(b"end", 3_000_003).is_ok());
+        assert_eq!(file.metadata().unwrap().len(), 3_000_003);
     }
 }

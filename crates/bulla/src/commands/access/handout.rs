@@ -59,7 +59,13 @@ impl Prepared {
             url.trim_end_matches('/').clone_into(&mut reached.endpoint_url);
         }
         let to = command.output.clone().unwrap_or_else(|| PathBuf::from(format!("{user}.profile")));
-        let rules = OutputRules { force: app.common.force, sync: true, mode: MODE_PRIVATE, inputs: &[] };
+        let rules = OutputRules {
+            force: app.common.force,
+            sync: true,
+            mode: MODE_PRIVATE,
+            inputs: &[],
+            within: None,
+        };
         let target = output::open(&to, rules)?;
         Ok(Self { profile: user.to_owned(), reached, to, target })
     }

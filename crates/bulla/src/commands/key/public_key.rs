@@ -30,7 +30,8 @@ pub(super) async fn run(app: &mut App, target: &str, to: Option<&Path>) -> Resul
         });
         return app.say.result(pem.trim_end(), &json);
     };
-    let rules = OutputRules { force: app.common.force, sync: false, mode: MODE_PUBLIC, inputs: &[] };
+    let rules =
+        OutputRules { force: app.common.force, sync: false, mode: MODE_PUBLIC, inputs: &[], within: None };
     output::write_whole(to, rules, pem.as_bytes())?;
     let event = serde_json::json!({
         "event": "public_key_written",
