@@ -383,9 +383,9 @@ mod tests {
         std::fs::write(&path, file).unwrap();
         let mut all = vec![OsString::from("bulla"), "--config".into(), path.into()];
         all.extend(arguments.iter().map(OsString::from));
-        let (command, _) =
+        let (grammar, _) =
             with_configuration(crate::cli::Cli::command(), &all).map_err(|failure| failure.to_string())?;
-        let matches = command.try_get_matches_from(&all).map_err(|error| error.to_string())?;
+        let matches = grammar.try_get_matches_from(&all).map_err(|error| error.to_string())?;
         crate::cli::Cli::from_arg_matches(&matches).map_err(|error| error.to_string())
     }
 
@@ -451,8 +451,8 @@ mod tests {
         std::fs::write(&path, "\nkms-wait = \"soon\"\n").unwrap();
         let all: Vec<OsString> =
             vec!["bulla".into(), "--config".into(), path.into(), "key".into(), "list".into()];
-        let (command, values) = with_configuration(crate::cli::Cli::command(), &all).unwrap();
-        let error = command.try_get_matches_from(&all).unwrap_err();
+        let (grammar, values) = with_configuration(crate::cli::Cli::command(), &all).unwrap();
+        let error = grammar.try_get_matches_from(&all).unwrap_err();
         assert!(values.cause_of(&error, &all).unwrap().ends_with("line 2"));
     }
 
