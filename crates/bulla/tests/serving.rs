@@ -261,7 +261,7 @@ fn last_seen_long_ago(home: &Home) {
     let parts = bulla_engine::EngineParts {
         store: Arc::new(store),
         root: bulla_crypto::RootKey::from_text(&std::fs::read(home.root_key()).unwrap()).unwrap(),
-        clock: Arc::new(bulla_engine::SimClock::at(i64::try_from(before.as_millis()).unwrap())),
+        clock: Arc::new(bulla_engine::SimClock::at(u64::try_from(before.as_millis()).unwrap())),
         rng: Arc::new(bulla_crypto::SystemRng),
         audit: Arc::new(bulla_audit::MemorySink::new()),
         options: bulla_engine::EngineOptions::default(),
