@@ -42,6 +42,12 @@ pub(crate) fn keep_store(place: &Place) {
     };
 }
 
+/// Keeps the store and its root key no more: for a restored one, which takes their place.
+pub(crate) fn let_store_go() {
+    let mut kept = kept();
+    (kept.directory, kept.root) = (None, None);
+}
+
 /// Keeps a file that a key is read from.
 pub(crate) fn keep_key(file: &Metadata) {
     if file.is_file() {

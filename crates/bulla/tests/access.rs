@@ -387,7 +387,7 @@ fn a_server_says_once_a_start_that_the_root_may_do_everything() {
     let made: serde_json::Value = serde_json::from_str(made.text()).unwrap();
     let account = made["AccountId"].as_str().unwrap();
     starts(&[&format!("--account-id {account} --data-dir /")]);
-    home.ok(&["access", "disable-root", "--account-id", account]);
+    home.ok(&["access", "disable-root", "--force", "--account-id", account]);
     starts(&[]);
 }
 

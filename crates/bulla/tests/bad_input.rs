@@ -163,7 +163,7 @@ fn a_home_without_the_store_says_that_the_key_is_not_there() {
     empty.fails(
         &["decrypt", "-o", "g", path.to_str().unwrap()],
         3,
-        &["arn:aws:kms", "if it is one of this store"],
+        &["arn:aws:kms", "no -k was given", "--account-id for another account of that store"],
     );
 }
 

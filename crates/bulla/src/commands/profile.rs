@@ -185,7 +185,7 @@ impl Reached {
 
 fn no_place() -> Failure {
     Failure::usage(
-        "no place for the profile: HOME is not set; set it, or AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE",
+        "no place for the profile: HOME is not set to a directory; set it, or AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE",
     )
 }
 
