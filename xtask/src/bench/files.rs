@@ -16,7 +16,38 @@ struct Kind {
     contenders: Vec<Job>,
 }
 
+/// What bulla does, beside copying and the bare pipeline.
 pub(super) fn measure(plan: &Plan, at: &Places, report: &mut Report) -> Result<(), Failure> {
+    let kinds = kinds(at)?;
+    let title = format!("Files: {} GiB in the page cache, median of {}", gib(plan), plan.rounds());
+    report.add(table(plan, title, kinds)?);
+    at.compare()?;
+    openssl(report);
+    Ok(())
+}
+
+/// What else seals files, beside bulla. After everything else: their files fill the page cache, and their writing keeps
+/// the disk busy.
+pub(super) fn measure_rivals(plan: &Plan, at: &Places, report: &mut Report) -> Result<(), Failure> {
+    let rivals = Rivals::find(plan, at, report)?;
+    let against = |(kind, contenders): (Kind, Vec<Job>)| {
+        kind.contenders.into_iter().next().map(|bulla| Kind { what: kind.what, yardstick: bulla, contenders })
+    };
+    let kinds = kinds(at)?.into_iter().zip(rivals.jobs(at)).filter_map(against).collect();
+    let rounds = plan.rounds();
+    let title = format!(
+        "What else seals files: {} GiB, median of {rounds}, of what takes long at least 3",
+        gib(plan)
+    );
+    report.add(table(plan, title, kinds)?);
+    Ok(())
+}
+
+fn gib(plan: &Plan) -> f64 {
+    plan.size_bytes as f64 / f64::from(1 << 30)
+}
+
+fn kinds(at: &Places) -> Result<Vec<Kind>, Failure> {
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let (plain, sealed, out) = (text(&at.plain), text(&at.sealed), text(&at.out));
     let bulla = at.bulla.as_str();
@@ -37,8 +68,7 @@ pub(super) fn measure(plan: &Plan, at: &Places, report: &mut Report) -> Result<(
         |what, file: &str| job("bare pipeline", &[&own, "bench", bare::NAME, what, file]).into_null();
     let signed = ["--suite", "0578", "-o", "-", &plain];
 
-    let rivals = Rivals::find(plan, at, report)?;
-    let mut kinds = vec![
+    Ok(vec![
         Kind {
             what: "seal into a new file",
             yardstick: cp.clone(),
@@ -69,23 +99,19 @@ pub(super) fn measure(plan: &Plan, at: &Places, report: &mut Report) -> Result<(
             yardstick: Job { name: "SHA-384 alone", ..pipeline("sha384", &plain) },
             contenders: vec![encrypt(&signed).into_null()],
         },
-    ];
-    for (kind, contenders) in kinds.iter_mut().zip(rivals.jobs(at)) {
-        kind.contenders.extend(contenders);
-    }
-    let gib = plan.size_bytes as f64 / f64::from(1 << 30);
-    let mut table = Table {
-        title: format!(
-            "Files: {gib} GiB in the page cache, median of {}, of what takes long at least 3",
-            plan.rounds()
-        ),
-        columns: vec!["what", "tool", "seconds", "GiB/s", "times the yardstick", "peak memory, MiB"],
-        rows: Vec::new(),
-    };
+    ])
+}
+
+fn table(plan: &Plan, title: String, kinds: Vec<Kind>) -> Result<Table, Failure> {
+    let gib = gib(plan);
+    let columns = vec!["what", "tool", "seconds", "GiB/s", "times the yardstick", "peak memory, MiB"];
+    let mut table = Table { title, columns, rows: Vec::new() };
     for Kind { what, yardstick, contenders } in kinds {
         // Each contender in turns with the yardstick alone: a third one would leave memory and disk in a state that
         // tells on whoever comes next.
         for (at, job) in contenders.iter().enumerate() {
+            // What was written before is not to be written to the disk meanwhile.
+            rustix::fs::sync();
             let medians = alternate(&[yardstick.clone(), job.clone()], plan.rounds())?;
             let &[copying, seconds] = medians.as_slice() else { continue };
             let measured = [(&yardstick, copying), (job, seconds)];
@@ -102,10 +128,7 @@ pub(super) fn measure(plan: &Plan, at: &Places, report: &mut Report) -> Result<(
             }
         }
     }
-    at.compare()?;
-    report.add(table);
-    openssl(report);
-    Ok(())
+    Ok(table)
 }
 
 /// The speed of the same cipher in OpenSSL, one core, no input and no output.

@@ -8,6 +8,7 @@ mod files;
 mod load;
 mod many;
 mod memory;
+mod operations;
 mod pipes;
 mod places;
 mod processes;
@@ -88,6 +89,7 @@ fn measure_into(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
         files::measure(plan, &places, report)?;
         pipes::measure(plan, &places, report)?;
         many::measure(plan, &places, report)?;
+        files::measure_rivals(plan, &places, report)?;
     }
     if plan.start {
         start::measure(plan, report)?;

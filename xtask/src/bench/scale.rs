@@ -7,6 +7,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::load;
+use super::operations::{self, Place};
 use super::report::{Cell, Report, Table, median};
 use super::service::Server;
 use super::{Failure, Plan};
@@ -82,6 +83,15 @@ pub(super) fn measure(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
         ]);
     }
     let used = [small.memory_mib()?, large.memory_mib()?];
+    let places = [(&few, &small), (&many, &large)]
+        .map(|(filled, server)| Place { server, region: filled.keys.first().map_or("", |key| &key.region) });
+    let (seconds, rounds) = if plan.quick { (0.3, 1) } else { (0.6, 3) };
+    let by_operation = operations::measure(
+        places,
+        title("requests a second by operation, 16 connections"),
+        seconds,
+        rounds,
+    )?;
     let touched = (0..TOUCHED).map(|index| many.scattered(asked + index));
     many.touch(&large, touched.collect::<Vec<_>>().as_slice())?;
     let touched = large.memory_mib()?;
@@ -109,6 +119,7 @@ pub(super) fn measure(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
         row("its peak memory, MiB", check[0].1, check[1].1.unwrap_or_default(), 1);
     }
     report.add(table);
+    report.add(by_operation);
     report.add(stores);
     report.note(
         "\"The same 10 in use\" is a large store whose users use ten keys: they are in memory. \"Each another key\" asks \
