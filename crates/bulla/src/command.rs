@@ -1,8 +1,9 @@
 //! The command after `--`: what it writes is sealed, or what is opened is fed to it. How it ends decides.
 //!
-//! It runs in a process group of its own, so that all of its processes can be ended together. Only where bulla is in the
-//! foreground of a terminal does it stay in bulla's: it may have to ask for a password there, and the keys that end
-//! or stop the one are to end and stop the other.
+//! It runs in a process group of its own, so that all of its processes can be told to end together. Only where bulla is in
+//! the foreground of a terminal does it stay in bulla's: it may have to ask for a password there, and the keys that end
+//! or stop the one are to end and stop the other. Its processes that lose their parent get bulla for one, so that they are
+//! found wherever they went.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -20,7 +21,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 
 use crate::exit::{Exit, Failure, cause};
-use crate::say::Say;
+use crate::say::{Say, error_line};
 use crate::signals::{Undo, Watched, undo_on_signal};
 
 /// How long a command that is told to end may take before it is made to.
@@ -35,37 +36,43 @@ const LOOKS_MAX: usize = 10;
 const PIPE_BYTES: usize = 1 << 20;
 
 /// A command's processes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Family {
     leader: Pid,
+    name: String,
     /// Whether they are a process group.
     grouped: bool,
+    /// Children that this process had before: whoever starts a program in its own place leaves it its own.
+    others: Vec<Pid>,
 }
 
 impl Family {
     /// Asks them to end, and ends those that don't.
-    pub(crate) fn end(self) {
-        if self.has_ended() {
-            return;
-        }
-        // Now, for those of one that has ended are nobody's.
-        let members = self.members();
+    pub(crate) fn end(&self) {
         self.signal(Signal::TERM);
         // One that is stopped would not notice.
         self.signal(Signal::CONT);
-        let until = Instant::now() + END_WAIT;
-        while !self.has_ended() && Instant::now() < until {
+        self.await_end(END_WAIT);
+        if !self.kill() {
+            error_line(&format!("bulla: `{}` could not be ended, and may go on", self.name));
+        }
+    }
+
+    /// Waits for the command itself, for so long. Gives back whether it has ended.
+    fn await_end(&self, longest: Duration) -> bool {
+        let until = Instant::now() + longest;
+        while !self.has_ended() {
+            if Instant::now() >= until {
+                return false;
+            }
             std::thread::sleep(Duration::from_millis(10));
         }
-        for member in &members {
-            member.signal(Signal::KILL);
-        }
-        let _all_or_not = self.kill();
+        true
     }
 
     /// Ends them at once, so that none can take the end of its input for the end of the data: those too that have left
-    /// the process group, as `su` and `setsid` make theirs. Gives back whether all could be reached.
-    fn kill(self) -> bool {
+    /// the process group, as `su` and `setsid` make theirs, or have lost their parent. Gives back whether all could be reached.
+    fn kill(&self) -> bool {
         // Stopped first, for one that is killed would show its end to those that read from it. Again, for those that were
         // started meanwhile.
         let mut stopped: Vec<Member> = Vec::new();
@@ -84,11 +91,10 @@ impl Family {
         for one in &stopped {
             one.signal(Signal::KILL);
         }
-        self.signal(Signal::KILL);
         reached
     }
 
-    fn signal(self, signal: Signal) {
+    fn signal(&self, signal: Signal) {
         // That they are gone is what is wanted.
         let _ = match self.grouped {
             true => rustix::process::kill_process_group(self.leader, signal),
@@ -97,28 +103,39 @@ impl Family {
     }
 
     /// Whether the command itself has ended. It stays a zombie, so that its number is nobody else's.
-    fn has_ended(self) -> bool {
+    fn has_ended(&self) -> bool {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         !matches!(rustix::process::waitid(WaitId::Pid(self.leader), options), Ok(None))
     }
 
-    /// The command and what it has started, by who is whose parent.
-    fn members(self) -> Vec<Member> {
-        let mut parents = Vec::new();
-        for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-            let id = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok());
-            if let Some(id) = id.and_then(Pid::from_raw) {
-                parents.extend(parent_of(id).map(|parent| (id, parent)));
-            }
-        }
-        let mut found = vec![self.leader];
+    /// The command and what it has started, by who is whose parent: all that this process has got since.
+    fn members(&self) -> Vec<Member> {
+        let parents = parents();
+        let mut found = children_of(rustix::process::getpid(), &parents);
+        found.retain(|id| !self.others.contains(id));
         let mut next = 0;
         while let Some(parent) = found.get(next).copied() {
-            found.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(id, _)| *id));
+            found.extend(children_of(parent, &parents));
             next += 1;
         }
         found.into_iter().filter_map(Member::of).collect()
     }
+}
+
+/// Every process with its parent.
+fn parents() -> Vec<(Pid, Pid)> {
+    let mut parents = Vec::new();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let id = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok());
+        if let Some(id) = id.and_then(Pid::from_raw) {
+            parents.extend(parent_of(id).map(|parent| (id, parent)));
+        }
+    }
+    parents
+}
+
+fn children_of(parent: Pid, parents: &[(Pid, Pid)]) -> Vec<Pid> {
+    parents.iter().filter(|(_, of)| *of == parent).map(|(id, _)| *id).collect()
 }
 
 /// One process, and no other that gets its number when it is gone.
@@ -151,7 +168,6 @@ fn parent_of(id: Pid) -> Option<Pid> {
 struct Running {
     child: Child,
     family: Family,
-    name: String,
     // Before the child is waited for, so that no signal goes to another process of its number.
     watched: Option<Watched>,
     ended: bool,
@@ -177,6 +193,10 @@ impl Running {
             command.env_remove(variable);
         }
         prepare(&mut command);
+        let own = rustix::process::getpid();
+        let others = children_of(own, &parents());
+        // Refused, only those are found that keep their parents.
+        let _refused = rustix::process::set_child_subreaper(Some(own));
         let mut child = command.spawn().map_err(|error| cannot_run(program, &error))?;
         let Some(leader) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else {
             let _ = child.kill();
@@ -185,9 +205,9 @@ impl Running {
                 format!("cannot run `{name}`: it has no process number"),
             ));
         };
-        let family = Family { leader, grouped };
-        let watched = Some(undo_on_signal(Undo::Command(family)));
-        Ok(Self { child, family, name, watched, ended: false })
+        let family = Family { leader, name, grouped, others };
+        let watched = Some(undo_on_signal(Undo::Command(family.clone())));
+        Ok(Self { child, family, watched, ended: false })
     }
 
     /// Waits for its end.
@@ -199,7 +219,7 @@ impl Running {
         drop(self.watched.take());
         self.ended = true;
         self.child.wait().map_err(|error| CommandFailed {
-            name: self.name.clone(),
+            name: self.family.name.clone(),
             how: format!("can't be waited for: {}", cause(&error)),
             status: None,
         })
@@ -208,7 +228,17 @@ impl Running {
     /// Waits for its end, which must be a success.
     fn succeed(&mut self) -> Result<(), CommandFailed> {
         let status = self.wait()?;
-        if status.success() { Ok(()) } else { Err(CommandFailed::by(&self.name, status)) }
+        if status.success() { Ok(()) } else { Err(CommandFailed::by(&self.family.name, status)) }
+    }
+
+    /// Ends it and all that it has started, at once. Gives back whether all could be reached; who couldn't be is not waited for.
+    fn kill(&mut self) -> bool {
+        let reached = self.family.kill();
+        if self.family.await_end(if reached { END_WAIT } else { Duration::ZERO }) {
+            let _ = self.wait();
+        }
+        self.ended = true;
+        reached
     }
 }
 
@@ -216,7 +246,9 @@ impl Drop for Running {
     fn drop(&mut self) {
         if !self.ended {
             self.family.end();
-            let _ = self.wait();
+            if self.family.has_ended() {
+                let _ = self.wait();
+            }
         }
     }
 }
@@ -307,7 +339,7 @@ impl Reading {
     fn end(&mut self) -> io::Result<usize> {
         self.over = true;
         let ended = self.running.succeed();
-        tell(self.say, &self.running.name, &ended);
+        tell(self.say, &self.running.family.name, &ended);
         ended.map(|()| 0).map_err(io::Error::other)
     }
 
@@ -333,12 +365,18 @@ impl Reading {
             }
             // Whether that is all can't be known.
             self.over = true;
-            let _all_or_not = self.running.family.kill();
+            let reached = self.running.family.kill();
             let failed = match self.running.succeed() {
                 Err(failed) => failed,
                 Ok(()) => CommandFailed {
-                    name: self.running.name.clone(),
-                    how: "has ended, but what it started still holds its output open".to_owned(),
+                    name: self.running.family.name.clone(),
+                    how: match reached {
+                        true => "has ended, but what it started still held its output open and was ended",
+                        false => {
+                            "has ended, but what it started still holds its output open and can't be ended"
+                        }
+                    }
+                    .to_owned(),
                     status: None,
                 },
             };
@@ -401,18 +439,18 @@ pub(crate) fn feed(
             Fed::Part
         }
         Err(error) => {
-            let reached = running.family.kill();
-            let _ = running.wait();
+            let reached = running.kill();
             drop(held);
             let became =
                 if reached { "was ended" } else { "could not be ended, and may go on as if that were all" };
-            let text = format!("`{}` {became}: what it read is authentic, but not whole", running.name);
+            let text =
+                format!("`{}` {became}: what it read is authentic, but not whole", running.family.name);
             return Err(failed(&error).although(&text));
         }
     };
     drop(held);
     let ended = running.succeed();
-    tell(say, &running.name, &ended);
+    tell(say, &running.family.name, &ended);
     match ended {
         Ok(()) => Ok(fed),
         Err(failed) => Err(failed.failure("what it did with the data it read is not undone")),

@@ -68,26 +68,14 @@ pub(crate) fn undo_on_signal(undo: Undo) -> Watched {
 fn watch(ready: &std::sync::mpsc::Sender<()>) {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return };
     runtime.block_on(async {
-        let handlers = (
-            signal(SignalKind::interrupt()),
-            signal(SignalKind::terminate()),
-            signal(SignalKind::quit()),
-            // Whoever ignores it (nohup) is not to be ended by it.
-            (!is_ignored(Signal::HUP)).then(|| signal(SignalKind::hangup())),
-        );
-        let (Ok(mut interrupt), Ok(mut terminate), Ok(mut quit), hangup) = handlers else { return };
+        let [interrupt, terminate, quit, hangup] =
+            [Signal::INT, Signal::TERM, Signal::QUIT, Signal::HUP].map(coming);
         let _ = ready.send(());
-        let hung_up = async {
-            match hangup {
-                Some(Ok(mut hangup)) => hangup.recv().await,
-                _ => std::future::pending().await,
-            }
-        };
         let exit = tokio::select! {
-            _ = interrupt.recv() => Exit::Interrupted,
-            _ = terminate.recv() => Exit::Terminated,
-            _ = quit.recv() => Exit::Quit,
-            _ = hung_up => Exit::HungUp,
+            () = interrupt => Exit::Interrupted,
+            () = terminate => Exit::Terminated,
+            () = quit => Exit::Quit,
+            () = hangup => Exit::HungUp,
         };
         let undos = UNDOS.lock().unwrap_or_else(PoisonError::into_inner);
         // Commands first, and while this is held: nobody tells how they ended.
@@ -113,6 +101,18 @@ fn watch(ready: &std::sync::mpsc::Sender<()>) {
         }
         std::process::exit(i32::from(exit.code()));
     });
+}
+
+/// Waits for a signal, from now on. One that was ignored when this process was started, as by `nohup` and in the background of a
+/// shell's script, is not to end it.
+fn coming(of: Signal) -> impl Future<Output = ()> {
+    let awaited = if is_ignored(of) { None } else { signal(SignalKind::from_raw(of.as_raw())).ok() };
+    async {
+        match awaited {
+            Some(mut awaited) => drop(awaited.recv().await),
+            None => std::future::pending().await,
+        }
+    }
 }
 
 /// Removes a directory in which other threads may still be making files.

@@ -121,7 +121,7 @@ fn what_a_command_leaves_behind_is_waited_for_only_while_it_writes() {
     home.fails(
         &["encrypt", "-k", "alias/k", "-o", "t", "--", "sh", "-c", silent],
         7,
-        &["still holds its output open"],
+        &["held its output open and was ended"],
     );
     assert!(begun.elapsed() < Duration::from_secs(60));
     assert!(!home.file("t").exists());
@@ -130,12 +130,16 @@ fn what_a_command_leaves_behind_is_waited_for_only_while_it_writes() {
 
 #[test]
 fn a_signal_ends_the_command_with_all_its_processes_and_leaves_nothing() {
-    for (name, code) in [("TERM", 143), ("INT", 130), ("HUP", 129)] {
+    let children = "sleep 600 & echo $! > a; echo $$ > b; yes";
+    let orphans = "(setsid sh -c 'echo $$ > a; exec sleep 600' &); echo $$ > b; yes";
+    for (name, code, script) in
+        [("TERM", 143, children), ("INT", 130, children), ("HUP", 129, children), ("TERM", 143, orphans)]
+    {
         let home = home_with_key();
-        let script = "sleep 600 & echo $! > a; echo $$ > b; yes";
         let mut command =
             home.command(&["encrypt", "-q", "-k", "alias/k", "-o", "s", "--", "sh", "-c", script]);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        wait_for(&home.file("a"));
         wait_for(&home.file("b"));
         signal(&child, name);
         let ended = ended(child.wait_with_output().unwrap());
@@ -193,7 +197,9 @@ fn a_command_is_killed_rather_than_shown_an_end_that_is_none() {
     let nested = "cat | sh -c 'cat > got; touch complete'; touch complete";
     // What has left for a session of its own, as `su -c` has it.
     let apart = "setsid --wait sh -c 'cat > got; touch complete' <&0 | cat; touch complete";
-    for script in [script, nested, apart] {
+    // What has lost its parent as well, as daemons do.
+    let lost = "(setsid sh -c 'cat > got; touch complete' <&0 &); sleep 600";
+    for script in [script, nested, apart, lost] {
         home.fails(&["decrypt", "bad.sealed", "--", "sh", "-c", script], 3, &["not authentic", "was ended"]);
         assert!(!home.file("complete").exists());
         // What it did see is the true beginning.

@@ -88,6 +88,32 @@ fn a_key_of_another_kms_is_found_by_its_name_and_one_of_this_host_while_that_is_
 }
 
 #[test]
+fn the_credentials_of_a_profile_that_is_named_go_before_those_of_variables() {
+    let home = sealed();
+    let server = Server::start(&home, &["--data-dir", "d"]);
+    home.ok(&["profile", "prod", "--data-dir", "d"]);
+    home.ok(&["key", "create", "alias/k", "--profile", "prod"]);
+    // Of another service, such as the object storage that the result goes to.
+    let others = |arguments: &[&str]| {
+        let mut command = home.command(arguments);
+        command.env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE").env("AWS_SECRET_ACCESS_KEY", "of another");
+        command
+    };
+    for arguments in [
+        &["key", "describe", "alias/k", "--profile", "prod"][..],
+        &["encrypt", "-q", "-k", "alias/k@prod", "-o", "s", "f"],
+    ] {
+        let ended = ended(others(arguments).output().unwrap());
+        assert_eq!(ended.code, 0, "{}", ended.err);
+    }
+    // A profile that only a variable names stands behind them, as with the `aws` command.
+    let mut by_variable = others(&["key", "describe", "alias/k"]);
+    let refused = ended(by_variable.env("AWS_PROFILE", "prod").output().unwrap());
+    refused.is_failure(4, &["UnrecognizedClientException"]);
+    assert_eq!(server.stop(), 0);
+}
+
+#[test]
 fn a_restored_store_opens_whatever_else_is_configured() {
     let home = sealed();
     let data = home.data();

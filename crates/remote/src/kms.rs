@@ -32,6 +32,7 @@ use bulla_api::{
 use bytes::Bytes;
 
 use crate::cause::{innermost, misconfigured, whole};
+use crate::credentials::credentials_of_profile;
 use crate::once::Once;
 use crate::{RemoteOptions, trust};
 
@@ -219,7 +220,11 @@ impl RemoteKms {
         if let Some(region) = &to.region {
             loader = loader.region(aws_config::Region::new(region.clone()));
         }
-        let shared = loader.load().await;
+        let mut shared = loader.load().await;
+        if let Some(profile) = &to.profile {
+            let credentials = credentials_of_profile(profile, &shared).await;
+            shared = shared.into_builder().credentials_provider(credentials).build();
+        }
         let broken = unreadable_configuration().await;
         let Some(region) = shared.region().filter(|region| !region.as_ref().trim().is_empty()) else {
             if let Some(cause) = broken {

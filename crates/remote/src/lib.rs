@@ -22,11 +22,13 @@
 //! ```
 
 mod cause;
+mod credentials;
 mod kms;
 mod once;
 mod trust;
 
 pub use cause::{innermost, misconfigured, whole};
+pub use credentials::credentials_of_profile;
 pub use kms::RemoteKms;
 pub use trust::https_client;
 
@@ -38,7 +40,8 @@ pub struct RemoteOptions {
     pub endpoint: Option<String>,
     /// Where GetCallerIdentity is asked; `None` for AWS's own.
     pub sts_endpoint: Option<String>,
-    /// The profile to take credentials and region from, when one is named.
+    /// The profile to take credentials and region from, when one is named. Its credentials go before those of variables, as
+    /// with the `aws` command's `--profile`.
     pub profile: Option<String>,
     /// The region, when the profile's or the environment's is not meant.
     pub region: Option<String>,

@@ -51,6 +51,12 @@ pub(crate) fn unpack(
             .map(|name| PathBuf::from(std::ffi::OsString::from_vec(name.into_owned())));
         match kind {
             EntryType::XGlobalHeader => {}
+            _ if is_sparse_by_records(&mut entry).map_err(|error| malformed(&error))? => {
+                unpacking.leave_out(
+                    &about.path,
+                    "it is a sparse file in the pax format, which isn't read here; open the archive without --archive, and use tar",
+                );
+            }
             EntryType::Directory => unpacking.directory(about)?,
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
                 unpacking.file(about, &mut entry)?;
@@ -70,6 +76,18 @@ fn malformed(shown: &str, error: impl std::fmt::Display) -> Failure {
         Exit::Failed,
         format!("`{shown}` holds no tar archive that can be unpacked: {error}; open it without --archive"),
     )
+}
+
+/// Whether its content is a map and pieces, by records of its own (GNU tar manual, "Storing Sparse Files", PAX formats 0.0 to
+/// 1.0).
+fn is_sparse_by_records(entry: &mut Entry<'_, impl Read>) -> io::Result<bool> {
+    let Some(records) = entry.pax_extensions()? else { return Ok(false) };
+    for record in records {
+        if record?.key_bytes().starts_with(b"GNU.sparse.") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whole seconds since 1970, or before it: of the entry's own record, or of its header.

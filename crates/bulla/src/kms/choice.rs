@@ -55,7 +55,8 @@ pub(crate) struct Remote {
     pub(crate) endpoint: Option<String>,
     /// Where GetCallerIdentity is asked; `None` for AWS's own.
     pub(crate) sts_endpoint: Option<String>,
-    /// The profile to take credentials and region from, when one is named.
+    /// The profile to take credentials and region from, over those of variables, when one is named. One that only `AWS_PROFILE`
+    /// names is the SDK's matter, and stands behind them.
     pub(crate) profile: Option<String>,
     /// The region, when an option names one.
     pub(crate) region: Option<String>,
@@ -202,7 +203,7 @@ impl KmsSettings {
             None => {}
         }
         let profile = self.profile_name(aws)?;
-        let configured = Endpoints::configured(aws, profile.as_deref());
+        let configured = Endpoints::configured(aws, profile.name());
         if let Some(Setting { value, because, .. }) = endpoint_url {
             let endpoints = Endpoints { kms: Some((value.clone(), because.clone())), sts: configured.sts };
             return self.remote(aws, endpoints, profile, because.clone());
@@ -260,27 +261,30 @@ impl KmsSettings {
         let because = format!("@{profile}");
         aws.require_profile(profile, &because)?;
         let endpoints = Endpoints::of_profile(aws, profile);
-        self.remote(aws, endpoints, Some(profile.to_owned()), because)
+        self.remote(aws, endpoints, Profile::Named(profile.to_owned()), because)
     }
 
     fn remote(
         &self,
         aws: &AwsEnvironment,
         to: Endpoints,
-        profile: Option<String>,
+        profile: Profile,
         because: String,
     ) -> Result<Choice, Failure> {
         if let Some((url, because)) = &to.kms {
             check_url(url, because)?;
         }
-        let ca_files = self.ca_files(aws, profile.as_deref());
+        let ca_files = self.ca_files(aws, profile.name());
         let endpoint = to.kms.map(|(url, _)| url);
         // If only the KMS's endpoint is set, that server is asked who calls, never AWS.
         let sts_endpoint = to.sts.or_else(|| endpoint.clone());
         Ok(Choice::Remote(Remote {
             endpoint,
             sts_endpoint,
-            profile,
+            profile: match profile {
+                Profile::Named(name) => Some(name),
+                Profile::OfVariable(_) | Profile::None => None,
+            },
             region: self.region.clone(),
             ca_files,
             because,
@@ -304,14 +308,32 @@ impl KmsSettings {
     }
 
     /// The profile in use, which must be there.
-    fn profile_name(&self, aws: &AwsEnvironment) -> Result<Option<String>, Failure> {
-        let named = self.profile.as_ref().map(|profile| (profile.value.as_str(), profile.because.as_str()));
-        let Some((name, because)) = named.or_else(|| Some((aws.variable("AWS_PROFILE")?, "AWS_PROFILE")))
-        else {
-            return Ok(None);
-        };
-        aws.require_profile(name, &format!("{because} {name}"))?;
-        Ok(Some(name.to_owned()))
+    fn profile_name(&self, aws: &AwsEnvironment) -> Result<Profile, Failure> {
+        if let Some(Setting { value: name, because, .. }) = &self.profile {
+            aws.require_profile(name, &format!("{because} {name}"))?;
+            return Ok(Profile::Named(name.clone()));
+        }
+        let Some(name) = aws.variable("AWS_PROFILE") else { return Ok(Profile::None) };
+        aws.require_profile(name, &format!("AWS_PROFILE {name}"))?;
+        Ok(Profile::OfVariable(name.to_owned()))
+    }
+}
+
+/// Which profile of aws's files is meant.
+enum Profile {
+    None,
+    /// By an option, this program's configuration, or `@NAME`.
+    Named(String),
+    /// By `AWS_PROFILE` alone.
+    OfVariable(String),
+}
+
+impl Profile {
+    fn name(&self) -> Option<&str> {
+        match self {
+            Self::None => None,
+            Self::Named(name) | Self::OfVariable(name) => Some(name),
+        }
     }
 }
 
