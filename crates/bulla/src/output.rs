@@ -107,11 +107,14 @@ pub(crate) fn spot(path: &Path, rules: OutputRules<'_>) -> Result<Spot, Failure>
         let file = standard_output()?;
         let meta = file.metadata().map_err(|error| Failure::io("cannot write", "standard output", &error))?;
         spare_inputs(&meta, "standard output", rules)?;
+        kept::spare_opened(&meta, Path::new("standard output"))?;
         return Ok(Spot::Stream(file));
     }
     let failed = |error: io::Error| Failure::io("cannot write", path.display(), &error);
     if let Some(file) = inherited(path)? {
-        spare_inputs(&file.metadata().map_err(failed)?, path.display(), rules)?;
+        let meta = file.metadata().map_err(failed)?;
+        spare_inputs(&meta, path.display(), rules)?;
+        kept::spare_opened(&meta, path)?;
         return Ok(Spot::Stream(file));
     }
     match std::fs::metadata(path) {

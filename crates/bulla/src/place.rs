@@ -1,5 +1,6 @@
 //! The data directory that a command means, and where its root key is.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use bulla_api::{AccountId, Region};
@@ -43,7 +44,7 @@ impl Place {
             Some(text) => text
                 .parse::<RootKeySource>()
                 .map(in_home)
-                .and_then(|source| source.with_descriptor(crate::output::inherited_for_reading))
+                .and_then(|source| source.with_descriptor(inherited_key))
                 .map_err(|error| Failure::usage(format!("--root-key: {error}")))?,
             None if explicit => RootKeySource::file(&directory.join(names::ROOT_KEY)),
             None => {
@@ -83,6 +84,13 @@ impl Place {
             )
         })
     }
+}
+
+/// A descriptor that a root key is read from; where it leads to a file, no output takes that one's place.
+fn inherited_key(number: u32) -> std::io::Result<File> {
+    let file = crate::output::inherited_for_reading(number)?;
+    crate::kept::keep_key(&file.metadata()?);
+    Ok(file)
 }
 
 /// A root key's file in the home, which a variable may name by `~/` as a shell's word does.

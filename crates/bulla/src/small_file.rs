@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -45,7 +46,7 @@ pub(crate) fn read(path: &Path, max: usize) -> io::Result<SecretBytes> {
 /// The same for a secret: a file must be this user's or root's, and readable by nobody else.
 pub(crate) fn read_private(path: &Path, max: usize) -> io::Result<SecretBytes> {
     if path == Path::new("-") {
-        return read_all(io::stdin().lock(), max);
+        return read_key_from_stdin(max);
     }
     let file = open(path)?;
     crate::kept::keep_key(&file.metadata()?);
@@ -56,7 +57,7 @@ pub(crate) fn read_private(path: &Path, max: usize) -> io::Result<SecretBytes> {
 /// A key in PEM: of a private one the file is this user's or root's alone, as for any secret; a public one is anybody's.
 pub(crate) fn read_private_pem(path: &Path, max: usize) -> io::Result<SecretBytes> {
     if path == Path::new("-") {
-        return read_all(io::stdin().lock(), max);
+        return read_key_from_stdin(max);
     }
     let file = open(path)?;
     crate::kept::keep_key(&file.metadata()?);
@@ -66,6 +67,14 @@ pub(crate) fn read_private_pem(path: &Path, max: usize) -> io::Result<SecretByte
         refuse_readable_by_others(&file, path)?;
     }
     Ok(text)
+}
+
+/// A key on standard input; where that is a file, one that is kept as any other.
+fn read_key_from_stdin(max: usize) -> io::Result<SecretBytes> {
+    let stdin = io::stdin().lock();
+    let file = File::from(stdin.as_fd().try_clone_to_owned()?);
+    crate::kept::keep_key(&file.metadata()?);
+    read_all(stdin, max)
 }
 
 /// A file with a secret must be this user's or root's, and readable by nobody else.

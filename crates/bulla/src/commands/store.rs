@@ -207,7 +207,7 @@ async fn restore_into(
     backup: &Path,
     recovered: Option<&RootKey>,
 ) -> Result<Option<String>, Failure> {
-    crate::kept::let_store_go();
+    crate::kept::let_store_go(place);
     let directory =
         DataDir::open_or_create(&place.directory).map_err(|error| opening::directory_failure(&error))?;
     let from_stdin = backup == Path::new(STREAM);
