@@ -18,7 +18,7 @@ IAM = """
     CreateUser GetUser UpdateUser DeleteUser ListUsers TagUser UntagUser ListUserTags
     CreateGroup GetGroup UpdateGroup DeleteGroup ListGroups AddUserToGroup RemoveUserFromGroup ListGroupsForUser
     CreateRole GetRole UpdateRole UpdateRoleDescription DeleteRole ListRoles UpdateAssumeRolePolicy
-    TagRole UntagRole ListRoleTags
+    TagRole UntagRole ListRoleTags ListInstanceProfilesForRole
     CreateAccessKey UpdateAccessKey DeleteAccessKey ListAccessKeys GetAccessKeyLastUsed
     PutUserPolicy GetUserPolicy DeleteUserPolicy ListUserPolicies
     PutGroupPolicy GetGroupPolicy DeleteGroupPolicy ListGroupPolicies

@@ -418,6 +418,9 @@ operations! {
         ["iam:UntagRole" IamRole Always];
     ListRoleTags, list_role_tags, ListRoleTagsInput, ListRoleTagsOutput, Iam, Reads,
         ["iam:ListRoleTags" IamRole Always];
+    ListInstanceProfilesForRole, list_instance_profiles_for_role,
+        ListInstanceProfilesForRoleInput, ListInstanceProfilesForRoleOutput, Iam, Reads,
+        ["iam:ListInstanceProfilesForRole" IamRole Always];
     CreateAccessKey, create_access_key, CreateAccessKeyInput, CreateAccessKeyOutput, Iam, Changes,
         ["iam:CreateAccessKey" User Always];
     UpdateAccessKey, update_access_key, UpdateAccessKeyInput, Empty, Iam, Changes,

@@ -375,6 +375,7 @@ impl Core {
         self.credentials.clear();
         self.identities.clear();
         self.identity_policies.clear();
+        self.trust_policies.clear();
     }
 
     /// The counts of an account and region, and the precondition that they stay so.

@@ -23,6 +23,7 @@ use crate::preauth::PreAuth;
 use crate::request::IdSource;
 use crate::slow::Slow;
 use crate::stock::Stock;
+use crate::trust_policy::CompiledTrustPolicy;
 use crate::usage::Usage;
 use bulla_api::{AccountId, AliasName, KeyId, LocalFailure, LocalFailureKind, PARTITION, Region};
 use bulla_crypto::Rng;
@@ -54,6 +55,8 @@ pub(crate) struct Core {
     /// Users and roles, as principals have them.
     pub(crate) identities: Cache<(AccountId, String), Arc<Entity>>,
     pub(crate) identity_policies: Cache<(AccountId, String), Arc<IdentityPolicies>>,
+    /// Of roles that were to be assumed.
+    pub(crate) trust_policies: Cache<(AccountId, String), Arc<CompiledTrustPolicy>>,
     /// Policies that sessions carry, by their text.
     pub(crate) session_policies: Cache<String, Arc<Policy>>,
     pub(crate) oidc: Keyring,
@@ -151,6 +154,7 @@ impl Core {
             credentials: Cache::new(CREDENTIALS_MAX),
             identities: Cache::new(IDENTITIES_MAX),
             identity_policies: Cache::new(IDENTITIES_MAX),
+            trust_policies: Cache::new(IDENTITIES_MAX),
             session_policies: Cache::new(SESSION_POLICIES_MAX),
             oidc: Keyring::new(&options.oidc_keys, Arc::clone(&options.oidc)),
             preauth: PreAuth::default(),

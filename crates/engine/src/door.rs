@@ -17,13 +17,11 @@ use crate::grants::{Grant, no_such_grant, parse_grant_id, parse_identity};
 use crate::identities::{Entity, parse_arn};
 use crate::keys::{Key, alias_arn, key_arn, no_such_key};
 use crate::permission::{Asking, Outcome, Target};
-use crate::policy_principals::for_decisions;
 use crate::principal::{Principal, PrincipalKind, entity_arn, root_arn};
 use crate::record::{EntityKind, Place, Retiring, entity_path, oidc_provider_path};
 use bulla_api::{AccountId, AliasName, Demand, ErrorCode, KeyId, KeyRef, PARTITION, Region, Role, When};
 use bulla_audit::Resource;
 use bulla_crypto::blob::{self, BlobHeader};
-use bulla_policy::{Kind, Policy};
 use bulla_store::{Generation, Path};
 use std::sync::Arc;
 
@@ -365,7 +363,7 @@ impl Door<'_> {
                 arn: arn.to_owned(),
             });
         }
-        let trust = trust_of(&role)?;
+        let trust = self.core.trust_policy(&role)?;
         let target = Target {
             action: demand.action,
             role: demand.role,
@@ -377,7 +375,7 @@ impl Door<'_> {
             tags: &role.record.tags,
             boundary: None,
         };
-        let outcome = self.core.may_by(self.asking, &target, &trust).await?;
+        let outcome = self.core.may_by(self.asking, &target, &trust.policy).await?;
         self.settle(outcome, demand, arn, tells)?;
         Ok(role)
     }
@@ -585,13 +583,6 @@ impl Core {
             }
         })
     }
-}
-
-/// Who may assume a role, as decisions read it.
-pub(crate) fn trust_of(role: &Entity) -> Result<Policy, Fault> {
-    let trust = role.record.trust.as_deref().ok_or(Fault::Incomplete("a role"))?;
-    let trust = Policy::parse(&for_decisions(trust)?, Kind::Trust);
-    trust.map_err(|_| Fault::Incomplete("a role's trust policy"))
 }
 
 fn touch(resources: &mut Vec<Resource>, account: &Arc<str>, key_arn: &str) {

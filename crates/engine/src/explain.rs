@@ -5,7 +5,6 @@ use crate::authenticate::{Authenticated, Via};
 use crate::authorize::{KeyName, Names};
 use crate::conditions::{Connection, Fetched, Says, has_several};
 use crate::core::Core;
-use crate::door::trust_of;
 use crate::fault::Fault;
 use crate::grants::Grant;
 use crate::identities::Entity;
@@ -136,7 +135,7 @@ impl Core {
         input: &ExplainInput,
     ) -> Result<Explained, Fault> {
         let role = self.role_to_explain(input).await?;
-        let trust = role.as_ref().map(trust_of).transpose()?;
+        let trust = role.as_ref().map(|role| self.trust_policy(role)).transpose()?;
         let principal = self.principal_by_arn(&input.principal).await?;
         let place = Place { account: caller.account(), region: caller.region().clone() };
         let context = input.encryption_context.iter().map(|(name, value)| (name.clone(), value.clone()));
@@ -186,7 +185,7 @@ impl Core {
             tags,
             boundary: None,
         };
-        let mut explanation = self.explained(&asking, &target, trust.as_ref()).await?;
+        let mut explanation = self.explained(&asking, &target, trust.as_ref().map(|trust| &trust.policy)).await?;
         self.remark_on_the_gone(&mut explanation.statements).await?;
         let grants = match &key {
             Some(key) => self.grants_told(&asking, key, &target).await?,

@@ -251,7 +251,9 @@ impl Core {
 
     /// Drops from memory what follows from the record of an identity.
     pub(crate) fn forget_identity(&self, account: AccountId, id: &str) {
-        self.identities.evict(&(account, id.to_owned()));
+        let cache_key = (account, id.to_owned());
+        self.identities.evict(&cache_key);
+        self.trust_policies.evict(&cache_key);
         self.identity_policies.evict_where(|(of, _)| *of == account);
         self.credentials.evict_values(|credential| is_named(&credential.principal, account, id));
     }

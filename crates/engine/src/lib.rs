@@ -75,6 +75,7 @@ mod slow;
 mod stock;
 mod tags;
 mod trail;
+mod trust_policy;
 mod usage;
 mod view;
 mod web_identity;

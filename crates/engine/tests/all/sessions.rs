@@ -3,6 +3,7 @@
 
 use crate::support;
 
+use bulla_engine::EngineOptions;
 use serde_json::{Value, json};
 use std::time::Duration;
 use support::iam::Identities;
@@ -216,6 +217,35 @@ async fn a_session_ends_with_its_role() {
     assert_eq!(world.known(&session, "kms").await.unwrap_err(), UNKNOWN);
     role(&world, "deployer", account_trust(), "kms:*", json!({})).await;
     assert_eq!(world.known(&session, "kms").await.unwrap_err(), UNKNOWN);
+}
+
+#[tokio::test]
+async fn whom_a_role_trusts_counts_as_it_is_now() {
+    let shared = || EngineOptions { shared: true, ..EngineOptions::default() };
+    let mut world = World::with_options(21, shared()).await;
+    let mut other = world.open_with(shared()).await.unwrap();
+    let ann = user(&world, "ann", "sts:*").await;
+    role(&world, "deployer", account_trust(), "kms:*", json!({})).await;
+    let by_name = |name: &str| {
+        let condition = json!({"StringEquals": {"sts:RoleSessionName": name}});
+        let trust = trusting(json!({"AWS": ACCOUNT}), json!("sts:AssumeRole"), condition);
+        json!({"RoleName": "deployer", "PolicyDocument": trust})
+    };
+    for round in 0..4 {
+        assumed(&world, &ann, "deployer", json!({})).await;
+        // Changed by another process, or by this one.
+        if round % 2 == 0 {
+            std::mem::swap(&mut world.engine, &mut other);
+        }
+        world.call("UpdateAssumeRolePolicy", by_name("s2")).await.ok();
+        if round % 2 == 0 {
+            std::mem::swap(&mut world.engine, &mut other);
+        }
+        let refused = world.call_by(&ann, "AssumeRole", assuming("deployer", json!({}))).await;
+        assert_eq!(refused.error, Some("AccessDeniedException"), "{round}");
+        assumed(&world, &ann, "deployer", json!({"RoleSessionName": "s2"})).await;
+        world.call("UpdateAssumeRolePolicy", by_name("s1")).await.ok();
+    }
 }
 
 #[tokio::test]

@@ -156,4 +156,32 @@ shapes! {
         is_truncated: bool = "IsTruncated",
         marker: Option<String> = "Marker",
     }
+
+    /// What gives a role to a virtual machine of AWS's.
+    #[derive(Clone, PartialEq, Eq, Default)]
+    InstanceProfile {
+        path: String = "Path",
+        instance_profile_name: String = "InstanceProfileName",
+        instance_profile_id: String = "InstanceProfileId",
+        arn: String = "Arn",
+        create_date: Timestamp = "CreateDate",
+        roles: Vec<Role> = "Roles" always,
+        tags: Vec<Tag> = "Tags",
+    }
+
+    /// Input of `ListInstanceProfilesForRole`.
+    #[derive(Clone, PartialEq, Eq, Default)]
+    ListInstanceProfilesForRoleInput {
+        role_name: String = "RoleName",
+        marker: Option<String> = "Marker",
+        max_items: Option<u32> = "MaxItems",
+    }
+
+    /// Output of `ListInstanceProfilesForRole`.
+    #[derive(Clone, PartialEq, Eq, Default)]
+    ListInstanceProfilesForRoleOutput {
+        instance_profiles: Vec<InstanceProfile> = "InstanceProfiles" always,
+        is_truncated: bool = "IsTruncated",
+        marker: Option<String> = "Marker",
+    }
 }

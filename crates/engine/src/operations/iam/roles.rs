@@ -16,13 +16,14 @@ use crate::operations::{Executes, unsupported};
 use crate::pipeline::Executed;
 use crate::record::{EntityKind, EntityRecord, IdentityCounts, identity_counts_path, role_usage_path};
 use bulla_api::iam::{
-    CreateRoleInput, CreateRoleOutput, DeleteRoleInput, GetRoleInput, GetRoleOutput, ListRolesInput,
-    ListRolesOutput, Role, RoleLastUsed, UpdateAssumeRolePolicyInput, UpdateRoleDescriptionInput,
-    UpdateRoleDescriptionOutput, UpdateRoleInput, UpdateRoleOutput,
+    CreateRoleInput, CreateRoleOutput, DeleteRoleInput, GetRoleInput, GetRoleOutput,
+    ListInstanceProfilesForRoleInput, ListInstanceProfilesForRoleOutput, ListRolesInput, ListRolesOutput,
+    Role, RoleLastUsed, UpdateAssumeRolePolicyInput, UpdateRoleDescriptionInput, UpdateRoleDescriptionOutput,
+    UpdateRoleInput, UpdateRoleOutput,
 };
 use bulla_api::{
-    CreateRole, DeleteRole, Empty, GetRole, ListRoles, Timestamp, UpdateAssumeRolePolicy, UpdateRole,
-    UpdateRoleDescription,
+    CreateRole, DeleteRole, Empty, GetRole, ListInstanceProfilesForRole, ListRoles, Timestamp,
+    UpdateAssumeRolePolicy, UpdateRole, UpdateRoleDescription,
 };
 use bulla_audit::Parameters;
 use bulla_policy::{Kind, Policy, Values};
@@ -284,5 +285,26 @@ impl Executes for UpdateAssumeRolePolicy {
         let mut change = Change::new();
         change.update_entity(&role, &record);
         Ok(request.done(Empty).changing(change))
+    }
+}
+
+/// There are none. Whoever removes a role asks for them first (`aws_iam_role` of Terraform does).
+impl Executes for ListInstanceProfilesForRole {
+    fn names(input: &ListInstanceProfilesForRoleInput) -> Names<'_> {
+        by_name(&input.role_name)
+    }
+
+    fn describe(input: &ListInstanceProfilesForRoleInput) -> Parameters {
+        with_page(Parameters::new().text("roleName", input.role_name.as_str()), input.max_items)
+    }
+
+    async fn execute(core: &Arc<Core>, request: Authorized<'_, Self>) -> Result<Executed<Self>, Fault> {
+        let (input, place) = (request.input(), request.place().clone());
+        let role = found(core, place.account, EntityKind::Role, &input.role_name).await?;
+        let operation = "ListInstanceProfilesForRole";
+        let listing = Listing { caller: request.caller(), place: &place, operation, filter: &role.id };
+        // No list was ever cut, so that no marker is one of ours.
+        Pages::of(core, listing, input.marker.as_ref(), input.max_items)?;
+        Ok(request.done(ListInstanceProfilesForRoleOutput::default()))
     }
 }

@@ -126,6 +126,7 @@ impl Identities {
             }
             "GetRole"
             | "ListRoleTags"
+            | "ListInstanceProfilesForRole"
             | "ListRolePolicies"
             | "ListAttachedRolePolicies"
             | "DeleteRolePermissionsBoundary" => (role, no_role),
