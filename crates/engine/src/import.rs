@@ -150,14 +150,22 @@ impl Core {
             MaterialSpec::Mac(spec) => {
                 let mac = MacKey::import(spec, secret.expose()).map_err(|_| incorrect())?;
                 let sealed = mac.seal(&material_key, &id, &*rng)?;
-                Ok(NewMaterial { id: mac.material_id(&id), key: material_key, sealed, public: Vec::new() })
+                let material_id = mac.material_id(&id);
+                Ok(NewMaterial {
+                    id: material_id,
+                    key: material_key,
+                    sealed,
+                    public: Vec::new(),
+                    seed_id: None,
+                })
             }
             MaterialSpec::Pair(spec) => {
                 let pair = KeyPair::import_pkcs8(spec, secret.expose()).map_err(|_| incorrect())?;
                 let sealed = pair.seal(&material_key, &id, &*rng).map_err(|_| NOT_MADE)?;
                 let public = pair.public_key_spki_der().map_err(|_| NOT_MADE)?;
                 let material_id = pair.material_id(&id).map_err(|_| NOT_MADE)?;
-                Ok(NewMaterial { id: material_id, key: material_key, sealed, public })
+                let seed_id = pair.seed_id(&id).map_err(|_| NOT_MADE)?;
+                Ok(NewMaterial { id: material_id, key: material_key, sealed, public, seed_id })
             }
         })
         .await?

@@ -15,6 +15,7 @@ use crate::trail::{ServiceEvent, service_record};
 use bulla_api::{ErrorCode, KeyState, RotationType, Service};
 use bulla_audit::Parameters;
 use bulla_crypto::blob::{BackingKeyId, KeyMaterialId};
+use bulla_crypto::constant_time_eq;
 use bulla_store::Generation;
 use std::sync::Arc;
 
@@ -197,6 +198,16 @@ impl Materials<'_> {
         self.entries.get(index).is_some_and(MaterialEntry::has_material)
     }
 
+    /// Whether this one, whose id `new` has, is that material in all of it: the id of an ML-KEM pair is that of its public half.
+    pub(crate) fn has_same_seed(&self, index: usize, new: &NewMaterial) -> bool {
+        let imported = self.entries.get(index).and_then(|entry| entry.imported.as_ref());
+        match (imported.and_then(|imported| imported.seed_id), &new.seed_id) {
+            (Some(before), Some(now)) => constant_time_eq(&before, now),
+            (None, _) => true,
+            (Some(_), None) => false,
+        }
+    }
+
     /// How many are the key's for good.
     fn permanent(&self) -> usize {
         usize::try_from(self.record.materials).unwrap_or(usize::MAX)
@@ -224,7 +235,8 @@ impl Materials<'_> {
         }
         let before = entry.imported.take().unwrap_or_default();
         let description = imported.description.or(before.description);
-        entry.imported = Some(Imported { description, validity: imported.validity });
+        let seed_id = imported.seed_id.or(before.seed_id);
+        entry.imported = Some(Imported { description, validity: imported.validity, seed_id });
         if before.validity.is_none() {
             let made_ms = entry.made_ms;
             self.change.put_new_material(&self.key.place, self.key.id, &self.record, made_ms, new);

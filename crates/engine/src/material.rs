@@ -33,12 +33,15 @@ pub(crate) struct NewMaterial {
     pub(crate) key: LockedKey<32>,
     pub(crate) sealed: Vec<u8>,
     pub(crate) public: Vec<u8>,
+    /// Of imported ML-KEM pairs: see [`KeyPair::seed_id`].
+    pub(crate) seed_id: Option<[u8; 32]>,
 }
 
 impl NewMaterial {
     /// Of a symmetric key.
     pub(crate) fn symmetric(id: KeyId, key: LockedKey<32>) -> Self {
-        Self { id: derive_material_id(&id, &key), key, sealed: Vec::new(), public: Vec::new() }
+        let material_id = derive_material_id(&id, &key);
+        Self { id: material_id, key, sealed: Vec::new(), public: Vec::new(), seed_id: None }
     }
 }
 
@@ -62,6 +65,7 @@ impl Core {
                     sealed: pair.seal(&key, &id, &*rng).map_err(not_made)?,
                     public: pair.public_key_spki_der().map_err(not_made)?,
                     key,
+                    seed_id: None,
                 })
             }
             MaterialSpec::Mac(spec) => {
@@ -71,6 +75,7 @@ impl Core {
                     sealed: mac.seal(&key, &id, &*rng)?,
                     public: Vec::new(),
                     key,
+                    seed_id: None,
                 })
             }
         })
@@ -104,7 +109,7 @@ impl Change {
         made_ms: i64,
         new: NewMaterial,
     ) {
-        let NewMaterial { id: material_id, key, sealed, public } = new;
+        let NewMaterial { id: material_id, key, sealed, public, seed_id: _ } = new;
         let path = record.material(place, id, material_id.backing_key_id());
         let fields = MaterialFields { material_id, made_ms, sealed, public };
         self.expect_absent(path.clone()).put_material(path, fields.to_fields(), key);

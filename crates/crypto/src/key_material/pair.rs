@@ -9,6 +9,7 @@ use bulla_api::{KeyId, SecretBytes};
 use zeroize::Zeroizing;
 
 const LABEL_MATERIAL_ID: &[u8] = b"bulla/key-material-id/v1/pair";
+const LABEL_SEED_ID: &[u8] = b"bulla/key-material-id/v1/seed";
 
 /// The library of cryptography couldn't do what it can do with every key: out of memory, or broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -152,13 +153,29 @@ impl KeyPair {
     }
 
     /// The id of this pair as material of the key `key_id`. It follows from the public half, which stands for the whole pair:
-    /// another encoding of the same private key has the same id.
+    /// another encoding of the same private key has the same id. Not so of ML-KEM: see [`Self::seed_id`].
     ///
     /// # Errors
     /// [`NotMade`].
     pub fn material_id(&self, key_id: &KeyId) -> Result<KeyMaterialId, NotMade> {
         let public = crate::sha256(&[&self.public_key_spki_der()?]);
         Ok(blob::material_id(LABEL_MATERIAL_ID, key_id, &public))
+    }
+
+    /// Of an ML-KEM pair, an id of its seed, as material of the key `key_id`; `None` of others. Half of such a seed (`z` in
+    /// FIPS 203) decides only what is answered to ciphertexts that were tampered with: pairs that differ in it alone have one
+    /// public key, and one material id. Says nothing of the seed; compare it in constant time.
+    ///
+    /// # Errors
+    /// [`NotMade`].
+    pub fn seed_id(&self, key_id: &KeyId) -> Result<Option<[u8; 32]>, NotMade> {
+        match self.spec {
+            PairSpec::MlKem512 | PairSpec::MlKem768 | PairSpec::MlKem1024 => {
+                let pkcs8 = self.to_pkcs8()?;
+                Ok(Some(blob::material_id(LABEL_SEED_ID, key_id, pkcs8.expose()).0))
+            }
+            _ => Ok(None),
+        }
     }
 }
 

@@ -82,9 +82,13 @@ impl Executes for ImportKeyMaterial {
         let new = core.read_material(account, key, secret).await?;
         let material_id = new.id;
         let mut materials = core.imported(key).await?;
-        let imported =
-            Imported { description: input.key_material_description.clone(), validity: Some(validity) };
+        let imported = Imported {
+            description: input.key_material_description.clone(),
+            validity: Some(validity),
+            seed_id: new.seed_id,
+        };
         match place_of(key, input, &materials, material_id)? {
+            Some(index) if !materials.has_same_seed(index, &new) => return Err(incorrect()),
             Some(index) => materials.admit(index, new, imported),
             None => materials.add(new, imported, now_ms),
         }
@@ -125,6 +129,10 @@ fn refuse_members_of_symmetric_keys(input: &ImportKeyMaterialInput) -> Result<()
     }
 }
 
+fn incorrect() -> Fault {
+    Fault::answer(ErrorCode::IncorrectKeyMaterialException, "")
+}
+
 /// Which of the key's materials this is; `None` for one that it never had, and may get.
 fn place_of(
     key: &Key,
@@ -132,7 +140,6 @@ fn place_of(
     materials: &Materials<'_>,
     material_id: KeyMaterialId,
 ) -> Result<Option<usize>, Fault> {
-    let incorrect = || Fault::answer(ErrorCode::IncorrectKeyMaterialException, "");
     if input.key_material_id.as_ref().is_some_and(|stated| *stated != material_id.to_string()) {
         return Err(incorrect());
     }

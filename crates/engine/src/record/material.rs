@@ -27,6 +27,8 @@ pub(crate) struct Imported {
     pub(crate) description: Option<String>,
     /// `None` once the material was deleted: it must be imported again.
     pub(crate) validity: Option<Validity>,
+    /// Of an ML-KEM pair, an id of the seed. `None` of others, and of what was imported before this was kept.
+    pub(crate) seed_id: Option<[u8; 32]>,
 }
 
 /// How long imported material stays. In order: what ends earlier is less.
@@ -87,6 +89,7 @@ mod field {
     pub(super) const IS_IMPORTED: u16 = 10;
     pub(super) const DESCRIPTION: u16 = 11;
     pub(super) const VALID_TO_MS: u16 = 12;
+    pub(super) const SEED_ID: u16 = 13;
 }
 
 impl MaterialEntry {
@@ -133,6 +136,10 @@ impl MaterialEntry {
             None => fields.remove(field::DESCRIPTION),
         };
         Validity::set(&mut fields, field::VALID_TO_MS, imported.validity);
+        match &imported.seed_id {
+            Some(id) => fields.set_bytes(field::SEED_ID, id),
+            None => fields.remove(field::SEED_ID),
+        };
         fields
     }
 
@@ -151,6 +158,11 @@ impl MaterialEntry {
             Some(true) => Some(Imported {
                 description: fields.get_str(field::DESCRIPTION).map(ToOwned::to_owned),
                 validity: Validity::get(fields, field::VALID_TO_MS),
+                // One that can't be read must not pass as one that was never kept.
+                seed_id: match fields.get_bytes(field::SEED_ID) {
+                    Some(bytes) => Some(bytes.try_into().ok()?),
+                    None => None,
+                },
             }),
             _ => None,
         };

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::time::Duration;
-use support::{ACCOUNT, HELLO, OTHER_REGION, REGION, START_MS, World, key_arn, text};
+use support::{ACCOUNT, HELLO, OTHER_REGION, REGION, START_MS, World, key_arn, text, wrap};
 
 const ONE: [u8; 32] = [1; 32];
 const TWO: [u8; 32] = [2; 32];
@@ -503,6 +503,47 @@ async fn material_of_a_wrong_kind_is_not_taken() {
         world.call("GetPublicKey", json!({"KeyId": key})).await.error,
         Some("KMSInvalidStateException")
     );
+}
+
+#[tokio::test]
+async fn a_private_key_with_the_same_public_half_is_not_the_same() {
+    let world = World::new(18).await;
+    let make = async || {
+        let input = json!({
+            "KeySpec": "ML_KEM_768", "KeyUsage": "ENCAPSULATE_DECAPSULATE", "Origin": "EXTERNAL", "MultiRegion": true,
+        });
+        text(&world.call("CreateKey", input).await.ok()["KeyMetadata"]["KeyId"])
+    };
+    // PKCS#8 (RFC 9935, section 6) of the seed `d | z`; `z` is no part of the public key.
+    let pair = |z: u8| {
+        let head = b"\x30\x54\x02\x01\x00\x30\x0b\x06\x09\x60\x86\x48\x01\x65\x03\x04\x04\x02\x04\x42\x80\x40";
+        [&head[..], &[1; 32], &[z; 32]].concat()
+    };
+    let public = async |key: &str| {
+        text(&world.call("GetPublicKey", json!({"KeyId": key})).await.ok()["PublicKey"])
+    };
+    let (key, other) = (make().await, make().await);
+    world.import(&key, &pair(2), json!({})).await.ok();
+    world.import(&other, &pair(3), json!({})).await.ok();
+    assert_eq!(public(&key).await, public(&other).await);
+
+    // While it is there, when it is gone, and in another region.
+    world.import(&key, &pair(3), json!({})).await.fails("IncorrectKeyMaterialException", "");
+    world.import(&key, &pair(2), json!({})).await.ok();
+    world.call("DeleteImportedKeyMaterial", json!({"KeyId": key})).await.ok();
+    world.import(&key, &pair(3), json!({})).await.fails("IncorrectKeyMaterialException", "");
+    assert_eq!(world.state(&key).await, "PendingImport");
+    world.import(&key, &pair(2), json!({})).await.ok();
+    world.call("ReplicateKey", json!({"KeyId": key, "ReplicaRegion": OTHER_REGION})).await.ok();
+    let there = world.caller_of(ACCOUNT, OTHER_REGION).await;
+    let parameters =
+        json!({"KeyId": key, "WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"});
+    for (z, expected) in [(3, Some("IncorrectKeyMaterialException")), (2, None)] {
+        let given = world.call_as(&there, "GetParametersForImport", parameters.clone()).await.ok();
+        let input = wrap(&given, &key, &pair(z));
+        assert_eq!(world.call_as(&there, "ImportKeyMaterial", input).await.error, expected, "{z}");
+    }
+    world.assert_whole().await;
 }
 
 #[tokio::test]
