@@ -1,4 +1,4 @@
-//! What a request costs in the engine. Measurements, not run by default: `cargo test --release -p bulla-engine --test speed
+//! What a request costs in the engine. Measurements, not run by default: `cargo test --release -p bulla-engine --test all speed
 //! -- --ignored --nocapture`.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 

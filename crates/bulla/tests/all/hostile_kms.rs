@@ -1,0 +1,154 @@
+//! A KMS that is slow, down, broken, or answers for another key or with another data key: nothing is opened or sealed by
+//! it, and the exit code says whether trying again helps.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use crate::common;
+
+use common::Home;
+use common::stub::{Does, Stub};
+use std::time::{Duration, Instant};
+
+const ARN: &str = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-4000-8000-000000000000";
+/// Data keys: 32 bytes of 0, 32 bytes of 1, 16 bytes of 0.
+macro_rules! answer {
+    ($key:literal, $plaintext:literal) => {
+        Does::Answers(
+            200,
+            "",
+            concat!(
+                "{\"CiphertextBlob\":\"AAAA\",\"EncryptionAlgorithm\":\"SYMMETRIC_DEFAULT\",\"KeyId\":\
+                 \"arn:aws:kms:us-east-1:111122223333:",
+                $key,
+                "\",\"Plaintext\":\"",
+                $plaintext,
+                "\"}"
+            ),
+        )
+    };
+}
+const RIGHT: Does =
+    answer!("key/00000000-0000-4000-8000-000000000000", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+const ANOTHER_KEY: Does =
+    answer!("key/00000000-0000-4000-8000-000000000001", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+const ALIAS: Does = answer!("alias/x", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+const ANOTHER_DATA_KEY: Does =
+    answer!("key/00000000-0000-4000-8000-000000000000", "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=");
+const SHORT: Does = answer!("key/00000000-0000-4000-8000-000000000000", "AAAAAAAAAAAAAAAAAAAAAA==");
+const EMPTY: Does = Does::Answers(200, "", "{}");
+const NO_JSON: Does = Does::Answers(200, "", "<html>proxy</html>");
+const NO_PAGE: Does = Does::Answers(404, "", "<html>not found</html>");
+const EXPIRED: Does = Does::Answers(400, "ExpiredTokenException", "{\"message\":\"The token is expired.\"}");
+const FAILING: Does = Does::Answers(500, "KMSInternalException", "{\"message\":\"internal\"}");
+const THROTTLING: Does = Does::Answers(400, "ThrottlingException", "{\"message\":\"Rate exceeded\"}");
+const DENYING: Does = Does::Answers(400, "AccessDeniedException", "{\"message\":\"no\"}");
+const DISABLED: Does = Does::Answers(400, "DisabledException", "{\"message\":\"disabled\"}");
+const DAMAGED: Does = Does::Answers(400, "InvalidCiphertextException", "{}");
+
+/// A home with a file that was sealed as it is, and one with detached keys, by a KMS that was as it should be.
+fn home() -> Home {
+    let home = Home::new();
+    home.write("f", "content");
+    home.write("g", "content");
+    let kms = Stub::new(&[RIGHT]);
+    for arguments in [&["encrypt", "-k", ARN, "f"][..], &["encrypt", "--detached-keys", "-k", ARN, "g"]] {
+        let sealed = kms.run(&home, arguments);
+        assert_eq!(sealed.code, 0, "{}", sealed.err);
+    }
+    assert_eq!(kms.asked(), ["generatedatakey", "generatedatakey"]);
+    std::fs::remove_file(home.file("f")).unwrap();
+    std::fs::remove_file(home.file("g")).unwrap();
+    home
+}
+
+const FILES: [&str; 3] = ["f.sealed", "g.sealed", "g.sealed.keys"];
+
+/// Opening and rewrapping fail with this code, with these words, and nothing is written.
+fn opens_nothing(script: &'static [Does], code: i32, says: &[&str]) {
+    let home = home();
+    let before = FILES.map(|file| home.read(file));
+    let kms = Stub::new(script);
+    for arguments in [
+        &["decrypt", "-k", ARN, "--kms-wait", "1", "f.sealed"][..],
+        &["decrypt", "-k", ARN, "--kms-wait", "1", "g.sealed"],
+        &["rewrap", "-k", ARN, "--kms-wait", "1", "--add", &ARN.replace("-4000-", "-4001-"), "g.sealed"],
+    ] {
+        let ended = kms.run(&home, &[arguments, &["-q"]].concat());
+        ended.is_failure(code, says);
+        assert_eq!(home.visible(), FILES, "{arguments:?}");
+    }
+    assert_eq!(FILES.map(|file| home.read(file)), before);
+    assert!(kms.asked().iter().all(|operation| operation == "decrypt"), "{:?}", kms.asked());
+}
+
+/// And so does sealing.
+fn seals_nothing(script: &'static [Does], code: i32, says: &[&str]) {
+    let home = Home::new();
+    home.write("f", "content");
+    let kms = Stub::new(script);
+    for detached in [&[][..], &["--detached-keys"]] {
+        let ended = kms.run(&home, &[&["encrypt", "-k", ARN, "--kms-wait", "1", "f"], detached].concat());
+        ended.is_failure(code, says);
+        assert_eq!(home.visible(), ["f"]);
+    }
+}
+
+#[test]
+fn one_that_is_as_it_should_be_opens() {
+    let home = home();
+    let kms = Stub::new(&[RIGHT]);
+    for file in ["f.sealed", "g.sealed"] {
+        assert_eq!(kms.run(&home, &["decrypt", "-k", ARN, "-o", "-", file]).out, b"content");
+    }
+}
+
+#[test]
+fn one_that_answers_for_another_key() {
+    opens_nothing(&[ANOTHER_KEY], 3, &["answered for another key", ARN]);
+    opens_nothing(&[ALIAS], 3, &["answered for another key", ARN]);
+    seals_nothing(&[ALIAS], 1, &["answered for another key", ARN]);
+}
+
+#[test]
+fn one_that_answers_with_another_data_key() {
+    opens_nothing(&[ANOTHER_DATA_KEY], 3, &["the key commitment does not hold"]);
+    opens_nothing(&[SHORT], 3, &["wrong length", ARN]);
+    seals_nothing(&[SHORT], 1, &["wrong length", ARN]);
+}
+
+#[test]
+fn one_that_answers_with_something_else() {
+    opens_nothing(&[NO_JSON], 5, &["http://127.0.0.1", "is a KMS at that URL"]);
+    seals_nothing(&[NO_PAGE], 5, &["http://127.0.0.1", "HTTP 404", "is a KMS at that URL"]);
+    opens_nothing(&[EMPTY], 5, &["http://127.0.0.1"]);
+    seals_nothing(&[NO_JSON], 5, &["http://127.0.0.1"]);
+}
+
+#[test]
+fn one_that_denies_or_has_the_key_no_more() {
+    opens_nothing(&[DENYING], 4, &["AccessDeniedException"]);
+    seals_nothing(&[EXPIRED], 4, &["ExpiredTokenException"]);
+    seals_nothing(&[THROTTLING], 5, &["no other answer in time than HTTP 400", "ThrottlingException"]);
+    opens_nothing(&[DISABLED], 6, &["DisabledException"]);
+    opens_nothing(&[DAMAGED], 3, &["InvalidCiphertextException"]);
+}
+
+#[test]
+fn one_that_is_down_fails_or_never_answers() {
+    let started = Instant::now();
+    for script in [&[FAILING], &[THROTTLING], &[Does::HangsUp], &[Does::Hangs]] {
+        opens_nothing(script, 5, &["http://127.0.0.1"]);
+    }
+    seals_nothing(&[Does::Hangs], 5, &["http://127.0.0.1"]);
+    seals_nothing(&[Does::HangsUp], 5, &["http://127.0.0.1"]);
+    // Sixteen commands that each wait for a second.
+    assert!(started.elapsed() < Duration::from_secs(90), "{:?}", started.elapsed());
+}
+
+#[test]
+fn one_that_is_down_only_for_a_moment_is_asked_again() {
+    let home = home();
+    let kms = Stub::new(&[FAILING, THROTTLING, RIGHT]);
+    let opened = kms.run(&home, &["decrypt", "-k", ARN, "-o", "-", "g.sealed"]);
+    assert_eq!((opened.code, opened.out.as_slice()), (0, b"content".as_slice()), "{}", opened.err);
+}

@@ -1,0 +1,9 @@
+//! The server through its sockets, one module a subject. One program of tests, so that it is built and linked once.
+
+mod admin;
+mod calls;
+#[path = "../common/mod.rs"]
+mod common;
+mod hostile_http;
+mod lifecycle;
+mod tls;
