@@ -1,7 +1,7 @@
 //! Attestation documents: what verifies, what is refused and why, and what an answer for their key looks like.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-mod documents;
+use crate::documents;
 
 use aws_lc_rs::cipher::{AES_256, DecryptionContext, PaddedBlockDecryptingKey, UnboundCipherKey};
 use aws_lc_rs::iv::FixedLength;
@@ -95,9 +95,9 @@ fn a_document_of_a_tpm_is_told_apart() {
 /// A document that AWS's own hypervisor signed. It has no public key, which is said only once all else holds.
 #[test]
 fn a_real_document_verifies_up_to_its_missing_key() {
-    let text: String = include_str!("vectors/nitro-enclave-document.b64").split_whitespace().collect();
+    let text: String = include_str!("../vectors/nitro-enclave-document.b64").split_whitespace().collect();
     let document = STANDARD.decode(text).unwrap();
-    let roots = Root::from_pem(include_bytes!("vectors/aws-nitro-root-g1.pem")).unwrap();
+    let roots = Root::from_pem(include_bytes!("../vectors/aws-nitro-root-g1.pem")).unwrap();
     // Two seconds before its own time: clocks differ.
     let now_ms = 1_731_627_987_382;
     let outcome = |document: &[u8], now_ms| verify(document, &roots, now_ms).err();

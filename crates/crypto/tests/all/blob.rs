@@ -209,7 +209,7 @@ proptest! {
 /// Golden: `blob-v1.hex` (opened once with Python's `cryptography` from the format's description alone) was written by the first release and must open in every later one. Never change it.
 #[test]
 fn the_golden_blob_opens() {
-    let text = include_str!("golden/blob-v1.hex");
+    let text = include_str!("../golden/blob-v1.hex");
     let blob: Vec<u8> = text
         .lines()
         .filter(|line| !line.starts_with('#'))

@@ -234,7 +234,7 @@ proptest! {
 /// every later release. Never change it.
 #[test]
 fn the_golden_blob_opens() {
-    let text = include_str!("golden/blob-v1-suite2.hex");
+    let text = include_str!("../golden/blob-v1-suite2.hex");
     let blob: Vec<u8> = text
         .lines()
         .filter(|line| !line.starts_with('#'))

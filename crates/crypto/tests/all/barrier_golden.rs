@@ -18,7 +18,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// The value after `name: `.
 fn golden(name: &str) -> String {
-    include_str!("golden/barrier-v1.txt")
+    include_str!("../golden/barrier-v1.txt")
         .lines()
         .find_map(|line| line.strip_prefix(name).and_then(|rest| rest.strip_prefix(": ")))
         .unwrap()
@@ -66,7 +66,7 @@ fn the_same_is_still_written() {
         hex(key_record.as_bytes()),
         hex(&token),
     );
-    let stored: String = include_str!("golden/barrier-v1.txt")
+    let stored: String = include_str!("../golden/barrier-v1.txt")
         .lines()
         .filter(|line| !line.starts_with('#'))
         .map(|line| format!("{line}\n"))
@@ -76,7 +76,7 @@ fn the_same_is_still_written() {
 
 #[test]
 fn golden_sealed_root_keys_open() {
-    let file = include_str!("golden/recovery-v1.txt");
+    let file = include_str!("../golden/recovery-v1.txt");
     let line = |name: &str| file.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim();
     let by_passphrase = open_with_passphrase(line("passphrase:").as_bytes(), b"golden passphrase").unwrap();
     let by_key = open_with_private_key(line("ec:").as_bytes(), file.as_bytes()).unwrap();
