@@ -10,6 +10,7 @@ mod lockfile;
 mod operations;
 mod source;
 mod table;
+mod test_modules;
 mod tree;
 
 use std::path::{Path, PathBuf};
@@ -43,6 +44,7 @@ const RULES: &[Rule] = &[
     ("length of files", source::length),
     ("secrets derive nothing that shows or copies them", source::secrets),
     ("one file an operation", operations::check),
+    ("all tests are built", test_modules::check),
     ("golden files stay as they are", golden::check),
     ("crates that are out", lockfile::check),
     ("docs of the API", api_docs::check),
