@@ -185,7 +185,8 @@ impl Core {
             tags,
             boundary: None,
         };
-        let mut explanation = self.explained(&asking, &target, trust.as_ref().map(|trust| &trust.policy)).await?;
+        let mut explanation =
+            self.explained(&asking, &target, trust.as_ref().map(|trust| &trust.policy)).await?;
         self.remark_on_the_gone(&mut explanation.statements).await?;
         let grants = match &key {
             Some(key) => self.grants_told(&asking, key, &target).await?,

@@ -12,7 +12,9 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
         let main = tree.text(&format!("{directory}/main.rs")).unwrap_or_default();
         let declaration = format!("mod {name};");
         let is_built = main.lines().any(|line| line == declaration);
-        (!is_built).then(|| Finding::new(path, 0, format!("is not built: {directory}/main.rs lacks `{declaration}`")))
+        (!is_built).then(|| {
+            Finding::new(path, 0, format!("is not built: {directory}/main.rs lacks `{declaration}`"))
+        })
     };
     tree.texts(".rs").filter_map(|(path, _)| forgotten(path)).collect()
 }

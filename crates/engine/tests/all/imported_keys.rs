@@ -516,12 +516,12 @@ async fn a_private_key_with_the_same_public_half_is_not_the_same() {
     };
     // PKCS#8 (RFC 9935, section 6) of the seed `d | z`; `z` is no part of the public key.
     let pair = |z: u8| {
-        let head = b"\x30\x54\x02\x01\x00\x30\x0b\x06\x09\x60\x86\x48\x01\x65\x03\x04\x04\x02\x04\x42\x80\x40";
+        let head =
+            b"\x30\x54\x02\x01\x00\x30\x0b\x06\x09\x60\x86\x48\x01\x65\x03\x04\x04\x02\x04\x42\x80\x40";
         [&head[..], &[1; 32], &[z; 32]].concat()
     };
-    let public = async |key: &str| {
-        text(&world.call("GetPublicKey", json!({"KeyId": key})).await.ok()["PublicKey"])
-    };
+    let public =
+        async |key: &str| text(&world.call("GetPublicKey", json!({"KeyId": key})).await.ok()["PublicKey"]);
     let (key, other) = (make().await, make().await);
     world.import(&key, &pair(2), json!({})).await.ok();
     world.import(&other, &pair(3), json!({})).await.ok();
