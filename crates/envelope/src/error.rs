@@ -193,6 +193,9 @@ pub enum EnvelopeError {
     /// Regular input became shorter, or was rewritten, while it was read.
     #[error("the input became shorter while it was read")]
     InputChanged,
+    /// An input that is read twice, verified and then released, wasn't the same the second time.
+    #[error("the input is not the one that was verified when it is read again: the rest of it was held back")]
+    InputReplaced,
     /// More plaintext than one message of this frame length holds.
     #[error("the input needs more than 4294967295 frames: choose a larger frame length")]
     TooManyFrames,
@@ -226,6 +229,7 @@ impl EnvelopeError {
             | Self::KeysOfAnother { .. }
             | Self::ContextOfAnother
             | Self::ContextMismatch { .. }
+            | Self::InputReplaced
             | Self::ObjectMetadata(_) => ErrorClass::NotAuthentic,
             Self::NoKeyOpens(none) => none.class(),
             Self::CannotSeal { cause, .. } => match cause.class() {
@@ -247,7 +251,10 @@ impl EnvelopeError {
         }
     }
 
-    pub(crate) const fn input(source: io::Error) -> Self {
+    pub(crate) fn input(source: io::Error) -> Self {
+        if source.get_ref().is_some_and(|cause| cause.is::<OtherThanBefore>()) {
+            return Self::InputReplaced;
+        }
         Self::Io { side: Side::Input, source }
     }
 
@@ -255,6 +262,11 @@ impl EnvelopeError {
         Self::Io { side: Side::Output, source }
     }
 }
+
+/// [`EnvelopeError::InputReplaced`] on its way through a reader.
+#[derive(Debug, thiserror::Error)]
+#[error("not what was read before")]
+pub(crate) struct OtherThanBefore;
 
 /// None of a message's encrypted data keys was opened, and why.
 #[derive(Debug, Clone)]

@@ -12,6 +12,7 @@ mod reader;
 pub(crate) mod seal;
 mod sink;
 mod turnstile;
+pub(crate) mod twice;
 mod unit;
 
 use std::num::NonZeroUsize;

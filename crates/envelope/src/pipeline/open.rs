@@ -9,6 +9,7 @@ use bulla_crypto::ecdsa::MessageHash;
 
 use super::seal::read_piece;
 use super::sink::{PutError, Sink};
+use super::twice::TwoReadings;
 use super::unit::{Lane, Shape};
 use super::{
     Fate, Job, MAX_PIECE_IN_MEMORY_BYTES, OnPanic, PANICKED, Summary, Turnstile, large, on_threads,
@@ -40,19 +41,20 @@ pub(crate) fn run(opener: Opener<'_>, output: Output<'_>, job: &Job) -> Result<S
         InputKind::Stream(reader) => return body.open_stream(reader, output),
     };
     let start = file.start.saturating_add(header.message_bytes() as u64);
-    let reader = || PositionedReader { file: &*file.file, at: start, end: file.end };
-    // Verified first, then released: the second time every check is made again, as the file may change.
+    // Verified first, then released: what is other the second time doesn't get as far as the keys.
     if output.is_stream() && (is_large || (signed && !release_before_signature)) {
         let silent = Job { progress: std::sync::Arc::default(), ..job.clone() };
-        Body { job: &silent, ..body }.open_stream(Box::new(reader()), Output::discard())?;
+        let mut readings = TwoReadings::new(&file, start)?;
+        Body { job: &silent, ..body }.open_stream(Box::new(readings.first()), Output::discard())?;
         let output = match output.0 {
             OutputKind::Stream(writer) => Output(OutputKind::Private(writer)),
             other => Output(other),
         };
-        return body.open_stream(Box::new(reader()), output);
+        return body.open_stream(Box::new(readings.second()?), output);
     }
     if signed || is_large {
-        return body.open_stream(Box::new(reader()), output);
+        let reader = PositionedReader { file: &*file.file, at: start, end: file.end };
+        return body.open_stream(Box::new(reader), output);
     }
     let summary = body.open_file(&file, start, output)?;
     Ok(Summary { input_grew: has_grown(&file).map_err(EnvelopeError::input)?, ..summary })

@@ -11,10 +11,9 @@ use super::{IV, REFUSED, S3EC_PLAINTEXT_MAX, S3ecOpener, SUITE, TAG_BYTES};
 use crate::error::EnvelopeError;
 use crate::format::FormatError;
 use crate::pipeline::large::Sink;
+use crate::pipeline::twice::TwoReadings;
 use crate::pipeline::{Job, MAX_PIECE_IN_MEMORY_BYTES, Summary};
-use crate::platform::{
-    FileInput, Input, InputKind, Output, OutputKind, PositionedReader, has_grown, read_full,
-};
+use crate::platform::{Input, InputKind, Output, OutputKind, PositionedReader, has_grown, read_full};
 
 /// Bit by bit, in bytes.
 const STEP_BYTES: usize = 256 << 10;
@@ -79,38 +78,39 @@ pub(super) fn open(
     if plaintext_bytes > S3EC_PLAINTEXT_MAX {
         return Err(TOO_LONG);
     }
-    let output = match output.0 {
-        OutputKind::Stream(mut writer) => {
-            let small =
-                usize::try_from(plaintext_bytes).is_ok_and(|bytes| bytes <= MAX_PIECE_IN_MEMORY_BYTES);
-            if small {
-                let mut whole =
-                    Zeroizing::new(Vec::with_capacity(usize::try_from(plaintext_bytes).unwrap_or(0)));
-                let summary = pass(opener, &file, plaintext_bytes, Output::private(&mut *whole), job)?;
-                writer.write_all(&whole).and_then(|()| writer.flush()).map_err(EnvelopeError::output)?;
-                return Ok(summary);
-            }
-            // Verified first, then released; the second time every check is made again.
-            let silent = Job { progress: std::sync::Arc::default(), ..job.clone() };
-            pass(opener, &file, plaintext_bytes, Output::discard(), &silent)?;
-            Output(OutputKind::Private(writer))
-        }
-        other => Output(other),
+    let mut once = PositionedReader { file: &*file.file, at: file.start, end: file.end };
+    let mut writer = match output.0 {
+        OutputKind::Stream(writer) => writer,
+        other => return pass(opener, &mut once, plaintext_bytes, Output(other), job),
     };
-    pass(opener, &file, plaintext_bytes, output, job)
+    match usize::try_from(plaintext_bytes) {
+        Ok(bytes) if bytes <= MAX_PIECE_IN_MEMORY_BYTES => {
+            let mut whole = Zeroizing::new(Vec::with_capacity(bytes));
+            let summary = pass(opener, &mut once, plaintext_bytes, Output::private(&mut *whole), job)?;
+            writer.write_all(&whole).and_then(|()| writer.flush()).map_err(EnvelopeError::output)?;
+            Ok(summary)
+        }
+        _ => {
+            // Verified first, then released.
+            let silent = Job { progress: std::sync::Arc::default(), ..job.clone() };
+            let mut readings = TwoReadings::new(&file, file.start)?;
+            pass(opener, &mut readings.first(), plaintext_bytes, Output::discard(), &silent)?;
+            let verified = Output(OutputKind::Private(writer));
+            pass(opener, &mut readings.second()?, plaintext_bytes, verified, job)
+        }
+    }
 }
 
-/// Opens all of it into an output that may have it before the tag is checked.
+/// Opens all that `reader` gives into an output that may have it before the tag is checked.
 fn pass(
     opener: &S3ecOpener,
-    file: &FileInput,
+    reader: &mut dyn Read,
     plaintext_bytes: u64,
     output: Output<'_>,
     job: &Job,
 ) -> Result<Summary, EnvelopeError> {
     let mut stream =
         OpenStream::new(opener.content_key.expose(), &opener.iv, &opener.aad).map_err(|_| REFUSED)?;
-    let mut reader = PositionedReader { file: &*file.file, at: file.start, end: file.end };
     let mut sink = Sink::new(output);
     let mut buffer = Zeroizing::new(vec![0; STEP_BYTES]);
     let mut left = plaintext_bytes;
