@@ -166,10 +166,10 @@ impl Opener<'_> {
     ///
     /// An [`Output::unpublished`] file is whole and verified when this succeeds, and worthless when it fails. Into
     /// a stream each frame goes once it is authentic; a signed message, or one with pieces too large for
-    /// memory, is read twice: verified, then released.
+    /// memory, is read twice: verified, then released if it is still the same.
     ///
     /// # Errors
-    /// [`EnvelopeError::Format`], [`EnvelopeError::FrameNotAuthentic`], [`EnvelopeError::SignatureInvalid`];
+    /// [`EnvelopeError::Format`], [`EnvelopeError::FrameNotAuthentic`], [`EnvelopeError::SignatureInvalid`], [`EnvelopeError::InputReplaced`];
     /// [`EnvelopeError::WouldReleaseUnverified`] and [`EnvelopeError::PieceTooLarge`] from pipe to pipe;
     /// [`EnvelopeError::Io`], [`EnvelopeError::InputChanged`], [`EnvelopeError::Cancelled`].
     pub fn run(self, output: Output<'_>, job: &Job) -> Result<Summary, EnvelopeError> {

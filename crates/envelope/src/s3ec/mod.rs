@@ -263,10 +263,10 @@ impl S3ecOpener {
     }
 
     /// Opens the object into `output`. Into a stream nothing goes before the tag has been checked: what is larger than 16 MiB is read
-    /// twice for that.
+    /// twice for that, and must be the same both times.
     ///
     /// # Errors
-    /// [`EnvelopeError::FrameNotAuthentic`], [`EnvelopeError::ContentTooLong`], [`EnvelopeError::Io`], [`EnvelopeError::Cancelled`];
+    /// [`EnvelopeError::FrameNotAuthentic`], [`EnvelopeError::InputReplaced`], [`EnvelopeError::ContentTooLong`], [`EnvelopeError::Io`], [`EnvelopeError::Cancelled`];
     /// [`EnvelopeError::Usage`] for an input that isn't read by position.
     pub fn run(self, input: Input<'_>, output: Output<'_>, job: &Job) -> Result<Summary, EnvelopeError> {
         body::open(&self, input, output, job)
