@@ -1,5 +1,7 @@
 //! Why a request by AWS's client failed, in few words.
 
+use aws_credential_types::provider::error::CredentialsError;
+
 /// What is wrong with the endpoint's scheme or certificate, when that is why there is no answer.
 #[must_use]
 pub fn misconfigured(error: &(dyn std::error::Error + 'static)) -> Option<String> {
@@ -30,6 +32,33 @@ pub fn misconfigured(error: &(dyn std::error::Error + 'static)) -> Option<String
             return Some(
                 "the server does not speak HTTP there; is it https:// rather than http://?".to_owned(),
             );
+        }
+        at = error.source();
+    }
+    None
+}
+
+/// What is wrong with the credentials, when that is why a request was not made. `profile` is the option that names a profile
+/// for them.
+#[must_use]
+pub fn credentials_cause(error: &(dyn std::error::Error + 'static), profile: &str) -> Option<String> {
+    let mut at = Some(error);
+    while let Some(error) = at {
+        if let Some(found) = error.downcast_ref::<CredentialsError>() {
+            let next =
+                format!("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile with {profile}");
+            let causes = whole(found);
+            return Some(match found {
+                CredentialsError::CredentialsNotLoaded(_) => format!("no credentials are configured: {next}"),
+                // An instance's metadata service, which is asked last: nothing else was there.
+                _ if causes.contains("IMDS") => {
+                    format!("no credentials are configured, and no instance gives any ({causes}): {next}")
+                }
+                _ if causes.contains("SSO token") => {
+                    format!("the credentials can't be used: {causes}; sign in with aws sso login")
+                }
+                _ => format!("the credentials can't be used: {causes}"),
+            });
         }
         at = error.source();
     }
@@ -72,4 +101,25 @@ fn carried<'e>(mut error: &'e (dyn std::error::Error + 'static)) -> &'e (dyn std
 /// Without Rust's `(os error N)`.
 fn without_number(text: &str) -> String {
     text.find(" (os error").and_then(|end| text.get(..end)).unwrap_or(text).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_to_do_about_credentials_names_the_option_of_whoever_asked() {
+        let cause = |error: CredentialsError| credentials_cause(&error, "--s3-profile");
+        let said = |error, words: &[&str]| {
+            let cause = cause(error).unwrap_or_default();
+            assert!(words.iter().all(|word| cause.contains(word)), "{cause}");
+        };
+        said(CredentialsError::not_loaded("nothing"), &["no credentials are configured", "--s3-profile"]);
+        said(
+            CredentialsError::provider_error("failed to load IMDS session token"),
+            &["no instance", "--s3-profile"],
+        );
+        said(CredentialsError::provider_error("the SSO token has expired"), &["aws sso login"]);
+        assert_eq!(credentials_cause(&std::io::Error::other("x"), "--profile"), None);
+    }
 }

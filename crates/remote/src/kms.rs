@@ -6,7 +6,6 @@ use std::time::Duration;
 use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kms::config::StalledStreamProtectionConfig;
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::box_error::BoxError;
@@ -31,7 +30,7 @@ use bulla_api::{
 };
 use bytes::Bytes;
 
-use crate::cause::{innermost, misconfigured, whole};
+use crate::cause::{credentials_cause, innermost, misconfigured, whole};
 use crate::credentials::credentials_of_profile;
 use crate::once::Once;
 use crate::{RemoteOptions, trust};
@@ -44,6 +43,9 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
 /// More attempts than any wait allows: time ends the retries, not their number.
 const ATTEMPTS_MAX: u32 = 1000;
+
+/// The option that names a profile for its credentials.
+const PROFILE: &str = "--profile";
 
 /// A KMS across the network.
 pub struct RemoteKms {
@@ -269,7 +271,7 @@ impl RemoteKms {
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         let kms = self.described.clone();
-        if let Some(cause) = credentials_cause(&error) {
+        if let Some(cause) = credentials_cause(&error, PROFILE) {
             let cause = self.broken.clone().unwrap_or(cause);
             return KmsError::Credentials { cause, kms };
         }
@@ -420,33 +422,6 @@ fn timeouts(wait: Duration, attempt: Duration) -> TimeoutConfig {
 async fn unreadable_configuration() -> Option<String> {
     let loaded = aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), None).await;
     loaded.err().map(|error| format!("the aws configuration can't be used: {}", whole(&error)))
-}
-
-/// What is wrong with the credentials, when that is why a request was not made.
-fn credentials_cause(error: &(dyn std::error::Error + 'static)) -> Option<String> {
-    let mut at = Some(error);
-    while let Some(error) = at {
-        if let Some(found) = error.downcast_ref::<CredentialsError>() {
-            return Some(match found {
-                CredentialsError::CredentialsNotLoaded(_) => {
-                    "no credentials are configured: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile with --profile".to_owned()
-                }
-                // An instance's metadata service, which is asked last: nothing else was there.
-                other if whole(other).contains("IMDS") => format!(
-                    "no credentials are configured, and no instance gives any ({}): set AWS_ACCESS_KEY_ID and \
-                     AWS_SECRET_ACCESS_KEY, or a profile with --profile",
-                    whole(other)
-                ),
-                other => {
-                    let causes = whole(other);
-                    let next = if causes.contains("SSO token") { "; sign in with aws sso login" } else { "" };
-                    format!("the credentials can't be used: {causes}{next}")
-                }
-            });
-        }
-        at = error.source();
-    }
-    None
 }
 
 macro_rules! called {

@@ -27,7 +27,7 @@ mod kms;
 mod once;
 mod trust;
 
-pub use cause::{innermost, misconfigured, whole};
+pub use cause::{credentials_cause, innermost, misconfigured, whole};
 pub use credentials::credentials_of_profile;
 pub use kms::RemoteKms;
 pub use trust::https_client;

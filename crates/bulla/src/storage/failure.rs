@@ -1,12 +1,14 @@
 //! How object storage fails, in one line and an exit code.
 
-use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use bulla_remote::{innermost, misconfigured, whole};
+use bulla_remote::{credentials_cause, innermost, misconfigured};
 
 use super::ObjectName;
 use crate::exit::{Exit, Failure};
+
+/// The option that names a profile for the storage's credentials.
+const PROFILE: &str = "--s3-profile";
 
 /// What was tried, for messages.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +32,7 @@ impl Tried<'_> {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        if let Some(cause) = credentials_cause(error) {
+        if let Some(cause) = credentials_cause(error, PROFILE) {
             return self.failed(Exit::Denied, cause);
         }
         if let Some(cause) = misconfigured(error).or_else(|| plain_http(error)) {
@@ -115,23 +117,6 @@ pub(super) fn plain_http(error: &(dyn std::error::Error + 'static)) -> Option<St
     while let Some(error) = at {
         if let Some(found) = error.downcast_ref::<PlainHttp>() {
             return Some(found.to_string());
-        }
-        at = error.source();
-    }
-    None
-}
-
-fn credentials_cause(error: &(dyn std::error::Error + 'static)) -> Option<String> {
-    let mut at = Some(error);
-    while let Some(error) = at {
-        if let Some(found) = error.downcast_ref::<CredentialsError>() {
-            return Some(match found {
-                CredentialsError::CredentialsNotLoaded(_) => {
-                    "no credentials are configured: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile with --s3-profile"
-                        .to_owned()
-                }
-                other => format!("the credentials can't be used: {}", whole(other)),
-            });
         }
         at = error.source();
     }
