@@ -17,6 +17,8 @@ from botocore.config import Config
 START_S = 60
 # Bytes of the first part of an upload whose length isn't known. What is shorter is no upload in parts.
 PART = 8 << 20
+# Objects on one page of a list.
+PAGE = 10
 names = iter(range(10**9))
 
 
@@ -37,7 +39,9 @@ class S3:
         self.process = subprocess.Popen(
             [s3_python(), "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, cwd=directory,
-            env={"PATH": os.environ.get("PATH", ""), "HOME": str(directory), "TMPDIR": str(directory)},
+            env={"PATH": os.environ.get("PATH", ""), "HOME": str(directory), "TMPDIR": str(directory),
+                 # Lists have several pages, though tests have few objects.
+                 "MOTO_S3_DEFAULT_MAX_KEYS": str(PAGE)},
         )
         deadline = time.monotonic() + START_S
         while True:
@@ -64,7 +68,8 @@ class S3:
         return self.client.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
 
     def keys(self, bucket: str) -> list[str]:
-        return [found["Key"] for found in self.client.list_objects_v2(Bucket=bucket).get("Contents", [])]
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+        return [found["Key"] for page in pages for found in page.get("Contents", [])]
 
     def get(self, bucket: str, key: str) -> bytes:
         return self.client.get_object(Bucket=bucket, Key=key)["Body"].read()
@@ -193,6 +198,12 @@ class Storage:
     def open(self, *args, **more):
         return self.run("decrypt", "-k", self.key, *args, **more)
 
+    def opens(self, key, url, *args):
+        """What is opened with this key; None if it doesn't open."""
+        done = self.run("decrypt", "-k", key, "-o", "-", *args, url, check=None)
+        assert done.returncode in (0, 3), done.stderr
+        return done.stdout if done.returncode == 0 else None
+
     def start(self, *args, url=None):
         return subprocess.Popen(
             [str(self.host.binary), "encrypt", "-k", self.key, "--s3-endpoint-url", url or self.s3.url, *args],
@@ -202,6 +213,14 @@ class Storage:
 @pytest.fixture
 def storage(fresh_host, s3):
     return Storage(fresh_host, s3)
+
+
+@pytest.fixture
+def other_key(storage):
+    path = storage.host.home / "other"
+    path.touch(0o600)
+    path.write_bytes(os.urandom(32))
+    return f"raw-aes:test:other:{path}"
 
 
 def one_line(done) -> str:

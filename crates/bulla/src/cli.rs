@@ -268,7 +268,7 @@ pub(crate) struct Encrypt {
     /// Where to write; - is standard output [default: INPUT.sealed]
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: Option<PathBuf>,
-    /// Keep who can open the file in a file beside it, OUT.keys, so that `bulla rewrap` can change that in a moment
+    /// Keep who can open the file in a file, or object, beside it, OUT.keys, so that `bulla rewrap` can change that in a moment
     #[arg(long)]
     pub(crate) detached_keys: bool,
     /// Where detached keys go [default: OUT.keys]
@@ -380,7 +380,7 @@ pub(crate) struct Verify {
     /// Check header and key only, not the body
     #[arg(long)]
     pub(crate) header: bool,
-    /// Files to check, and directories of such; - is standard input
+    /// Files to check, and directories and prefixes, s3://BUCKET/PREFIX/, of such; - is standard input
     #[arg(value_name = "INPUT", required = true)]
     pub(crate) input: Vec<PathBuf>,
 }
@@ -398,7 +398,7 @@ pub(crate) struct Drill {
     pub(crate) store_backup: PathBuf,
     #[command(flatten)]
     pub(crate) opening: Opening,
-    /// Files to open, and directories of such
+    /// Files to open, and directories and prefixes, s3://BUCKET/PREFIX/, of such
     #[arg(value_name = "INPUT", required = true)]
     pub(crate) input: Vec<PathBuf>,
 }
@@ -407,7 +407,8 @@ pub(crate) struct Drill {
 #[derive(Debug, Args)]
 #[command(after_help = "What is shown has not been authenticated.\n\nExamples:\n  \
 bulla inspect x.sealed\n  bulla inspect --json x.sealed | jq .context\n  \
-bulla inspect --json /backups                   which files need which key")]
+bulla inspect --json /backups                   which files need which key\n  \
+bulla inspect --json s3://my-backups/2026/      which objects")]
 pub(crate) struct Inspect {
     /// Most encrypted data keys in a header [default: 100]
     #[arg(long, value_name = "N")]
@@ -417,7 +418,8 @@ pub(crate) struct Inspect {
     pub(crate) keys: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) storage: StorageOptions,
-    /// Files to inspect, and directories: all that is sealed in them, and a summary by key; - is standard input
+    /// Files to inspect, and directories, and prefixes, s3://BUCKET/PREFIX/: all that is sealed in them, and a summary by key; -
+    /// is standard input
     #[arg(value_name = "INPUT", required = true)]
     pub(crate) input: Vec<PathBuf>,
 }

@@ -3,7 +3,9 @@
 //!
 //! `F` goes with `F.keys`. Where both are replaced, the new keys first stand under `F.keys.new`, then the new `F` takes its
 //! name, then the new keys take theirs; whoever opens `F` in between finds them in one place or the other. Commands of
-//! this program that publish in a directory take turns by a lock on it.
+//! this program that publish in a directory take turns by a lock on it. Objects have other rules: see [`object`].
+
+pub(crate) mod object;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -13,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use bulla_api::EncryptionContext;
 use bulla_envelope::{
-    DETACHED_KEYS_BYTES_MAX, DetachedKeys, EncryptedDataKey, FileKey, Header, HeaderLimits, Input, Keyring,
-    OpenedKeys, Output, Summary,
+    DETACHED_KEYS_BYTES_MAX, DetachedKeys, EncryptedDataKey, EnvelopeError, FileKey, Header, HeaderLimits,
+    Input, Keyring, OpenedKeys, Output, Summary,
 };
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
@@ -22,7 +24,7 @@ use rustix::io::Errno;
 use crate::app::App;
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Fresh, OutputRules, Target};
-use crate::storage::{self, Outgoing, Upload, is_object};
+use crate::storage::{self, ObjectName, Outgoing, Pinned, StorageOptions, Upload, is_object};
 use crate::unlocking::Unlocking;
 use crate::work::STREAM;
 
@@ -63,8 +65,8 @@ pub(crate) fn check_option(given: Option<&Path>, inputs: usize) -> Result<(), Fa
         Some(given) if given == Path::new(STREAM) => {
             Err(Failure::usage("--keys -: keys are read from and written to a file; name one"))
         }
-        Some(given) if storage::resolve(given)? != given || is_object(given) => Err(Failure::usage(format!(
-            "--keys {}: keys are read from and written to a file of this host; give its path",
+        Some(given) if storage::resolve(given)? != given => Err(Failure::usage(format!(
+            "--keys {}: keys are in a file of this host or in an object; give its path, or s3://BUCKET/KEY",
             given.display()
         ))),
         Some(given) if inputs > 1 => Err(Failure::usage(format!(
@@ -90,11 +92,27 @@ pub(crate) fn refuse_for_directory(given: Option<&Path>) -> Result<(), Failure> 
 pub(crate) struct Found {
     /// The message with the keys.
     pub(crate) keys: DetachedKeys,
-    /// Its file.
-    pub(crate) path: PathBuf,
+    /// Where it is.
+    pub(crate) place: Where,
+}
+
+/// Where keys are.
+pub(crate) enum Where {
+    /// In a file.
+    File(PathBuf),
+    /// In an object.
+    Object(Box<object::KeysObject>),
 }
 
 impl Found {
+    /// Where they are, for messages.
+    pub(crate) fn shown(&self) -> String {
+        match &self.place {
+            Where::File(path) => path.display().to_string(),
+            Where::Object(object) => object.name().to_string(),
+        }
+    }
+
     /// Opens the file key, by the keys of the command.
     pub(crate) async fn open(
         &self,
@@ -104,15 +122,30 @@ impl Found {
         let keyrings = unlocking.keyrings(app, self.keys.header()).await?;
         let opened = self.keys.open(keyrings).await;
         opened.map_err(|error| {
-            let failure = Failure::envelope(&error, &self.path.display().to_string(), "nothing");
+            let failure = Failure::envelope(&error, &self.shown(), "nothing");
             unlocking.explained(failure, &error)
         })
     }
 }
 
-/// Looks for the keys of a file with this header: where the option says, or beside it, by the name of the file itself
-/// where it was reached by a link.
-pub(crate) fn find(
+/// Looks for the keys of a file or object with this header: where the option says, or beside it.
+pub(crate) async fn find(
+    app: &mut App,
+    options: &StorageOptions,
+    (file, object): (&Path, Option<&Pinned>),
+    given: Option<&Path>,
+    header: &Header,
+    limits: HeaderLimits,
+) -> Result<Found, Failure> {
+    let Some(name) = ObjectName::of(&keys_of(file, given))? else {
+        return find_file(file, given, header, limits);
+    };
+    let shown = crate::app::shown(file, "standard input");
+    object::find(&app.storage(options).await?, &name, &shown, object, header, limits)
+}
+
+/// Looks for them in a file: beside it by the name of the file itself, where it was reached by a link.
+pub(crate) fn find_file(
     file: &Path,
     given: Option<&Path>,
     header: &Header,
@@ -128,7 +161,8 @@ pub(crate) fn find(
         )));
     }
     let first = keys_of(file, given);
-    let mut places = vec![first.clone(), next_of(&first)];
+    // In the end again: they may have gone from the one to the other meanwhile.
+    let mut places = vec![first.clone(), next_of(&first), first.clone()];
     if given.is_none()
         && let Ok(target) = output::follow_links(file)
         && target != file
@@ -147,22 +181,26 @@ pub(crate) fn find(
             }
         };
         match keys.check_belong_to(header) {
-            Ok(()) => return Ok(Found { keys, path }),
+            Ok(()) => return Ok(Found { keys, place: Where::File(path) }),
             Err(error) => {
-                let message = format!("`{}`: {error}; get the keys that belong to `{shown}`", path.display());
-                failed.get_or_insert(Failure::new(Exit::NotIntact, message));
+                failed.get_or_insert(of_another(&path.display().to_string(), &error, &shown));
             }
         }
     }
-    Err(failed.unwrap_or_else(|| {
-        Failure::new(
-            Exit::NotIntact,
-            format!(
-                "`{shown}` was sealed with detached keys, and `{}` is not there; get it back, or name it with --keys",
-                first.display()
-            ),
-        )
-    }))
+    Err(failed.unwrap_or_else(|| not_found(&shown, &first.display().to_string())))
+}
+
+fn of_another(keys: &str, error: &EnvelopeError, shown: &str) -> Failure {
+    Failure::new(Exit::NotIntact, format!("`{keys}`: {error}; get the keys that belong to `{shown}`"))
+}
+
+fn not_found(shown: &str, keys: &str) -> Failure {
+    Failure::new(
+        Exit::NotIntact,
+        format!(
+            "`{shown}` was sealed with detached keys, and `{keys}` is not there; get it back, or name it with --keys"
+        ),
+    )
 }
 
 /// The keys in a file, if it is there.
@@ -177,17 +215,37 @@ pub(crate) fn read(path: &Path, limits: HeaderLimits) -> Result<Option<DetachedK
         .map_err(|error| Failure::envelope(&error, &shown, "nothing"))
 }
 
-/// A place for the keys of a file that is about to be sealed, and can be written.
-pub(crate) struct Place<'a> {
-    path: PathBuf,
-    fresh: Fresh<'a>,
+/// A place for the keys of a file or object that is about to be sealed, and can be written.
+pub(crate) enum Place<'a> {
+    /// A file.
+    File(PathBuf, Fresh<'a>),
+    /// An object.
+    Object(object::Place),
 }
 
 impl<'a> Place<'a> {
     /// Opens it before anything is sealed. `output` is where the file goes.
-    pub(crate) fn open(output: &Path, given: Option<&Path>, rules: OutputRules<'a>) -> Result<Self, Failure> {
+    pub(crate) async fn open(
+        app: &mut App,
+        options: &StorageOptions,
+        output: &Path,
+        given: Option<&Path>,
+        rules: OutputRules<'a>,
+    ) -> Result<Self, Failure> {
+        let path = keys_of(output, given);
+        if let Some(name) = ObjectName::of(&path)? {
+            if !is_object(output) {
+                return Err(Failure::usage(format!(
+                    "--keys {name}: keys in an object are those of an object; name a file, or an object with -o"
+                )));
+            }
+            if path == output {
+                return Err(no_own_place(&path));
+            }
+            let storage = app.storage(options).await?;
+            return object::Place::open(storage, name, rules.force).map(Self::Object);
+        }
         let nameless = output == Path::new(STREAM)
-            || is_object(output)
             || std::fs::metadata(output).is_ok_and(|meta| !meta.is_file() && !meta.is_dir());
         if given.is_none() && nameless {
             return Err(Failure::usage(format!(
@@ -195,45 +253,46 @@ impl<'a> Place<'a> {
                 crate::app::shown(output, "standard output")
             )));
         }
-        let path = keys_of(output, given);
         if !is_object(output) && same_file(&path, output) {
-            return Err(Failure::usage(format!(
-                "--keys {}: the keys go into a file of their own; name another",
-                path.display()
-            )));
+            return Err(no_own_place(&path));
         }
         if std::fs::metadata(&path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir()) {
-            return Err(Failure::usage(format!(
-                "--keys {}: it is no regular file; name one",
-                path.display()
-            )));
+            return Err(no_regular_file(&path));
         }
         // Whatever becomes of the file, its keys are on the disk first.
         match output::open(&path, OutputRules { sync: true, ..rules })? {
-            Target::Fresh(fresh) => Ok(Self { path, fresh }),
-            Target::Stream(_) => {
-                Err(Failure::usage(format!("--keys {}: it is no regular file; name one", path.display())))
-            }
+            Target::Fresh(fresh) => Ok(Self::File(path, fresh)),
+            Target::Stream(_) => Err(no_regular_file(&path)),
         }
     }
 
     /// Seals a new file key for the recipients.
     pub(crate) async fn seal(
-        self,
+        mut self,
         recipients: &[Keyring],
         context: &EncryptionContext,
         limits: HeaderLimits,
         shown: &str,
     ) -> Result<Pending<'a>, Failure> {
-        let failed = |error: &bulla_envelope::EnvelopeError| Failure::envelope(error, shown, "nothing");
+        let failed = |error: &EnvelopeError| Failure::envelope(error, shown, "nothing");
         let key = FileKey::generate();
         let keyring = key.keyring().map_err(|error| failed(&error))?;
         let bytes = key.seal(recipients, context, limits).await.map_err(|error| failed(&error))?;
-        let Self { path, mut fresh } = self;
-        fresh.file.write_all(&bytes).map_err(|error| Failure::io("cannot write", path.display(), &error))?;
+        if let Self::File(path, fresh) = &mut self {
+            let written = fresh.file.write_all(&bytes);
+            written.map_err(|error| Failure::io("cannot write", path.display(), &error))?;
+        }
         let keys = DetachedKeys::read(bytes, limits).map_err(|error| failed(&error))?;
-        Ok(Pending { path, fresh, keys, keyring: [keyring], limits })
+        Ok(Pending { place: self, keys, keyring: [keyring], limits })
     }
+}
+
+fn no_own_place(keys: &Path) -> Failure {
+    Failure::usage(format!("--keys {}: the keys go into a file of their own; name another", keys.display()))
+}
+
+fn no_regular_file(keys: &Path) -> Failure {
+    Failure::usage(format!("--keys {}: it is no regular file; name one", keys.display()))
 }
 
 /// Whether two paths lead to one file, that need not be there yet.
@@ -248,8 +307,7 @@ fn same_file(one: &Path, other: &Path) -> bool {
 
 /// Sealed keys without a name yet.
 pub(crate) struct Pending<'a> {
-    path: PathBuf,
-    fresh: Fresh<'a>,
+    place: Place<'a>,
     keys: DetachedKeys,
     /// The file key, to seal the file.
     pub(crate) keyring: [Keyring; 1],
@@ -267,69 +325,80 @@ impl Pending<'_> {
         self,
         output: &Path,
         target: Outgoing<'_>,
-        run: impl FnOnce(Output<'_>) -> Result<Summary, bulla_envelope::EnvelopeError>,
-        failed: impl Fn(&bulla_envelope::EnvelopeError) -> Failure,
+        run: impl FnOnce(Output<'_>) -> Result<Summary, EnvelopeError>,
+        failed: impl Fn(&EnvelopeError) -> Failure,
     ) -> Result<Summary, Failure> {
-        match target {
+        let Self { place, keys, limits, .. } = self;
+        match (place, target) {
             // Whoever reads the stream may have all of it before this program comes to an end.
-            Outgoing::Local(Target::Stream(file)) => {
-                let _turn = Turn::take(&self.path)?;
-                self.fresh.commit()?;
+            (Place::File(path, fresh), Outgoing::Local(Target::Stream(file))) => {
+                let _turn = Turn::take(&path)?;
+                fresh.commit()?;
                 drop(_turn);
                 run(Output::stream(file)).map_err(|error| failed(&error))
             }
-            Outgoing::Local(Target::Fresh(fresh)) => {
-                let summary = run(Output::unpublished(&fresh.file)).map_err(|error| failed(&error))?;
-                self.publish(output, fresh)?;
+            (Place::File(path, keys), Outgoing::Local(Target::Fresh(file))) => {
+                let summary = run(Output::unpublished(&file.file)).map_err(|error| failed(&error))?;
+                publish((&path, keys), (output, file), limits)?;
                 Ok(summary)
             }
-            Outgoing::Object(mut upload) => {
+            (Place::File(path, keys), Outgoing::Object(mut upload)) => {
                 let summary = run(Output::private(&mut upload)).map_err(|error| failed(&error))?;
-                self.publish_with_object(upload)?;
+                publish_with_object((&path, keys), upload)?;
                 Ok(summary)
+            }
+            (Place::Object(place), Outgoing::Object(mut upload)) => {
+                let summary = run(Output::private(&mut upload)).map_err(|error| failed(&error))?;
+                place.publish(&keys, limits, upload)?;
+                Ok(summary)
+            }
+            (Place::Object(place), Outgoing::Local(_)) => {
+                Err(Failure::usage(format!("--keys {}: name a file", place.name())))
             }
         }
     }
+}
 
-    /// The keys of an object stay, whatever becomes of it: that a server says no more doesn't mean that it isn't there.
-    fn publish_with_object(self, upload: Upload) -> Result<(), Failure> {
-        let Self { path, fresh: keys, .. } = self;
-        let _turn = Turn::take(&path)?;
-        if !exists(&path) {
-            keys.commit()?;
-            return upload.finish();
-        }
-        let next = next_of(&path);
-        if exists(&next) {
-            return Err(Failure::new(
-                Exit::Failed,
-                format!(
-                    "`{}` is there, and may be the keys of what another command wrote; nothing was written; move it away",
-                    next.display()
-                ),
-            ));
-        }
-        keys.named_next(NEXT).commit()?;
-        upload.finish()?;
-        take_name(&path)
-    }
-
-    fn publish(self, output: &Path, file: Fresh<'_>) -> Result<(), Failure> {
-        let Self { path, fresh: keys, limits, .. } = self;
-        let _turn = Turn::take(&path)?;
-        settle(output, &path, limits)?;
-        if exists(output) && exists(&path) {
-            refuse_other_than_keys(&next_of(&path), limits)?;
-            keys.named_next(NEXT).commit()?;
-            file.commit()?;
-            return take_name(&path);
-        }
+/// The keys of an object stay, whatever becomes of it: that a server says no more doesn't mean that it isn't there.
+fn publish_with_object((path, keys): (&Path, Fresh<'_>), upload: Upload) -> Result<(), Failure> {
+    let _turn = Turn::take(path)?;
+    if !exists(path) {
         keys.commit()?;
-        file.commit().inspect_err(|_| {
-            // Nobody has another file that they could belong to.
-            let _ = std::fs::remove_file(&path);
-        })
+        return upload.finish();
     }
+    let next = next_of(path);
+    if exists(&next) {
+        return Err(Failure::new(
+            Exit::Failed,
+            format!(
+                "`{}` is there, and may be the keys of what another command wrote; nothing was written; move it away",
+                next.display()
+            ),
+        ));
+    }
+    keys.named_next(NEXT).commit()?;
+    upload.finish()?;
+    take_name(path)
+}
+
+fn publish(
+    (path, keys): (&Path, Fresh<'_>),
+    (output, file): (&Path, Fresh<'_>),
+    limits: HeaderLimits,
+) -> Result<(), Failure> {
+    let _turn = Turn::take(path)?;
+    settle(output, path, limits)?;
+    if exists(output) && exists(path) {
+        refuse_other_than_keys(&next_of(path), limits)?;
+        keys.named_next(NEXT).commit()?;
+        file.commit()?;
+        return take_name(path);
+    }
+    keys.commit()?;
+    file.commit().inspect_err(|_| {
+        // Nobody has another file that they could belong to.
+        let _ = std::fs::remove_file(path);
+    })
 }
 
 fn exists(path: &Path) -> bool {

@@ -8,7 +8,7 @@ use super::{KEY_HELP, Opening};
 
 /// `bulla rewrap`.
 #[derive(Debug, Args)]
-#[command(after_help = format!("A file that was sealed with --detached-keys stays as it is: its keys file is written anew. Any \
+#[command(after_help = format!("A file or object that was sealed with --detached-keys stays as it is: its keys are written anew. Any \
 other is sealed anew in full. An object of the S3 Encryption Client gets new metadata. The rotation of a KMS key needs neither, and whoever has had the key of a file keeps it.\n\n\
 {KEY_HELP}\n\nExamples:\n  \
 bulla rewrap --add alias/recovery@prod big.sealed\n  \
@@ -29,7 +29,7 @@ pub(crate) struct Rewrap {
     /// Say what would change, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Sealed files, files with keys, and directories: all that is sealed in them; objects of the S3 Encryption Client
+    /// Sealed files and objects, those with their keys, and directories and prefixes, s3://BUCKET/PREFIX/: all that is sealed in them
     #[arg(value_name = "INPUT", required = true)]
     pub(crate) input: Vec<PathBuf>,
 }

@@ -175,7 +175,10 @@ impl Sealing<'_> {
         };
         let mut target = Outgoing::open(self.app, &self.command.storage, output, rules).await?;
         let place = match self.command.detached_keys {
-            true => Some(detached::Place::open(output, self.command.keys.as_deref(), rules)?),
+            true => {
+                let Encrypt { storage, keys, .. } = self.command;
+                Some(detached::Place::open(self.app, storage, output, keys.as_deref(), rules).await?)
+            }
             false => None,
         };
         if target.is_terminal() {

@@ -1,9 +1,11 @@
 //! `bulla inspect`.
 
+mod objects;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bulla_envelope::{
     ContentType, EncryptedDataKey, EnvelopeError, FormatError, HeaderLimits, Input, Inspection,
@@ -11,11 +13,11 @@ use bulla_envelope::{
 
 use crate::app::App;
 use crate::cli::Inspect;
-use crate::detached;
+use crate::detached::{self, Found};
 use crate::exit::Failure;
 use crate::mirror;
 use crate::recipients::KeyName;
-use crate::storage::{self, Access, Incoming, sealed};
+use crate::storage::{self, Access, Incoming, Prefix, sealed};
 use crate::tree::{Kind, Walk};
 use crate::work::Worst;
 
@@ -28,6 +30,17 @@ pub(crate) async fn run(app: &mut App, command: &Inspect) -> Result<(), Failure>
     detached::check_option(command.keys.as_deref(), command.input.len())?;
     let mut worst = Worst::default();
     for input in &command.input {
+        match Prefix::of(input) {
+            Ok(Some(prefix)) => {
+                objects::behind(app, command, prefix, limits, &mut worst).await;
+                continue;
+            }
+            Ok(None) => {}
+            Err(failure) => {
+                worst.add(failure);
+                continue;
+            }
+        }
         let input = match storage::resolve(input) {
             Ok(input) => input,
             Err(failure) => {
@@ -60,7 +73,16 @@ async fn one(app: &mut App, command: &Inspect, input: &Path, limits: HeaderLimit
     }
     let found = bulla_envelope::inspect(source.reading(Access::Parts)?, limits)
         .map_err(|error| Failure::envelope(&error, &source.shown, "standard output"))?;
-    let (openers, missing) = openers(input, command.keys.as_deref(), &found, limits);
+    let keys = match found.header.file_key_id() {
+        None => None,
+        Some(_) => {
+            let object = source.object().map(|(_, object)| object);
+            let Inspect { storage, keys, .. } = command;
+            let place = (input, object);
+            Some(detached::find(app, storage, place, keys.as_deref(), &found.header, limits).await)
+        }
+    };
+    let (openers, missing) = Openers::of(&found, keys);
     app.say.result(&format!("{title}{}", text(&found, &openers)), &json(&source.shown, &found, &openers))?;
     missing.map_or(Ok(()), Err)
 }
@@ -68,26 +90,21 @@ async fn one(app: &mut App, command: &Inspect, input: &Path, limits: HeaderLimit
 /// The keys that open a file, and where they stand.
 struct Openers {
     keys: Vec<EncryptedDataKey>,
-    /// The file with its detached keys.
-    file: Option<PathBuf>,
+    /// The file or object with its detached keys.
+    place: Option<String>,
 }
 
-/// Detached keys that can't be had are a failure that is told after what the file itself says.
-fn openers(
-    path: &Path,
-    given: Option<&Path>,
-    found: &Inspection,
-    limits: HeaderLimits,
-) -> (Openers, Option<Failure>) {
-    if found.header.file_key_id().is_none() {
-        return (Openers { keys: found.header.encrypted_data_keys.clone(), file: None }, None);
-    }
-    match detached::find(path, given, &found.header, limits) {
-        Ok(found) => {
-            let keys = found.keys.header().encrypted_data_keys.clone();
-            (Openers { keys, file: Some(found.path) }, None)
+impl Openers {
+    /// Detached keys that can't be had are a failure that is told after what the file itself says.
+    fn of(found: &Inspection, detached: Option<Result<Found, Failure>>) -> (Self, Option<Failure>) {
+        match detached {
+            None => (Self { keys: found.header.encrypted_data_keys.clone(), place: None }, None),
+            Some(Ok(found)) => {
+                let keys = found.keys.header().encrypted_data_keys.clone();
+                (Self { keys, place: Some(found.shown()) }, None)
+            }
+            Some(Err(failure)) => (Self { keys: Vec::new(), place: None }, Some(failure)),
         }
-        Err(failure) => (Openers { keys: Vec::new(), file: None }, Some(failure)),
     }
 }
 
@@ -95,6 +112,8 @@ fn openers(
 #[derive(Default)]
 struct Tally {
     sealed: u64,
+    /// Of those, the ones that don't say which key opens them.
+    unnamed: u64,
     others: u64,
     failed: u64,
     keys: BTreeMap<KeyName, Uses>,
@@ -145,7 +164,20 @@ impl Tally {
             // They are told of with their file.
             return Ok(());
         }
-        let (openers, missing) = openers(path, None, &found, limits);
+        let keys = found.header.file_key_id();
+        let keys = keys.map(|_| detached::find_file(path, None, &found.header, limits));
+        self.message(app, &shown, &found, keys)
+    }
+
+    /// A sealed message, and its detached keys if it has such.
+    fn message(
+        &mut self,
+        app: &App,
+        shown: &str,
+        found: &Inspection,
+        detached: Option<Result<Found, Failure>>,
+    ) -> Result<(), Failure> {
+        let (openers, missing) = Openers::of(found, detached);
         self.sealed += 1;
         let mut names: Vec<_> = openers.keys.iter().map(KeyName::of).collect();
         names.sort();
@@ -156,14 +188,20 @@ impl Tally {
             uses.files += 1;
             uses.alone += u64::from(alone);
         }
-        app.say.result(&line(&shown, &found, &openers), &json(&shown, &found, &openers))?;
+        app.say.result(&line(shown, found, &openers), &json(shown, found, &openers))?;
         missing.map_or(Ok(()), Err)
     }
 
     fn text(&self, directory: &str) -> String {
-        let Self { sealed, others, failed, keys } = self;
+        let Self { sealed, unnamed, others, failed, keys } = self;
         let mut out =
             format!("{}: {sealed} sealed, {others} not sealed, {failed} failed", printable(directory));
+        if *unnamed > 0 {
+            let _ = write!(
+                out,
+                "\n  {unnamed} of them of the S3 Encryption Client, which don't say what opens them"
+            );
+        }
         for (name, Uses { files, alone }) in keys {
             let files_word = if *files == 1 { "file" } else { "files" };
             let _ = write!(
@@ -186,8 +224,8 @@ impl Tally {
             })
             .collect();
         serde_json::json!({
-            "event": "summary", "input": directory, "sealed": self.sealed, "not_sealed": self.others,
-            "failed": self.failed, "keys": keys,
+            "event": "summary", "input": directory, "sealed": self.sealed, "key_not_named": self.unnamed,
+            "not_sealed": self.others, "failed": self.failed, "keys": keys,
         })
     }
 }
@@ -219,8 +257,8 @@ fn text(found: &Inspection, openers: &Openers) -> String {
     for (name, value) in header.context.iter() {
         let _ = writeln!(out, "context       {}={}", printable(name), printable(value));
     }
-    if let Some(file) = &openers.file {
-        let _ = writeln!(out, "keys in       {}", printable(&file.display().to_string()));
+    if let Some(place) = &openers.place {
+        let _ = writeln!(out, "keys in       {}", printable(place));
     }
     for key in &openers.keys {
         let _ = writeln!(out, "key           {}", printable(&key.display_name()));
@@ -269,7 +307,7 @@ fn json(input: &str, found: &Inspection, openers: &Openers) -> serde_json::Value
         "context": context,
         "keys": keys,
         "file_key": header.file_key_id(),
-        "keys_file": openers.file.as_ref().map(|file| file.display().to_string()),
+        "keys_file": openers.place,
         "authenticated": false,
     })
 }

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::IsTerminal;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use bulla_envelope::{EnvelopeError, Job, Message, OpenOptions, Output, S3ecObject, Side, Summary};
@@ -23,9 +24,9 @@ use crate::progress::Progress;
 use crate::range::{self, Range};
 use crate::say::counted;
 use crate::scratch::{self, Scratch};
-use crate::storage::{self, Access, Incoming, Outgoing, is_object, sealed};
+use crate::storage::{self, Access, Incoming, Listing, Look, Outgoing, Prefix, is_object, sealed};
 use crate::unlocking::Unlocking;
-use crate::work::{self, Naming, STREAM};
+use crate::work::{self, Naming, STREAM, Worst};
 
 /// Opens each input.
 pub(crate) async fn decrypt(app: &mut App, command: &Decrypt) -> Result<(), Failure> {
@@ -83,6 +84,9 @@ pub(crate) async fn verify(app: &mut App, command: &Verify) -> Result<(), Failur
     detached::check_option(command.opening.keys.as_deref(), command.input.len())?;
     let mut opening = Opener::new(app, &command.opening, options)?;
     let all = async |input: &PathBuf| {
+        if let Some(prefix) = Prefix::of(input)? {
+            return opening.each_object(prefix, Check::Verify { header_only }).await;
+        }
         let input = storage::resolve(input)?;
         if !mirror::is_directory(&input) {
             let source = opening.open(&input).await?;
@@ -99,6 +103,9 @@ pub(crate) async fn rehearse(app: &mut App, arguments: &Opening, inputs: &[PathB
     let options = open_options(arguments)?;
     let mut opening = Opener::new(app, arguments, options)?;
     let all = async |input: &PathBuf| {
+        if let Some(prefix) = Prefix::of(input)? {
+            return opening.each_object(prefix, Check::Rehearse).await;
+        }
         let input = storage::resolve(input)?;
         if !mirror::is_directory(&input) {
             let source = opening.open(&input).await?;
@@ -107,6 +114,13 @@ pub(crate) async fn rehearse(app: &mut App, arguments: &Opening, inputs: &[PathB
         mirror::each_sealed(&input, async |source| opening.rehearse(Incoming::of(source)).await).await
     };
     work::each(inputs, all).await
+}
+
+/// What is done with each of several objects.
+#[derive(Debug, Clone, Copy)]
+enum Check {
+    Verify { header_only: bool },
+    Rehearse,
 }
 
 struct Opener<'a> {
@@ -123,6 +137,50 @@ impl<'a> Opener<'a> {
         let unlocking = Unlocking::new(&arguments.key, &arguments.discovery_account)?;
         let unlocking = unlocking.reusing(arguments.reuse_data_key);
         Ok(Self { app, arguments, options, job, unlocking })
+    }
+
+    /// Opens each sealed object behind a prefix; keys are for their object.
+    async fn each_object(&mut self, prefix: Prefix, how: Check) -> Result<(), Failure> {
+        detached::refuse_for_directory(self.arguments.keys.as_deref())?;
+        let storage = self.app.storage(&self.arguments.storage).await?;
+        let shown = prefix.to_string();
+        let mut listing = Listing::of(Arc::clone(&storage), prefix);
+        let mut worst = Worst::default();
+        let mut none = true;
+        loop {
+            let some = match listing.next(work::limits(&self.arguments.work), |_| ()) {
+                Ok(Some(some)) => some,
+                Ok(None) => break,
+                Err(failure) => {
+                    worst.add(failure);
+                    return worst.end();
+                }
+            };
+            for (listed, ()) in some {
+                let done = match listed.look {
+                    Ok(Look::Other) => continue,
+                    Ok(Look::Message(_, found)) if found.header.detached_keys_id().is_some() => continue,
+                    Ok(Look::Message(object, _) | Look::Object(object)) => {
+                        let source = Incoming::of_object(&storage, object);
+                        match how {
+                            Check::Verify { header_only } => self.verify(source, header_only).await,
+                            Check::Rehearse => self.rehearse(source).await,
+                        }
+                    }
+                    Err(failure) => Err(failure),
+                };
+                none = false;
+                worst.see(done);
+            }
+        }
+        if none {
+            // Nothing checked is not all well.
+            return Err(Failure::new(
+                Exit::Failed,
+                format!("`{shown}` is the beginning of no sealed object's name; check bucket and prefix"),
+            ));
+        }
+        worst.end()
     }
 
     /// Opens an input for a command to read.
@@ -324,7 +382,11 @@ impl<'a> Opener<'a> {
         let mut header = message.header().clone();
         if header.file_key_id().is_some() && !keys::has_file_key(&self.arguments.key) {
             let limits = work::limits(&self.arguments.work);
-            let found = detached::find(&source.path(), self.arguments.keys.as_deref(), &header, limits)?;
+            let Opening { storage, keys, .. } = self.arguments;
+            let (path, object) = (source.path(), source.object().map(|(_, object)| object));
+            let found =
+                detached::find(self.app, storage, (path.as_path(), object), keys.as_deref(), &header, limits)
+                    .await?;
             let opened = found.open(self.app, &mut self.unlocking).await?;
             let (keyring, by) = (opened.file_key.keyring(), opened.opened_by.clone());
             let opener = message.unlock(&[keyring.map_err(|error| failed(&error))?]).await;

@@ -1,6 +1,7 @@
 //! `bulla rewrap`.
 
 mod object;
+mod s3ec;
 
 use std::fs::File;
 use std::io::Write as _;
@@ -9,14 +10,14 @@ use std::path::Path;
 
 use bulla_envelope::{
     ContentType, DEFAULT_FRAME_LENGTH, EncryptedDataKey, EnvelopeError, FormatError, Header, HeaderLimits,
-    Input, Job, Keyring, MAX_SEALED_FRAME_LENGTH, Message, OpenOptions, Output, SealOptions,
+    Input, Job, Keyring, MAX_SEALED_FRAME_LENGTH, Message, OpenOptions, Opener, Output, SealOptions, Sealer,
 };
 use serde_json::json;
 
 use super::open::open_options;
 use crate::app::App;
 use crate::cli::Rewrap;
-use crate::detached::{self, Found, Turn};
+use crate::detached::{self, Found, Turn, Where};
 use crate::exit::{Exit, Failure, one_line};
 use crate::keys::{self, KMS_PROVIDER};
 use crate::mirror;
@@ -24,7 +25,7 @@ use crate::output::{self, OutputRules, Source, Target};
 use crate::progress::Progress;
 use crate::recipients::{Changes, KeyName, Plan, Wanted};
 use crate::say;
-use crate::storage::{self, is_object};
+use crate::storage::{self, Prefix, is_object};
 use crate::tree::{Kind, Walk};
 use crate::unlocking::Unlocking;
 use crate::work::{self, STREAM, Worst};
@@ -46,6 +47,17 @@ pub(crate) async fn run(app: &mut App, command: &Rewrap) -> Result<(), Failure> 
         Rewrapping { app, command, options, job, limits, unlocking, given: None, count: Count::default() };
     let mut worst = Worst::default();
     for input in &command.input {
+        match Prefix::of(input) {
+            Ok(Some(prefix)) => {
+                rewrapping.prefix(prefix, &changes, &mut worst).await;
+                continue;
+            }
+            Ok(None) => {}
+            Err(failure) => {
+                worst.add(failure);
+                continue;
+            }
+        }
         let result = match storage::resolve(input) {
             Ok(input) if mirror::is_directory(&input) => {
                 rewrapping.directory(&input, &changes, &mut worst).await;
@@ -118,18 +130,22 @@ impl Rewrapping<'_> {
             self.count.failed += u64::from(result.is_err());
             worst.see(result);
         }
+        worst.see(self.summary(&directory.display().to_string(), "file"));
+    }
+
+    /// What was done with several.
+    fn summary(&self, shown: &str, what: &str) -> Result<(), Failure> {
         let Count { changed, unchanged, not_sealed, failed } = self.count;
-        let shown = directory.display();
         let failures = if failed > 0 { format!(", {failed} failed") } else { String::new() };
         let text = format!(
             "`{shown}`: {} changed, {unchanged} unchanged, {not_sealed} others left alone{failures}",
-            say::counted(changed, "file")
+            say::counted(changed, what)
         );
         let event = json!({
-            "event": "summary", "input": shown.to_string(), "changed": changed, "unchanged": unchanged,
+            "event": "summary", "input": shown, "changed": changed, "unchanged": unchanged,
             "others": not_sealed, "failed": failed, "dry_run": self.command.dry_run,
         });
-        worst.see(self.app.say.done(&text, &event, false));
+        self.app.say.done(&text, &event, false)
     }
 
     async fn one(&mut self, path: &Path, file: File, changes: &Changes) -> Result<(), Failure> {
@@ -154,7 +170,8 @@ impl Rewrapping<'_> {
             }
             let keys =
                 detached::read(path, self.limits)?.ok_or_else(|| failed(&EnvelopeError::NoDetachedKeys))?;
-            return self.keys(&Found { keys, path: path.to_owned() }, None, changes).await;
+            let found = Found { keys, place: Where::File(path.to_owned()) };
+            return self.keys(&found, None, changes).await;
         }
         if message.header().file_key_id().is_some() {
             return self.with_keys(path, file, given, changes).await;
@@ -172,37 +189,38 @@ impl Rewrapping<'_> {
     ) -> Result<(), Failure> {
         let shown = path.display().to_string();
         let failed = |error: &EnvelopeError| Failure::envelope(error, &shown, &shown);
-        if !self.command.dry_run {
-            let keys = detached::keys_of(path, given);
+        let keys = detached::keys_of(path, given);
+        if !self.command.dry_run && !is_object(&keys) {
             let _turn = Turn::take(&keys)?;
             detached::settle(path, &keys, self.limits)?;
         }
         let reading = Input::file(file).map_err(|error| Failure::io("cannot read", &shown, &error))?;
         let message = Message::read(reading, &self.options).map_err(|error| failed(&error))?;
-        let found = detached::find(path, given, message.header(), self.limits)?;
-        self.keys(&found, Some((path, message)), changes).await
+        let storage = &self.command.opening.storage;
+        let place = (path, None);
+        let found = detached::find(self.app, storage, place, given, message.header(), self.limits).await?;
+        self.keys(&found, Some((shown.as_str(), message)), changes).await
     }
 
-    /// Writes the keys of a file anew.
+    /// Writes the keys of a file or object anew.
     async fn keys(
         &mut self,
         found: &Found,
-        file: Option<(&Path, Message<'_>)>,
+        file: Option<(&str, Message<'_>)>,
         changes: &Changes,
     ) -> Result<(), Failure> {
-        let shown = found.path.display().to_string();
+        let shown = found.shown();
         let failed = |error: &EnvelopeError| Failure::envelope(error, &shown, &shown);
         let plan = changes.plan(&found.keys.header().encrypted_data_keys);
         if self.is_settled(&shown, &plan, None)? {
             return Ok(());
         }
         let opened = found.open(self.app, &mut self.unlocking).await?;
-        if let Some((path, message)) = file {
+        if let Some((file_shown, message)) = file {
             // Keys that don't open their file are not worth keeping: who notices it should still have the old ones.
             let keyring = opened.file_key.keyring().map_err(|error| failed(&error))?;
             let unlocked = message.unlock(&[keyring]).await;
-            let _opens = unlocked
-                .map_err(|error| Failure::envelope(&error, &path.display().to_string(), "nothing"))?;
+            let _opens = unlocked.map_err(|error| Failure::envelope(&error, file_shown, "nothing"))?;
         }
         let added: Vec<&Keyring> = plan.added.iter().map(|one| &one.keyring).collect();
         let bytes =
@@ -268,33 +286,11 @@ impl Rewrapping<'_> {
         let failed = |error: &EnvelopeError| Failure::envelope(error, &shown, &shown);
         let unreadable = |error| Failure::io("cannot read", &shown, &error);
         let before = file.metadata().map_err(unreadable)?;
-        let header = message.header().clone();
-        let plan = changes.plan(&header.encrypted_data_keys);
+        let plan = changes.plan(&message.header().encrypted_data_keys);
         if self.is_settled(&shown, &plan, Some(before.len()))? {
             return Ok(());
         }
-        let options = self.seal_options(&header)?;
-        let again = self.sealing_again(&shown, &plan.kept, changes).await?;
-        self.app.say.note(&format!(
-            "bulla: `{shown}` has no detached keys: it is sealed anew in full, {} bytes",
-            before.len()
-        ));
-        let opener = self.unlocking.unlock(self.app, message, failed).await?;
-        let given = self.given.as_deref().unwrap_or_default();
-        let mut recipients = Vec::new();
-        for key in &plan.kept {
-            let name = KeyName::of(key);
-            let keyring = given
-                .iter()
-                .chain(&again)
-                .chain(changes.at_hand())
-                .find(|one| one.name == name)
-                .map(|one| &one.keyring);
-            recipients.push(keyring.ok_or_else(|| cannot_stay(&shown, key))?);
-        }
-        recipients.extend(plan.added.iter().map(|one| &one.keyring));
-        let sealer =
-            bulla_envelope::prepare_seal_for(&recipients, &options).await.map_err(|error| failed(&error))?;
+        let (opener, sealer) = self.prepare_anew(&shown, before.len(), message, &plan, changes).await?;
         let rules = OutputRules {
             force: true,
             // The old file is gone with this one's name: it has to be there.
@@ -321,6 +317,40 @@ impl Rewrapping<'_> {
         }
         fresh.commit()?;
         self.told(&shown, &plan, Some(summary.plaintext_bytes))
+    }
+
+    /// Opens a message's data key, and makes another for the recipients of the plan. Says first what will be done.
+    async fn prepare_anew(
+        &mut self,
+        shown: &str,
+        bytes: u64,
+        message: Message<'static>,
+        plan: &Plan<'_>,
+        changes: &Changes,
+    ) -> Result<(Opener<'static>, Sealer), Failure> {
+        let failed = |error: &EnvelopeError| Failure::envelope(error, shown, shown);
+        let options = self.seal_options(message.header())?;
+        let again = self.sealing_again(shown, &plan.kept, changes).await?;
+        self.app.say.note(&format!(
+            "bulla: `{shown}` has no detached keys: it is sealed anew in full, {bytes} bytes"
+        ));
+        let opener = self.unlocking.unlock(self.app, message, failed).await?;
+        let given = self.given.as_deref().unwrap_or_default();
+        let mut recipients = Vec::new();
+        for key in &plan.kept {
+            let name = KeyName::of(key);
+            let keyring = given
+                .iter()
+                .chain(&again)
+                .chain(changes.at_hand())
+                .find(|one| one.name == name)
+                .map(|one| &one.keyring);
+            recipients.push(keyring.ok_or_else(|| cannot_stay(shown, key))?);
+        }
+        recipients.extend(plan.added.iter().map(|one| &one.keyring));
+        let sealer =
+            bulla_envelope::prepare_seal_for(&recipients, &options).await.map_err(|error| failed(&error))?;
+        Ok((opener, sealer))
     }
 
     /// Suite, frame length and context of a message, for another one.
@@ -427,18 +457,24 @@ fn keep_owner(file: &File, before: &std::fs::Metadata) -> Result<(), &'static st
 
 /// Puts other keys in the place of those that were found, if they are still the same.
 fn replace_keys(found: &Found, bytes: &[u8], limits: HeaderLimits) -> Result<(), Failure> {
-    let shown = found.path.display().to_string();
-    let _turn = Turn::take(&found.path)?;
-    let now = detached::read(&found.path, limits)?;
+    let shown = found.shown();
+    let path = match &found.place {
+        Where::File(path) => path,
+        Where::Object(object) => {
+            let replaced = object.replace(&found.keys, bytes, limits)?;
+            return if replaced { Ok(()) } else { Err(changed_meanwhile(&shown)) };
+        }
+    };
+    let _turn = Turn::take(path)?;
+    let now = detached::read(path, limits)?;
     if now.is_none_or(|now| now.bytes() != found.keys.bytes()) {
         return Err(changed_meanwhile(&shown));
     }
-    let before =
-        std::fs::metadata(&found.path).map_err(|error| Failure::io("cannot read", &shown, &error))?;
+    let before = std::fs::metadata(path).map_err(|error| Failure::io("cannot read", &shown, &error))?;
     // Without them the file can't be opened, however large it is: they are on the disk before the old ones go.
     let rules =
         OutputRules { force: true, sync: true, mode: before.mode() & 0o777, inputs: &[], within: None };
-    let Target::Fresh(mut fresh) = output::open(&found.path, rules)? else {
+    let Target::Fresh(mut fresh) = output::open(path, rules)? else {
         return Err(Failure::usage(format!("`{shown}` is no regular file, and can't be rewrapped")));
     };
     fresh.file.write_all(bytes).map_err(|error| Failure::io("cannot write", &shown, &error))?;

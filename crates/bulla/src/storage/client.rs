@@ -70,8 +70,23 @@ pub(crate) struct Pinned {
 }
 
 impl Pinned {
+    /// None where an answer lacks what object storage says of each object.
+    pub(super) fn of(
+        name: &ObjectName,
+        bytes: Option<i64>,
+        etag: Option<&str>,
+        metadata: Option<&HashMap<String, String>>,
+    ) -> Option<Self> {
+        Some(Self {
+            name: name.clone(),
+            bytes: u64::try_from(bytes?).ok()?,
+            metadata: metadata.cloned().unwrap_or_default(),
+            etag: etag?.to_owned(),
+        })
+    }
+
     /// By which this version of it is known.
-    pub(super) fn etag(&self) -> &str {
+    pub(crate) fn etag(&self) -> &str {
         &self.etag
     }
 }
@@ -165,14 +180,8 @@ impl Storage {
             let request = client.head_object().bucket(&name.bucket).key(&name.key).customize();
             let found =
                 request.config_override(config).send().await.map_err(|error| tried.of_request(&error))?;
-            let bytes = found.content_length().and_then(|bytes| u64::try_from(bytes).ok());
-            let (Some(bytes), Some(etag)) = (bytes, found.e_tag()) else {
-                return Err(
-                    tried.failed(Exit::Failed, "the answer is not one of object storage; check the endpoint")
-                );
-            };
-            let (etag, metadata) = (etag.to_owned(), found.metadata().cloned().unwrap_or_default());
-            Ok(Pinned { name, bytes, metadata, etag })
+            Pinned::of(&name, found.content_length(), found.e_tag(), found.metadata())
+                .ok_or_else(|| tried.not_storage())
         })
     }
 

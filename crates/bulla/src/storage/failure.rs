@@ -13,7 +13,7 @@ const PROFILE: &str = "--s3-profile";
 /// What was tried, for messages.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tried<'a> {
-    /// `read` or `write`.
+    /// `read`, `write`, `list` or `remove`.
     pub(super) doing: &'static str,
     /// The object.
     pub(super) what: &'a ObjectName,
@@ -25,6 +25,11 @@ impl Tried<'_> {
     /// A failure with a cause and what to do next.
     pub(super) fn failed(self, exit: Exit, cause: impl std::fmt::Display) -> Failure {
         Failure::new(exit, format!("cannot {} `{}` at {}: {cause}", self.doing, self.what, self.place))
+    }
+
+    /// An answer of something else than object storage.
+    pub(super) fn not_storage(self) -> Failure {
+        self.failed(Exit::Failed, "the answer is not one of object storage; check the endpoint")
     }
 
     /// A request that failed after all its retries.
@@ -94,9 +99,28 @@ impl Tried<'_> {
     }
 }
 
+/// The status of an answer that refuses.
+pub(super) fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
+    match error {
+        SdkError::ServiceError(answer) => Some(answer.raw().status().as_u16()),
+        _ => None,
+    }
+}
+
 /// Whether an answer says that a condition of the request doesn't hold.
 pub(super) fn is_precondition<E>(error: &SdkError<E, HttpResponse>) -> bool {
-    matches!(error, SdkError::ServiceError(answer) if answer.raw().status().as_u16() == 412)
+    status(error) == Some(412)
+}
+
+/// Whether an answer says that another request about the same object is under way (Amazon S3 API reference, "PutObject":
+/// ConditionalRequestConflict).
+pub(super) fn is_conflict<E>(error: &SdkError<E, HttpResponse>) -> bool {
+    status(error) == Some(409)
+}
+
+/// Whether an answer says that there is no such object. (That to HEAD can't tell it from a bucket that isn't there.)
+pub(super) fn is_absent<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    status(error) == Some(404) && error.code() != Some("NoSuchBucket")
 }
 
 /// Whether an answer says that this can't be had, and not that the server fails.

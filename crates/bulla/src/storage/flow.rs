@@ -37,6 +37,11 @@ impl Incoming {
         })
     }
 
+    /// An object that was looked at already.
+    pub(crate) fn of_object(storage: &Arc<Storage>, object: Pinned) -> Self {
+        Self { shown: object.name.to_string(), kind: Kind::Object(Arc::clone(storage), object) }
+    }
+
     /// A file or stream that is open already.
     pub(crate) fn of(source: Source) -> Self {
         Self { shown: source.shown.clone(), kind: Kind::File(source) }

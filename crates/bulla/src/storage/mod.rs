@@ -4,22 +4,27 @@
 //! become an object only when everything in it is authentic and complete ([`upload`]). Nothing of either touches the local disk.
 //! The client is AWS's own, as the KMS's: profiles, SSO, roles, retries and TLS are the same.
 
+mod buffer;
 mod client;
 mod failure;
 mod flow;
+mod listing;
 pub(crate) mod location;
 mod parts;
 mod reader;
 mod retries;
 mod rewrite;
 pub(crate) mod sealed;
+mod short;
 mod upload;
 
 pub(crate) use client::{Pinned, Storage};
 pub(crate) use flow::{Incoming, Outgoing, refuse_same_object};
+pub(crate) use listing::{Listed, Listing, Look, Prefix};
 pub(crate) use location::{ObjectName, is_object, resolve};
 pub(crate) use reader::Access;
-pub(crate) use upload::Upload;
+pub(crate) use short::Beside;
+pub(crate) use upload::{Condition, Upload};
 
 use clap::{Args, ValueEnum};
 

@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use bulla_envelope::ReadAt;
 
+use super::buffer::WipedBytes;
 use super::{Pinned, Storage};
 use crate::exit::Failure;
 
@@ -19,6 +20,8 @@ pub(crate) enum Access {
     Whole,
     /// Here and there: nothing comes ahead, and large reads are as large as they are.
     Parts,
+    /// What stands at its start.
+    Start,
 }
 
 impl Access {
@@ -26,17 +29,20 @@ impl Access {
         match self {
             Self::Whole => 4 << 20,
             Self::Parts => 64 << 10,
+            Self::Start => START_BYTES,
         }
     }
 
     const fn ahead(self) -> u64 {
         match self {
             Self::Whole => 6,
-            Self::Parts => 0,
+            Self::Parts | Self::Start => 0,
         }
     }
 }
 
+/// As much is read of an object of which only the start is looked at, in bytes: few headers are longer.
+pub(crate) const START_BYTES: u64 = 8 << 10;
 /// Shorter reads than this, in bytes, don't move the front.
 const PROBE_BYTES: u64 = 64;
 /// Blocks that stay for threads that are behind the foremost.
@@ -68,7 +74,7 @@ struct Blocks {
 #[derive(Clone)]
 enum Slot {
     Coming,
-    Here(Arc<Vec<u8>>),
+    Here(Arc<WipedBytes>),
     Failed(Failure),
 }
 
@@ -79,8 +85,17 @@ impl ObjectReader {
         Self { shared: Arc::new(Shared { storage, object, access, blocks, arrived: Condvar::new() }) }
     }
 
+    /// The same, of an object whose first block is there already. (It is one of [`Access::Start`].)
+    pub(crate) fn begun(storage: Arc<Storage>, object: Pinned, first: Vec<u8>) -> Self {
+        let reader = Self::new(storage, object, Access::Start);
+        let mut blocks = reader.shared.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        blocks.slots.insert(0, Slot::Here(Arc::new(WipedBytes::from(first))));
+        drop(blocks);
+        reader
+    }
+
     /// A block, when it is near the front; none when it is to be fetched by itself.
-    fn block(&self, index: u64, offset: u64, end: u64) -> Result<Option<Arc<Vec<u8>>>, Failure> {
+    fn block(&self, index: u64, offset: u64, end: u64) -> Result<Option<Arc<WipedBytes>>, Failure> {
         let shared = &self.shared;
         let mut blocks = shared.blocks.lock().unwrap_or_else(PoisonError::into_inner);
         let here = blocks.slots.contains_key(&index);
@@ -134,7 +149,8 @@ impl ObjectReader {
             let end = start.saturating_add(shared.access.block_bytes()).min(shared.object.bytes);
             let read = shared.storage.read(&shared.object, start..end).await;
             let slot = match read {
-                Ok(bytes) => Slot::Here(Arc::new(bytes)),
+                // It may be plaintext that is to be sealed.
+                Ok(bytes) => Slot::Here(Arc::new(WipedBytes::from(bytes))),
                 Err(failure) => Slot::Failed(failure),
             };
             let mut blocks = shared.blocks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -153,7 +169,7 @@ impl ObjectReader {
         let end = offset.saturating_add(target.len() as u64);
         let (mut rest, mut at) = (target, offset);
         while !rest.is_empty() {
-            let large = self.shared.access == Access::Parts && rest.len() as u64 > block_bytes;
+            let large = self.shared.access != Access::Whole && rest.len() as u64 > block_bytes;
             let index = at / block_bytes;
             let block = if large { None } else { self.block(index, at, end)? };
             let Some(block) = block else {
@@ -163,11 +179,11 @@ impl ObjectReader {
                     .storage
                     .wait_for(async move { shared.storage.read(&shared.object, at..to).await })?;
                 // As many as were asked for: `read` gives no others.
-                rest.copy_from_slice(&bytes);
+                rest.copy_from_slice(WipedBytes::from(bytes).as_ref());
                 return Ok(());
             };
             let from = usize::try_from(at % block_bytes).unwrap_or(usize::MAX);
-            let piece = block.get(from..).unwrap_or_default();
+            let piece = block.as_ref().as_ref().get(from..).unwrap_or_default();
             let count = piece.len().min(rest.len());
             let (now, later) = rest.split_at_mut(count);
             now.copy_from_slice(piece.get(..count).unwrap_or_default());

@@ -56,18 +56,28 @@ impl Storage {
         if object.bytes <= test.unwrap_or(COPY_BYTES_MAX) {
             return self.copy_onto_itself(object, metadata, headers);
         }
-        if headers.tag_count.unwrap_or(0) > 0 {
-            let tried = Tried { doing: "write", what: &object.name, place: self.place() };
-            return Err(tried.failed(
-                crate::exit::Exit::Failed,
-                "it has tags, which an object of over 5 GB would lose; remove them for the while",
-            ));
-        }
+        self.refuse_tags(object, &headers, "an object of over 5 GB")?;
         let condition = Condition::Same(object.etag().to_owned());
         let upload = Upload::under(Arc::clone(self), object.name.clone(), condition);
         upload.set_metadata(metadata);
         upload.keep_headers(headers);
         upload.copy(&Arc::new(object.clone()), test.unwrap_or(PART_BYTES))
+    }
+
+    /// What stands beside an object, for another that takes its place.
+    pub(crate) fn headers_to_keep(self: &Arc<Self>, object: &Pinned) -> Result<HeadObjectOutput, Failure> {
+        let headers = self.headers(object)?;
+        self.refuse_tags(object, &headers, "it")?;
+        Ok(headers)
+    }
+
+    fn refuse_tags(&self, object: &Pinned, headers: &HeadObjectOutput, loser: &str) -> Result<(), Failure> {
+        if headers.tag_count.unwrap_or(0) <= 0 {
+            return Ok(());
+        }
+        let tried = Tried { doing: "write", what: &object.name, place: self.place() };
+        let cause = format!("it has tags, which {loser} would lose; remove them for the while");
+        Err(tried.failed(crate::exit::Exit::Failed, cause))
     }
 
     fn headers(self: &Arc<Self>, object: &Pinned) -> Result<HeadObjectOutput, Failure> {

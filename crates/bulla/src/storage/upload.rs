@@ -20,7 +20,8 @@ use bulla_crypto::{Rng as _, SystemRng};
 use bytes::Bytes;
 use tokio::task::AbortHandle;
 
-use super::failure::{Tried, is_precondition, is_refusal};
+use super::buffer::WipedBytes;
+use super::failure::{Tried, is_absent, is_conflict, is_precondition, is_refusal};
 use super::parts::{OBJECT_BYTES_MAX, PARTS_MAX, PartSizes};
 use super::rewrite::{copying, keeping};
 use super::{ObjectName, Pinned, Storage};
@@ -43,7 +44,7 @@ const MARK_BYTES: usize = 12;
 pub(crate) struct Upload {
     shared: Arc<Shared>,
     sizes: PartSizes,
-    buffer: Vec<u8>,
+    buffer: WipedBytes,
     /// Parts sent so far, and their bytes.
     parts: u32,
     bytes: u64,
@@ -63,9 +64,26 @@ struct Shared {
     changed: Condvar,
 }
 
+/// What came of the request that makes an object.
+enum Made {
+    /// It is there.
+    Yes,
+    /// It is not, as the condition doesn't hold.
+    Unmet(Failure),
+}
+
+impl Made {
+    fn or_failure(self) -> Result<(), Failure> {
+        match self {
+            Self::Yes => Ok(()),
+            Self::Unmet(failure) => Err(failure),
+        }
+    }
+}
+
 /// What must be there when the object appears.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Condition {
+pub(crate) enum Condition {
     /// Nothing.
     Absent,
     /// The object with this ETag.
@@ -76,7 +94,7 @@ pub(super) enum Condition {
 
 /// Bytes of a part, and where they are.
 enum Piece {
-    Here(Vec<u8>),
+    Here(WipedBytes),
     /// In another object of the same server.
     There(Arc<Pinned>, Range<u64>),
 }
@@ -130,7 +148,7 @@ impl Upload {
     }
 
     /// For an object that appears on a condition only. Makes no request.
-    pub(super) fn under(storage: Arc<Storage>, name: ObjectName, condition: Condition) -> Self {
+    pub(crate) fn under(storage: Arc<Storage>, name: ObjectName, condition: Condition) -> Self {
         let shared = Shared {
             storage,
             name,
@@ -141,7 +159,7 @@ impl Upload {
             state: Mutex::default(),
             changed: Condvar::new(),
         };
-        let (shared, buffer) = (Arc::new(shared), Vec::new());
+        let (shared, buffer) = (Arc::new(shared), WipedBytes::default());
         Self { shared, sizes: PartSizes::Growing, buffer, parts: 0, bytes: 0, watched: None }
     }
 
@@ -171,6 +189,16 @@ impl Upload {
         if there { Err(self.shared.exists()) } else { Ok(()) }
     }
 
+    /// What stands beside the object, in its metadata, from its first moment, and beside no other.
+    pub(crate) fn mark(&self) -> (&'static str, String) {
+        (MARK, self.shared.mark.clone())
+    }
+
+    /// What it will be.
+    pub(crate) fn name(&self) -> &ObjectName {
+        &self.shared.name
+    }
+
     /// For messages.
     pub(crate) fn shown(&self) -> String {
         self.shared.name.to_string()
@@ -187,7 +215,7 @@ impl Upload {
     }
 
     /// Has the object keep what stands beside another: content type, encryption, storage class.
-    pub(super) fn keep_headers(&self, of: HeadObjectOutput) {
+    pub(crate) fn keep_headers(&self, of: HeadObjectOutput) {
         *self.shared.headers.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(of));
     }
 
@@ -199,16 +227,31 @@ impl Upload {
             self.send(Piece::There(Arc::clone(source), at..end))?;
             at = end;
         }
-        self.shared.complete()
+        self.shared.complete()?.or_failure()
     }
 
     /// Makes the object of what was written.
-    pub(crate) fn finish(mut self) -> Result<(), Failure> {
+    pub(crate) fn finish(self) -> Result<(), Failure> {
+        self.make()?.or_failure()
+    }
+
+    /// The same, where it is no failure that the condition doesn't hold: gives back whether it did.
+    pub(crate) fn finish_if(self) -> Result<bool, Failure> {
+        Ok(matches!(self.make()?, Made::Yes))
+    }
+
+    /// The same of all that it is to hold.
+    pub(crate) fn finish_with(mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.add(bytes)?;
+        self.finish()
+    }
+
+    fn make(mut self) -> Result<Made, Failure> {
         let buffer = std::mem::take(&mut self.buffer);
         if self.parts == 0 {
-            return self.shared.put(buffer.into());
+            return self.shared.put(buffer.into_bytes());
         }
-        if !buffer.is_empty() {
+        if buffer.len() > 0 {
             self.send(Piece::Here(buffer))?;
         }
         self.shared.complete()
@@ -229,9 +272,10 @@ impl Upload {
                 let doubled =
                     self.buffer.capacity().saturating_mul(2).max(BUFFER_BYTES).max(needed).min(size);
                 let room = if self.parts == 0 { doubled } else { size };
-                self.buffer.reserve_exact(room.saturating_sub(self.buffer.len()));
+                self.buffer.extend(now, room);
+            } else {
+                self.buffer.extend(now, 0);
             }
-            self.buffer.extend_from_slice(now);
             bytes = later;
         }
         Ok(())
@@ -274,7 +318,7 @@ impl Upload {
         let task = Arc::clone(shared);
         let running = shared.storage.spawn(async move {
             let sent = match piece {
-                Piece::Here(bytes) => task.send_part(id, number, bytes.into()).await,
+                Piece::Here(bytes) => task.send_part(id, number, bytes.into_bytes()).await,
                 Piece::There(source, range) => task.copy_part(id, number, &source, range).await,
             };
             let mut state = task.lock();
@@ -358,19 +402,26 @@ impl Shared {
 
     /// What came of the request that makes the object. One that is refused may be the second of the same, when the first one's
     /// answer was lost: then the object is there, with this upload's mark.
-    async fn made<A, E>(&self, answer: Result<A, SdkError<E, HttpResponse>>) -> Result<(), Failure>
+    async fn made<A, E>(&self, answer: Result<A, SdkError<E, HttpResponse>>) -> Result<Made, Failure>
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        let Err(error) = answer else { return Ok(()) };
+        let Err(error) = answer else { return Ok(Made::Yes) };
         let mark = HashMap::from([(MARK.to_owned(), self.mark.clone())]);
         if is_refusal(&error) && self.storage.has(&self.name, &mark).await {
-            return Ok(());
+            return Ok(Made::Yes);
         }
         if is_precondition(&error) && self.condition == Condition::Absent {
-            return Err(self.exists());
+            return Ok(Made::Unmet(self.exists()));
         }
-        Err(self.tried().of_request(&error))
+        let failure = self.tried().of_request(&error);
+        let unmet = match self.condition {
+            Condition::Any => false,
+            Condition::Absent => is_conflict(&error),
+            // What is gone is not the same either.
+            Condition::Same(_) => is_precondition(&error) || is_conflict(&error) || is_absent(&error),
+        };
+        if unmet { Ok(Made::Unmet(failure)) } else { Err(failure) }
     }
 
     fn metadata(&self) -> Option<HashMap<String, String>> {
@@ -379,12 +430,17 @@ impl Shared {
         Some(metadata)
     }
 
+    /// What is to stand beside it as beside another.
+    fn kept_headers(&self) -> Option<Arc<HeadObjectOutput>> {
+        self.headers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// A short object, in one request.
-    fn put(self: &Arc<Self>, body: Bytes) -> Result<(), Failure> {
+    fn put(self: &Arc<Self>, body: Bytes) -> Result<Made, Failure> {
         let this = Arc::clone(self);
         self.storage.wait_for(async move {
             let config = this.storage.config_for(body.len() as u64);
-            let request = this
+            let mut request = this
                 .storage
                 .client()
                 .put_object()
@@ -394,9 +450,11 @@ impl Shared {
                 .set_if_none_match(this.if_none_match())
                 .set_if_match(this.if_match())
                 .checksum_algorithm(ChecksumAlgorithm::Crc32C)
-                .body(ByteStream::new(SdkBody::from(body)))
-                .customize()
-                .config_override(config);
+                .body(ByteStream::new(SdkBody::from(body)));
+            if let Some(headers) = this.kept_headers() {
+                request = keeping!(request, headers);
+            }
+            let request = request.customize().config_override(config);
             this.made(request.send().await).await
         })
     }
@@ -414,16 +472,12 @@ impl Shared {
                 .key(&this.name.key)
                 .set_metadata(this.metadata())
                 .checksum_algorithm(ChecksumAlgorithm::Crc32C);
-            let headers = this.headers.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            if let Some(headers) = headers {
+            if let Some(headers) = this.kept_headers() {
                 request = keeping!(request, headers);
             }
             let request = request.customize().config_override(this.storage.config_for(0));
             let answer = request.send().await.map_err(|error| this.tried().of_request(&error))?;
-            answer.upload_id.ok_or_else(|| {
-                this.tried()
-                    .failed(Exit::Failed, "the answer is not one of object storage; check the endpoint")
-            })
+            answer.upload_id.ok_or_else(|| this.tried().not_storage())
         });
         let mut state = self.lock();
         let result = match begun {
@@ -494,7 +548,7 @@ impl Shared {
     }
 
     /// Waits for all parts, and makes them the object.
-    fn complete(self: &Arc<Self>) -> Result<(), Failure> {
+    fn complete(self: &Arc<Self>) -> Result<Made, Failure> {
         let mut state = self.lock();
         loop {
             state = self.park_if_signalled(state);
@@ -532,7 +586,7 @@ impl Shared {
             this.made(request.send().await).await
         });
         let mut state = self.park_if_signalled(self.lock());
-        if completed.is_ok() {
+        if matches!(completed, Ok(Made::Yes)) {
             state.stage = Stage::Over;
         }
         completed

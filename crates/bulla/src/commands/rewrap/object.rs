@@ -1,76 +1,178 @@
-//! `bulla rewrap` of an object of the S3 Encryption Client. Its key is in its metadata, which the server writes anew; its
-//! content stays where it is.
+//! `bulla rewrap` of objects: the keys beside one are written anew, or its metadata; or it is sealed anew in full.
 
-use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
-use bulla_envelope::EnvelopeError;
-use serde_json::json;
+use bulla_envelope::{EnvelopeError, Header, Message, Output};
 
 use super::Rewrapping;
-use crate::exit::{Failure, one_line};
-use crate::keys;
-use crate::recipients::{Changes, Wanted};
-use crate::storage::{Incoming, sealed};
-use crate::work;
+use crate::detached;
+use crate::exit::{Exit, Failure};
+use crate::progress::Progress;
+use crate::recipients::Changes;
+use crate::storage::{
+    Access, Condition, Incoming, Listed, Listing, Look, ObjectName, Prefix, Upload, sealed,
+};
+use crate::work::{self, Worst};
 
 impl Rewrapping<'_> {
-    /// Gives an object another key.
-    pub(super) async fn object(&mut self, input: &Path, changes: &Changes) -> Result<(), Failure> {
-        let arguments = &self.command.opening;
-        let source = Incoming::open(self.app, &arguments.storage, input).await?;
-        let shown = &source.shown;
-        let failed = |error: &EnvelopeError| Failure::envelope(error, shown, shown);
-        let object = sealed::object_of(&source, arguments.storage.format)?;
-        let (Some(object), Some((storage, pinned))) = (object, source.object()) else {
-            return Err(Failure::usage(format!(
-                "`{shown}` holds a message with its keys in its header, and is not sealed anew where it is; decrypt it and encrypt it again"
-            )));
+    /// All that is sealed behind a prefix; an object's keys with the object.
+    pub(super) async fn prefix(&mut self, prefix: Prefix, changes: &Changes, worst: &mut Worst) {
+        if let Err(failure) = detached::refuse_for_directory(self.command.opening.keys.as_deref()) {
+            return worst.add(failure);
+        }
+        self.count = super::Count::default();
+        let storage = match self.app.storage(&self.command.opening.storage).await {
+            Ok(storage) => storage,
+            Err(failure) => return worst.add(failure),
         };
-        if let Some(given) = &arguments.keys {
+        let shown = prefix.to_string();
+        let mut listing = Listing::of(Arc::clone(&storage), prefix);
+        loop {
+            let some = match listing.next(self.limits, |_| ()) {
+                Ok(Some(some)) => some,
+                Ok(None) => break,
+                Err(failure) => return worst.add(failure),
+            };
+            for (listed, ()) in some {
+                let result = self.listed(listed, changes).await;
+                self.count.failed += u64::from(result.is_err());
+                worst.see(result);
+            }
+        }
+        worst.see(self.summary(&shown, "object"));
+    }
+
+    async fn listed(&mut self, listed: Listed, changes: &Changes) -> Result<(), Failure> {
+        let storage = self.app.storage(&self.command.opening.storage).await?;
+        match listed.look? {
+            Look::Other => {
+                self.count.not_sealed += 1;
+                Ok(())
+            }
+            Look::Message(_, found)
+                if found.header.detached_keys_id().is_some()
+                    && detached::object::is_beside_a_message(&storage, &listed.name, self.limits)? =>
+            {
+                self.count.not_sealed += 1;
+                Ok(())
+            }
+            Look::Message(object, _) | Look::Object(object) => {
+                self.opened(Incoming::of_object(&storage, object), changes).await
+            }
+        }
+    }
+
+    /// One object.
+    pub(super) async fn object(&mut self, input: &Path, changes: &Changes) -> Result<(), Failure> {
+        let source = Incoming::open(self.app, &self.command.opening.storage, input).await?;
+        self.opened(source, changes).await
+    }
+
+    async fn opened(&mut self, source: Incoming, changes: &Changes) -> Result<(), Failure> {
+        let shown = source.shown.clone();
+        let failed = |error: &EnvelopeError| Failure::envelope(error, &shown, &shown);
+        if let Some(object) = sealed::object_of(&source, self.command.opening.storage.format)? {
+            return self.s3ec(&source, object, changes).await;
+        }
+        let message = Message::read(source.reading(Access::Parts)?, &self.options);
+        let message = message.map_err(|error| failed(&error))?;
+        if message.header().detached_keys_id().is_some() {
+            return self.keys_object(&source, changes).await;
+        }
+        if message.header().file_key_id().is_some() {
+            return self.object_with_keys(&source, None, message, changes).await;
+        }
+        if let Some(given) = &self.command.opening.keys {
             return Err(Failure::usage(format!(
                 "--keys {}: `{shown}` was not sealed with detached keys; leave it out",
                 given.display()
             )));
         }
-        let to = self.only_key(shown, changes)?;
-        let policy = work::policy(&arguments.work)?;
-        let required = keys::context(&arguments.context)?;
-        let keyrings = self.unlocking.keyrings_for(self.app, object.is_for_kms()).await?;
-        let opened = object.unlock(keyrings, policy, &required).await;
-        let opened = opened.map_err(|error| self.unlocking.explained(failed(&error), &error))?;
-        let (was, is) = (opened.opened_by().to_owned(), to.name.shown());
-        let event = |what: &str| {
-            json!({
-                "event": what, "input": shown, "added": [&is], "removed": [&was], "keys": [&is], "sealed_anew": false,
-            })
-        };
-        if was == is {
-            self.count.unchanged += 1;
-            let event = json!({ "event": "unchanged", "input": shown, "keys": [&is], "sealed_anew": false });
-            return self.app.say.done(&format!("`{shown}` has the wanted recipients already"), &event, false);
-        }
-        self.count.changed += 1;
-        let words = format!("also for {is}, no longer for {was}");
-        if self.command.dry_run {
-            let text = one_line(&format!("`{shown}` would be {words}"));
-            return self.app.say.result(&text, &event("would_rewrap"));
-        }
-        let metadata: BTreeMap<_, _> = pinned.metadata.clone().into_iter().collect();
-        let rewrapped = object.rewrap(&metadata, &opened, &to.keyring).await;
-        let rewrapped = rewrapped.map_err(|error| failed(&error))?;
-        storage.replace_metadata(pinned, rewrapped.into_iter().collect())?;
-        self.app.say.done(&format!("`{shown}` is now {words}"), &event("rewrapped"), false)
+        self.whole_object(&source, message.header(), changes).await
     }
 
-    /// The format has room for one key.
-    fn only_key<'c>(&self, shown: &str, changes: &'c Changes) -> Result<&'c Wanted, Failure> {
-        let mut wanted = changes.at_hand();
-        match (wanted.next(), wanted.next()) {
-            (Some(one), None) if self.command.add.is_empty() && self.command.remove.is_empty() => Ok(one),
-            _ => Err(Failure::usage(format!(
-                "`{shown}` is an object of the S3 Encryption Client, which has one key; name that with --to, and nothing else"
-            ))),
+    /// An object that holds the keys of another: those of one that is there by its name, or of nobody knows which.
+    async fn keys_object(&mut self, source: &Incoming, changes: &Changes) -> Result<(), Failure> {
+        let storage = self.app.storage(&self.command.opening.storage).await?;
+        let name = ObjectName::of(&source.path())?;
+        let Some(name) = name else { return Err(Failure::usage(format!("`{}` is no object", source.shown))) };
+        if let Some(opens) = detached::object::object_of(&name)
+            && let Some(object) = storage.look_for(&opens)?
+        {
+            let opens = Incoming::of_object(&storage, object);
+            let message = Message::read(opens.reading(Access::Parts)?, &self.options).ok();
+            if let Some(message) = message.filter(|message| message.header().file_key_id().is_some()) {
+                // The same as by the name of that object.
+                return self.object_with_keys(&opens, Some(&name), message, changes).await;
+            }
         }
+        let found = detached::object::read(&storage, &name, self.limits)?;
+        let found = found.ok_or_else(|| {
+            Failure::new(Exit::Failed, format!("`{name}` was removed meanwhile; try again"))
+        })?;
+        self.keys(&found, None, changes).await
+    }
+
+    /// An object with detached keys, in the place that the option says, or where they were named.
+    async fn object_with_keys(
+        &mut self,
+        source: &Incoming,
+        named: Option<&ObjectName>,
+        message: Message<'static>,
+        changes: &Changes,
+    ) -> Result<(), Failure> {
+        let path = source.path();
+        let object = source.object().map(|(_, object)| object);
+        let arguments = &self.command.opening;
+        // What was named is its keys' usual place, or the one that they may have for a while.
+        let given = arguments.keys.as_deref().filter(|_| named.is_none());
+        let header = message.header();
+        let found = detached::find(
+            self.app,
+            &arguments.storage,
+            (path.as_path(), object),
+            given,
+            header,
+            self.limits,
+        )
+        .await?;
+        self.keys(&found, Some((source.shown.as_str(), message)), changes).await
+    }
+
+    /// An object that has its keys in its header: opened and sealed anew, under a new data key. It is read and written at
+    /// the same time, and appears in the place of the old one if that is still there.
+    async fn whole_object(
+        &mut self,
+        source: &Incoming,
+        header: &Header,
+        changes: &Changes,
+    ) -> Result<(), Failure> {
+        let shown = source.shown.clone();
+        let failed = |error: &EnvelopeError| Failure::envelope(error, &shown, &shown);
+        let Some((storage, object)) = source.object() else {
+            return Err(Failure::usage(format!("`{shown}` is no object")));
+        };
+        let plan = changes.plan(&header.encrypted_data_keys);
+        if self.is_settled(&shown, &plan, Some(object.bytes))? {
+            return Ok(());
+        }
+        let headers = storage.headers_to_keep(object)?;
+        let message = Message::read(source.reading(Access::Whole)?, &self.options);
+        let message = message.map_err(|error| failed(&error))?;
+        let (opener, sealer) = self.prepare_anew(&shown, object.bytes, message, &plan, changes).await?;
+        let condition = Condition::Same(object.etag().to_owned());
+        let mut upload = Upload::under(Arc::clone(storage), object.name.clone(), condition);
+        upload.set_metadata(object.metadata.clone());
+        upload.keep_headers(headers);
+        // What is opened is shorter than the old object.
+        upload.expect(sealer.sealed_bytes_max(object.bytes));
+        let job = work::sized(&self.job, Some(object.bytes));
+        let progress = Progress::start(shown.clone(), job.progress.clone(), Some(object.bytes), self.app.say);
+        let summary = bulla_envelope::reseal(opener, sealer, Output::private(&mut upload), &job);
+        drop(progress);
+        let summary = summary.map_err(|error| failed(&error))?;
+        upload.finish()?;
+        self.told(&shown, &plan, Some(summary.plaintext_bytes))
     }
 }
