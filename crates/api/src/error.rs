@@ -144,7 +144,7 @@ impl fmt::Display for ErrorCode {
 
 /// An answer that is an error: what the caller is told, nothing internal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{code}: {message}")]
+#[error("{code}{}{message}", if .message.is_empty() { "" } else { ": " })]
 pub struct ApiError {
     /// Decides the HTTP status and what SDKs raise.
     pub code: ErrorCode,

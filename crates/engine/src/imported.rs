@@ -31,6 +31,10 @@ pub(crate) struct Materials<'k> {
     entries: Vec<MaterialEntry>,
     /// Those of them that the store has, as it has them.
     stored: Vec<(MaterialEntry, Generation)>,
+    /// When they were read: what ended before is not there any more, though it may not be deleted yet.
+    now_ms: i64,
+    /// How many of them can be told of: all but one that waited for its rotation until its time was over.
+    known: usize,
     change: Change,
 }
 
@@ -40,12 +44,19 @@ impl Core {
         let stored = self.stored_entries(key).await?;
         let entries = stored.iter().map(|(entry, _)| entry.clone()).collect();
         let record = key.record.clone();
-        let mut materials = Materials { key, record, entries, stored, change: Change::new() };
+        let now_ms = self.clock.wall_ms();
+        let mut materials =
+            Materials { key, record, entries, stored, now_ms, known: 0, change: Change::new() };
+        let mut pending = materials.entries.get(materials.permanent()).cloned();
         if key.is_replica() {
             let primary = self.primary_of(key).await?;
-            let of_primary = self.stored_entries(&primary).await?;
-            materials.follow(&primary, of_primary.into_iter().map(|(entry, _)| entry));
+            let of_primary: Vec<_> =
+                self.stored_entries(&primary).await?.into_iter().map(|(entry, _)| entry).collect();
+            materials.follow(&primary, of_primary.iter().cloned());
+            pending = of_primary.into_iter().nth(materials.permanent());
         }
+        let is_over = pending.and_then(|entry| entry.validity()).is_some_and(|end| end.is_over(now_ms));
+        materials.known = if is_over { materials.permanent() } else { materials.entries.len() };
         Ok(materials)
     }
 
@@ -79,15 +90,38 @@ impl Core {
         let material_id = materials.delete(index)?;
         let mut change = materials.finish();
         if is_pending && !key.is_replica() {
-            for replica in self.relatives(key).await? {
-                let mut held = self.imported(&replica).await?;
-                if let Some(index) = held.position(material_id).filter(|index| held.has_material(*index)) {
-                    held.delete(index)?;
-                    change.and(held.finish());
-                }
-            }
+            change.and(self.delete_from_replicas(key, material_id).await?);
         }
         Ok((change, material_id))
+    }
+
+    /// Deletes one of a primary key's materials from its replicas.
+    async fn delete_from_replicas(&self, key: &Key, material_id: KeyMaterialId) -> Result<Change, Fault> {
+        let mut change = Change::new();
+        for replica in self.relatives(key).await? {
+            let mut held = self.imported(&replica).await?;
+            let index = held.entries.iter().position(|entry| entry.material_id == material_id);
+            if let Some(index) = index.filter(|index| held.has_material(*index)) {
+                held.delete(index)?;
+                change.and(held.finish());
+            }
+        }
+        Ok(change)
+    }
+
+    /// Makes room for material that is to wait for its rotation, where some still stands whose time was over while it waited:
+    /// it goes as it would have gone by itself. Gives what changes beside the key's own materials.
+    pub(crate) async fn clear_lapsed(&self, materials: &mut Materials<'_>) -> Result<Change, Fault> {
+        let index = materials.known;
+        if index == materials.entries.len() {
+            return Ok(Change::new());
+        }
+        let material_id = materials.delete(index)?;
+        materials.entries.truncate(index);
+        materials.known = index;
+        let mut change = self.delete_from_replicas(materials.key, material_id).await?;
+        change.event(expired(materials.key, material_id));
+        Ok(change)
     }
 
     /// Makes the imported material that waits for it the current one, in each region that has the key: its replicas must have
@@ -133,20 +167,23 @@ impl Core {
         let Some(index) = found else { return Ok(false) };
         let (mut change, material_id) = self.delete_imported(materials, index).await?;
         change.expect_at(due.path.clone(), due.stored.generation);
-        let details = Parameters::new()
-            .text("keyId", key.id.to_string())
-            .text("keyMaterialId", material_id.to_string());
-        let event = ServiceEvent {
-            source: Service::Kms.event_source(),
-            name: "DeleteExpiredKeyMaterial",
-            account: Some(key.place.account.to_string()),
-            region: key.place.region.to_string(),
-            key_arn: Some(key.arn.clone()),
-            data: Some(details),
-        };
-        self.commit(change, service_record(self, event)).await?;
+        self.commit(change, service_record(self, expired(&key, material_id))).await?;
         tracing::info!(key = %key.arn, "imported key material was deleted at the end of its validity");
         Ok(true)
+    }
+}
+
+/// What the audit log tells of material that goes because its time is over, as AWS CloudTrail does.
+fn expired(key: &Key, material_id: KeyMaterialId) -> ServiceEvent {
+    let details =
+        Parameters::new().text("keyId", key.id.to_string()).text("keyMaterialId", material_id.to_string());
+    ServiceEvent {
+        source: Service::Kms.event_source(),
+        name: "DeleteExpiredKeyMaterial",
+        account: Some(key.place.account.to_string()),
+        region: key.place.region.to_string(),
+        key_arn: Some(key.arn.clone()),
+        data: Some(details),
     }
 }
 
@@ -165,7 +202,12 @@ impl Materials<'_> {
 
     /// All of them; the one that waits for its rotation last.
     pub(crate) fn entries(&self) -> &[MaterialEntry] {
-        &self.entries
+        self.entries.get(..self.known).unwrap_or_default()
+    }
+
+    /// How long one of them is there; `None` when it isn't, or not any more.
+    pub(crate) fn validity(&self, index: usize) -> Option<Validity> {
+        self.entries.get(index)?.validity().filter(|validity| !validity.is_over(self.now_ms))
     }
 
     /// The one that new ciphertexts are under.
@@ -175,12 +217,12 @@ impl Materials<'_> {
 
     /// Where this material stands among them.
     pub(crate) fn position(&self, id: KeyMaterialId) -> Option<usize> {
-        self.entries.iter().position(|entry| entry.material_id == id)
+        self.entries().iter().position(|entry| entry.material_id == id)
     }
 
     /// Where the material of this name stands among them.
     pub(crate) fn named(&self, id: &str) -> Option<usize> {
-        self.entries.iter().position(|entry| entry.material_id.to_string() == id)
+        self.entries().iter().position(|entry| entry.material_id.to_string() == id)
     }
 
     /// Whether this one waits for its rotation: it is not the key's for good.
@@ -190,10 +232,20 @@ impl Materials<'_> {
 
     /// The one that waits for its rotation.
     pub(crate) fn pending(&self) -> Option<&MaterialEntry> {
-        self.entries.get(self.permanent())
+        self.entries().get(self.permanent())
     }
 
-    /// Whether this one is there.
+    /// Whether this is the one that waits for its rotation, and is there.
+    pub(crate) fn holds_pending(&self, id: KeyMaterialId) -> bool {
+        self.record.pending == Some(id) && self.validity(self.permanent()).is_some()
+    }
+
+    /// Where this one stands, if it waited for its rotation until its time was over.
+    pub(crate) fn lapsed(&self, id: KeyMaterialId) -> Option<usize> {
+        self.entries.get(self.known).filter(|entry| entry.material_id == id).map(|_| self.known)
+    }
+
+    /// Whether this one is stored, be its time over or not.
     pub(crate) fn has_material(&self, index: usize) -> bool {
         self.entries.get(index).is_some_and(MaterialEntry::has_material)
     }
@@ -282,9 +334,14 @@ impl Materials<'_> {
         let all: Option<Vec<Validity>> =
             self.entries.iter().take(self.permanent()).map(MaterialEntry::validity).collect();
         self.record.validity = all.and_then(|all| all.into_iter().min());
+        let is_over = |validity: Option<Validity>| validity.is_some_and(|end| end.is_over(self.now_ms));
         self.record.state = match (self.record.state, self.record.validity) {
             (KeyState::PendingImport, Some(_)) => KeyState::Enabled,
             (KeyState::Enabled | KeyState::Disabled, None) => KeyState::PendingImport,
+            // It waited for material since the time of what it had was over, though nothing was deleted yet.
+            (KeyState::Disabled, now) if is_over(self.key.record.validity) && !is_over(now) => {
+                KeyState::Enabled
+            }
             (state, _) => state,
         };
         self.entries.truncate(self.permanent() + usize::from(self.record.pending.is_some()));

@@ -23,6 +23,23 @@ pub(crate) const fn usages(spec: KeySpec) -> &'static [KeyUsageType] {
     }
 }
 
+/// What AWS calls the type of a key, where one is to stand in for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Family {
+    Symmetric,
+    Hmac,
+    Asymmetric,
+}
+
+/// The type of keys of this spec. Source: AWS KMS API reference, UpdateAlias.
+pub(crate) const fn family(spec: KeySpec) -> Family {
+    match spec {
+        KeySpec::SymmetricDefault => Family::Symmetric,
+        KeySpec::Hmac224 | KeySpec::Hmac256 | KeySpec::Hmac384 | KeySpec::Hmac512 => Family::Hmac,
+        _ => Family::Asymmetric,
+    }
+}
+
 /// `EncryptionAlgorithms` of a key.
 pub(crate) fn encryption_algorithms(spec: KeySpec, usage: KeyUsageType) -> Vec<EncryptionAlgorithmSpec> {
     use EncryptionAlgorithmSpec::{RsaesOaepSha1, RsaesOaepSha256, Sm2pke, SymmetricDefault};

@@ -97,7 +97,7 @@ pub(crate) enum Key {
         #[arg(long, value_name = "N")]
         days: Option<i32>,
     },
-    /// Keep a key that is pending deletion; it is disabled afterwards
+    /// Keep a key that is pending deletion; it is disabled afterwards, or waits for the imported material that it lacks
     CancelDeletion {
         /// The key
         #[arg(value_name = "KEY")]

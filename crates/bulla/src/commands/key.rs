@@ -1,17 +1,18 @@
 //! `bulla key`.
 
 mod create;
+mod deletion;
 mod import;
+mod list;
 mod policy;
 mod public_key;
 mod rotation;
 mod tags;
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use bulla_api as api;
-use bulla_api::{KeyMetadata, Kms, KmsError};
+use bulla_api::{KeyMetadata, Kms, KmsError, MultiRegionKeyType};
 
 use crate::app::{App, FoundKms};
 use crate::cli::Key;
@@ -25,7 +26,7 @@ const PAGE: u32 = 100;
 pub(crate) async fn run(app: &mut App, command: &Key) -> Result<(), Failure> {
     match command {
         Key::Create(command) => create::run(app, command).await,
-        Key::List => list(app).await,
+        Key::List => list::run(app).await,
         Key::Describe { target } => {
             let (found, key) = find(app, target).await?;
             let metadata = describe(&*found.kms, key).await?;
@@ -53,80 +54,9 @@ pub(crate) async fn run(app: &mut App, command: &Key) -> Result<(), Failure> {
             found.kms.disable_key(api::DisableKeyInput { key_id: arn.clone() }).await?;
             done(app, "key_disabled", "disabled", &arn)
         }
-        Key::Delete { target, days } => delete(app, target, *days).await,
-        Key::CancelDeletion { target } => {
-            let (found, arn) = named(app, target).await?;
-            found.kms.cancel_key_deletion(api::CancelKeyDeletionInput { key_id: arn.clone() }).await?;
-            done(app, "deletion_canceled", "kept, and disabled now:", &arn)
-        }
+        Key::Delete { target, days } => deletion::schedule(app, target, *days).await,
+        Key::CancelDeletion { target } => deletion::cancel(app, target).await,
     }
-}
-
-async fn list(app: &mut App) -> Result<(), Failure> {
-    let found = app.kms(None).await?;
-    // Told after the store has been let go of: a terminal or a pipe may keep us waiting.
-    let keys = match &found.local {
-        Some(local) => local.at_once(async |kms| collect(kms).await).await?,
-        None => collect(&*found.kms).await?,
-    };
-    for (metadata, aliases) in keys {
-        let mut json = as_json(&metadata);
-        json["Aliases"] = aliases.clone().into();
-        let text = format!("{}  {}  {}", metadata.arn, metadata.key_state, aliases.join(" "));
-        app.say.result(text.trim_end(), &json)?;
-    }
-    Ok(())
-}
-
-/// All keys with their aliases.
-async fn collect(kms: &dyn Kms) -> Result<Vec<(KeyMetadata, Vec<String>)>, KmsError> {
-    let mut aliases: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let mut marker = None;
-    loop {
-        let input = api::ListAliasesInput { limit: Some(PAGE), marker, ..api::ListAliasesInput::default() };
-        let page = kms.list_aliases(input).await?;
-        for alias in page.aliases {
-            aliases.entry(alias.target_key_id.unwrap_or_default()).or_default().push(alias.alias_name);
-        }
-        marker = page.next_marker.filter(|_| page.truncated);
-        if marker.is_none() {
-            break;
-        }
-    }
-    let mut keys = Vec::new();
-    let mut marker = None;
-    loop {
-        let input = api::ListKeysInput { limit: Some(PAGE), marker, ..api::ListKeysInput::default() };
-        let page = kms.list_keys(input).await?;
-        for key in page.keys {
-            match describe(kms, &key.key_id).await {
-                Ok(metadata) => keys.push((metadata, aliases.remove(&key.key_id).unwrap_or_default())),
-                // Deleted meanwhile.
-                Err(KmsError::Answered { error, .. }) if error.code == api::ErrorCode::NotFoundException => {}
-                Err(error) => return Err(error),
-            }
-        }
-        marker = page.next_marker.filter(|_| page.truncated);
-        if marker.is_none() {
-            return Ok(keys);
-        }
-    }
-}
-
-async fn delete(app: &mut App, target: &str, days: Option<i32>) -> Result<(), Failure> {
-    let window = match days {
-        None => None,
-        Some(days @ 7..=30) => u32::try_from(days).ok(),
-        Some(days) => return Err(Failure::usage(format!("--days {days}: 7 to 30"))),
-    };
-    let (found, arn) = named(app, target).await?;
-    let input = api::ScheduleKeyDeletionInput { key_id: arn.clone(), pending_window_in_days: window };
-    let answer = found.kms.schedule_key_deletion(input).await?;
-    let date = answer.deletion_date.map(date).unwrap_or_default();
-    let text = format!("{arn} will be deleted after {date}; what it sealed can then never be opened");
-    let event = serde_json::json!({ "event": "deletion_scheduled", "KeyId": arn, "DeletionDate": date });
-    let told = app.say.result(&text, &event);
-    told.map_err(|failure| failure.although(&text))
 }
 
 /// The KMS that a KEY names, and the key.
@@ -179,8 +109,11 @@ fn described(key: &KeyMetadata) -> String {
     if let Some(at) = key.valid_to {
         let _ = writeln!(out, "expires       {}", date(at));
     }
+    if let Some(days) = key.pending_deletion_window_in_days {
+        let _ = writeln!(out, "deleted after its replicas, and {days} days more");
+    }
     if key.multi_region {
-        let _ = writeln!(out, "multi-Region  yes");
+        let _ = writeln!(out, "multi-Region  {}", relatives(key));
     }
     if let Some(id) = &key.current_key_material_id {
         let _ = writeln!(out, "material      {id}");
@@ -192,7 +125,35 @@ fn described(key: &KeyMetadata) -> String {
     out
 }
 
+/// Which of its multi-Region key's it is, and where the others are.
+fn relatives(key: &KeyMetadata) -> String {
+    let Some(configuration) = &key.multi_region_configuration else { return "yes".to_owned() };
+    let mut told = match configuration.multi_region_key_type {
+        Some(MultiRegionKeyType::Primary) => "primary".to_owned(),
+        Some(MultiRegionKeyType::Replica) => match primary_region(key) {
+            Some(region) => format!("replica of the one in {region}"),
+            None => "replica".to_owned(),
+        },
+        None => "yes".to_owned(),
+    };
+    let replicas: Vec<&str> = configuration
+        .replica_keys
+        .iter()
+        .filter(|replica| replica.arn.as_deref() != Some(key.arn.as_str()))
+        .filter_map(|replica| replica.region.as_deref())
+        .collect();
+    if !replicas.is_empty() {
+        let _ = write!(told, ", replicas in {}", replicas.join(" "));
+    }
+    told
+}
+
+fn primary_region(key: &KeyMetadata) -> Option<&str> {
+    key.multi_region_configuration.as_ref()?.primary_key.as_ref()?.region.as_deref()
+}
+
 fn as_json(key: &KeyMetadata) -> serde_json::Value {
+    let multi_region = key.multi_region_configuration.as_ref();
     serde_json::json!({
         "Arn": key.arn,
         "KeyId": key.key_id,
@@ -205,6 +166,14 @@ fn as_json(key: &KeyMetadata) -> serde_json::Value {
         "Origin": key.origin.as_str(),
         "ValidTo": key.valid_to.map(date),
         "MultiRegion": key.multi_region,
+        "MultiRegionKeyType": multi_region
+            .and_then(|configuration| configuration.multi_region_key_type)
+            .map(|kind| kind.as_str()),
+        "PrimaryRegion": primary_region(key),
+        "ReplicaRegions": multi_region.map(|configuration| {
+            configuration.replica_keys.iter().map(|replica| replica.region.as_deref()).collect::<Vec<_>>()
+        }),
+        "PendingDeletionWindowInDays": key.pending_deletion_window_in_days,
         "CurrentKeyMaterialId": key.current_key_material_id,
     })
 }

@@ -39,6 +39,14 @@ impl<'m> Message<'m> {
             MessageType::ExternalMu => Self::ExternalMu(message),
         }
     }
+
+    /// Whether keys of this spec sign it with this algorithm.
+    ///
+    /// # Errors
+    /// [`MessageRefused`], as signing would.
+    pub fn check(self, spec: PairSpec, algorithm: SigningAlgorithmSpec) -> Result<(), MessageRefused> {
+        Input::of(spec, algorithm, self).map(drop)
+    }
 }
 
 /// A message that this key doesn't sign in this way.

@@ -62,7 +62,8 @@ impl Executes for Decrypt {
             plaintext: answered.plaintext,
             encryption_algorithm: source.algorithm,
             ciphertext_for_recipient: answered.ciphertext_for_recipient,
-            key_material_id: opened.material_id,
+            // Left out for a recipient.
+            key_material_id: opened.material_id.filter(|_| input.recipient.is_none()),
         };
         Ok(request.done(output))
     }

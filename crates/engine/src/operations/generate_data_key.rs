@@ -63,7 +63,8 @@ impl Executes for GenerateDataKey {
             plaintext: answered.plaintext,
             key_id: key.arn.clone(),
             ciphertext_for_recipient: answered.ciphertext_for_recipient,
-            key_material_id: key.current_material_id.clone(),
+            // Left out for a recipient.
+            key_material_id: key.current_material_id.clone().filter(|_| input.recipient.is_none()),
         };
         Ok(request.done(output))
     }

@@ -2,6 +2,7 @@
 
 use super::{Executes, invalid};
 use crate::authorize::{Authorized, KeyName, Names};
+use crate::change::Change;
 use crate::conditions;
 use crate::core::Core;
 use crate::fault::Fault;
@@ -87,16 +88,21 @@ impl Executes for ImportKeyMaterial {
             validity: Some(validity),
             seed_id: new.seed_id,
         };
+        let mut also = Change::new();
         match place_of(key, input, &materials, material_id)? {
             Some(index) if !materials.has_same_seed(index, &new) => return Err(incorrect()),
             Some(index) => materials.admit(index, new, imported),
-            None => materials.add(new, imported, now_ms),
+            None => {
+                also = core.clear_lapsed(&mut materials).await?;
+                materials.add(new, imported, now_ms);
+            }
         }
         let shown = is_symmetric.then(|| material_id.to_string());
         let response =
             Parameters::new().text("keyId", key.arn.as_str()).maybe_text("keyMaterialId", shown.as_deref());
         let output = ImportKeyMaterialOutput { key_id: key.arn.clone(), key_material_id: shown };
-        let change = materials.finish();
+        let mut change = materials.finish();
+        change.and(also);
         Ok(request.done(output).changing(change).telling(response))
     }
 }
@@ -161,7 +167,8 @@ fn place_of(
                     key.arn, pending.material_id
                 ),
             )),
-            None => Ok(None),
+            // The same again, after its time was over and before it was deleted.
+            None => Ok(materials.lapsed(material_id)),
         },
     }
 }

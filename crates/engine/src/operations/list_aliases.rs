@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 /// Aliases on a page when nothing is said.
 const LIMIT_DEFAULT: u32 = 50;
+/// Most aliases on a page (AWS KMS API reference, ListAliases).
+const LIMIT_MAX: u32 = 100;
 
 impl Executes for ListAliases {
     fn names(_input: &ListAliasesInput) -> Names<'_> {
@@ -38,7 +40,7 @@ impl Executes for ListAliases {
             Some(marker) => Some(folder.clone().join(listing.after(core, marker)?)),
             None => None,
         };
-        let limit = input.limit.unwrap_or(LIMIT_DEFAULT) as usize;
+        let limit = input.limit.unwrap_or(LIMIT_DEFAULT).min(LIMIT_MAX) as usize;
         let page = core.vault.scan(folder.children(), after, limit).await?;
         let mut aliases = Vec::with_capacity(page.records.len());
         let mut last = None;

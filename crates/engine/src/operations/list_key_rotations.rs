@@ -72,13 +72,16 @@ impl Executes for ListKeyRotations {
                 let some = held.entries().iter().enumerate().skip(from).take(count);
                 some.map(|(index, entry)| {
                     let state = if held.is_pending(index) { waits_for } else { state(held.current(), entry) };
-                    listed(key, entry, state)
+                    listed(key, entry, held.validity(index), state)
                 })
                 .collect()
             }
             None => {
                 let entries = entries(core, key, start, limit).await?;
-                entries.iter().map(|entry| listed(key, entry, state(key.record.current, entry))).collect()
+                entries
+                    .iter()
+                    .map(|entry| listed(key, entry, None, state(key.record.current, entry)))
+                    .collect()
             }
         };
         let next = start.saturating_add(limit);
@@ -104,12 +107,13 @@ async fn waits_for(core: &Core, key: &Key, held: &Materials<'_>) -> Result<KeyMa
     let Some(pending) = held.pending().map(|entry| entry.material_id) else {
         return Ok(KeyMaterialState::PendingRotation);
     };
-    let relatives = core.relatives(key).await?;
-    let mut records = relatives.iter().map(|relative| &relative.record).chain([&key.record]);
-    Ok(if records.all(|record| record.pending == Some(pending)) {
-        KeyMaterialState::PendingRotation
-    } else {
-        KeyMaterialState::PendingMultiRegionImportAndRotation
+    let mut is_everywhere = held.holds_pending(pending);
+    for relative in core.relatives(key).await? {
+        is_everywhere = is_everywhere && core.imported(&relative).await?.holds_pending(pending);
+    }
+    Ok(match is_everywhere {
+        true => KeyMaterialState::PendingRotation,
+        false => KeyMaterialState::PendingMultiRegionImportAndRotation,
     })
 }
 
@@ -121,8 +125,13 @@ fn as_index(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-fn listed(key: &Key, entry: &MaterialEntry, state: KeyMaterialState) -> RotationsListEntry {
-    let validity = entry.validity();
+/// `validity` is that of imported material that is there.
+fn listed(
+    key: &Key,
+    entry: &MaterialEntry,
+    validity: Option<Validity>,
+    state: KeyMaterialState,
+) -> RotationsListEntry {
     RotationsListEntry {
         key_id: key.id.to_string(),
         key_material_id: Some(entry.material_id.to_string()),

@@ -1,6 +1,6 @@
 //! Sign.
 
-use super::{Executes, invalid, stop_dry_run, with_dry_run};
+use super::{Executes, invalid, with_dry_run};
 use crate::authorize::{Authorized, KeyHandle, KeyName, Names};
 use crate::core::Core;
 use crate::fault::Fault;
@@ -9,7 +9,7 @@ use bulla_api::{
     KeyUsageType, MessageType, Operation as _, Role, Sign, SignInput, SignOutput, SigningAlgorithmSpec,
 };
 use bulla_audit::Parameters;
-use bulla_crypto::key_material::{Message, MessageRefused, SignError};
+use bulla_crypto::key_material::{Message, MessageRefused, PairSpec, SignError};
 use bulla_policy::Values;
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ impl Executes for Sign {
         key.require_usage(KeyUsageType::SignVerify, Self::ROW.name)?;
         require_algorithm(key, input.signing_algorithm)?;
         let message = message(input.message_type, input.message.expose());
-        stop_dry_run(input.dry_run)?;
+        stop_dry_run(key, input.message_type, input.signing_algorithm, message, input.dry_run)?;
         let signature = key.pair(core).await?.sign(input.signing_algorithm, message);
         let signature = signature.map_err(|error| match error {
             SignError::Refused(refused) => self::refused(key, input.message_type, refused),
@@ -71,6 +71,22 @@ pub(super) fn require_algorithm(key: &KeyHandle, algorithm: SigningAlgorithmSpec
         return Ok(());
     }
     Err(key.incompatible_with(algorithm.as_str()))
+}
+
+/// A dry run fails for a message that can't be signed, as the request itself would.
+pub(super) fn stop_dry_run(
+    key: &KeyHandle,
+    message_type: Option<MessageType>,
+    algorithm: SigningAlgorithmSpec,
+    message: Message<'_>,
+    dry_run: Option<bool>,
+) -> Result<(), Fault> {
+    if dry_run == Some(true) {
+        let other_use = |_| key.incompatible_with(algorithm.as_str());
+        let spec = PairSpec::try_from(key.record.spec).map_err(other_use)?;
+        message.check(spec, algorithm).map_err(|error| refused(key, message_type, error))?;
+    }
+    super::stop_dry_run(dry_run)
 }
 
 pub(super) const fn message(message_type: Option<MessageType>, bytes: &[u8]) -> Message<'_> {

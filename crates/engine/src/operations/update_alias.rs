@@ -1,11 +1,12 @@
 //! UpdateAlias.
 
-use super::Executes;
 use super::create_alias::one_more_alias;
-use crate::authorize::{Authorized, KeyName, Names};
+use super::{Executes, invalid};
+use crate::authorize::{AliasHandle, Authorized, KeyHandle, KeyName, Names};
 use crate::change::Change;
 use crate::core::Core;
 use crate::fault::Fault;
+use crate::kind::family;
 use crate::pipeline::Executed;
 use crate::record::{AliasRecord, KeyRecord};
 use bulla_api::{Empty, ErrorCode, Role, UpdateAlias, UpdateAliasInput};
@@ -33,7 +34,9 @@ impl Executes for UpdateAlias {
             || Fault::answer(ErrorCode::NotFoundException, format!("Alias {} is not found.", alias.arn));
         let current = alias.current.as_ref().ok_or_else(gone)?;
         key.require_not_pending_deletion()?;
-        // All keys of this version are of one type and usage, so that an alias may move between any two.
+        if let Some(before) = request.alias_target() {
+            require_alike(alias, before, key)?;
+        }
         let record =
             AliasRecord { target: key.id, updated_ms: core.clock.wall_ms(), ..current.record.clone() };
         let mut change = Change::new();
@@ -51,4 +54,21 @@ impl Executes for UpdateAlias {
         change.put_alias(place, &alias.name, &record);
         Ok(request.done(Empty).changing(change))
     }
+}
+
+/// Who goes by the alias must find a key that can do the same: one of the same type, with the same usage. Source: AWS KMS API
+/// reference, UpdateAlias.
+fn require_alike(alias: &AliasHandle, before: &KeyHandle, now: &KeyHandle) -> Result<(), Fault> {
+    let (before, now) = (&before.record, &now.record);
+    if family(before.spec) == family(now.spec) && before.usage == now.usage {
+        return Ok(());
+    }
+    let kind = |record: &KeyRecord| format!("{} with usage {}", record.spec, record.usage);
+    Err(invalid(format!(
+        "Alias {} cannot move from a key that is {} to one that is {}: both must be symmetric, asymmetric or HMAC keys, and \
+         of the same usage.",
+        alias.arn,
+        kind(before),
+        kind(now),
+    )))
 }

@@ -1,7 +1,7 @@
 //! Verify.
 
-use super::sign::{describe, message, refused, require_algorithm};
-use super::{Executes, stop_dry_run};
+use super::Executes;
+use super::sign::{describe, message, refused, require_algorithm, stop_dry_run};
 use crate::authorize::{Authorized, KeyName, Names};
 use crate::core::Core;
 use crate::fault::Fault;
@@ -39,7 +39,7 @@ impl Executes for Verify {
         key.require_usage(KeyUsageType::SignVerify, Self::ROW.name)?;
         require_algorithm(key, input.signing_algorithm)?;
         let message = message(input.message_type, input.message.expose());
-        stop_dry_run(input.dry_run)?;
+        stop_dry_run(key, input.message_type, input.signing_algorithm, message, input.dry_run)?;
         let public_key = key.public_key(core).await?;
         // A signature that doesn't hold is an error: `SignatureValid` is never false.
         public_key.verify(input.signing_algorithm, message, &input.signature).map_err(
