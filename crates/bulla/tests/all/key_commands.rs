@@ -7,6 +7,7 @@ use crate::common;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bulla_crypto::key_material::{KeyPair, PairSpec};
+use common::stub::{Does, Stub};
 use common::{Ended, Home, Server};
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
@@ -51,7 +52,7 @@ fn a_key_is_made_as_asked() {
     assert!(made["KeyId"].as_str().unwrap().starts_with("mrk-"));
     assert_eq!(home.ok(&["key", "tags", "alias/signer"]).text(), "empty=\nteam=a=b\n");
     let shown = home.ok(&["key", "describe", "alias/signer"]);
-    assert!(shown.text().contains("multi-Region  yes"), "{}", shown.text());
+    assert!(shown.text().contains("multi-Region  primary\n"), "{}", shown.text());
 
     let plain = json(&home.ok(&["key", "create", "--json"]));
     assert_eq!((&plain["KeySpec"], &plain["Origin"]), (&"SYMMETRIC_DEFAULT".into(), &"AWS_KMS".into()));
@@ -356,4 +357,103 @@ fn a_server_takes_them_by_its_socket_and_over_the_network() {
         assert!(run(&["key", "rotation", &turned]).text().contains("enabled, every 365 days"));
     }
     assert_eq!(server.stop(), 0);
+}
+
+#[test]
+fn a_key_that_may_not_be_looked_at_is_listed_by_its_names() {
+    let home = Home::new();
+    home.ok(&["key", "create", "alias/open"]);
+    let closed = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":["kms:PutKeyPolicy","kms:CreateAlias"],"Resource":"*"}]}"#;
+    home.write("closed.json", closed);
+    home.ok(&["key", "create", "alias/closed", "--policy", "closed.json", "--bypass-lockout-check"]);
+    let told = home.ok(&["key", "list"]);
+    assert_eq!(told.text().lines().count(), 2, "{}", told.text());
+    assert!(told.text().contains("  Enabled  alias/open"), "{}", told.text());
+    assert!(told.text().contains("  ?  alias/closed"), "{}", told.text());
+    assert!(told.err.contains("1 key told by name alone") && told.err.lines().count() == 1, "{}", told.err);
+    let listed = home.ok(&["key", "list", "--json"]);
+    let keys = lines(&listed);
+    let of = |alias: &str| keys.iter().find(|key| key["Aliases"][0] == alias).unwrap().as_object().unwrap();
+    let (open, closed) = (of("alias/open"), of("alias/closed"));
+    assert!(open.keys().eq(closed.keys()), "the same members of all");
+    assert!(closed["Arn"].as_str().unwrap().starts_with("arn:aws:kms:"));
+    assert!(closed["KeyState"].is_null() && closed["CreationDate"].is_null());
+    assert_eq!(open["KeyState"], "Enabled");
+}
+
+#[test]
+fn a_primary_key_is_told_to_wait_for_its_replicas() {
+    const ARN: &str = "arn:aws:kms:us-east-1:111122223333:key/mrk-00000000000040008000000000000000";
+    const WAITING: Does = Does::Answers(
+        200,
+        "",
+        "{\"KeyMetadata\":{\"KeyId\":\"mrk-00000000000040008000000000000000\",\"AWSAccountId\":\"111122223333\",\
+         \"Arn\":\"arn:aws:kms:us-east-1:111122223333:key/mrk-00000000000040008000000000000000\",\"CreationDate\":1,\
+         \"Enabled\":false,\"KeyState\":\"PendingReplicaDeletion\",\"KeyUsage\":\"ENCRYPT_DECRYPT\",\
+         \"KeySpec\":\"SYMMETRIC_DEFAULT\",\"CustomerMasterKeySpec\":\"SYMMETRIC_DEFAULT\",\"Origin\":\"AWS_KMS\",\
+         \"KeyManager\":\"CUSTOMER\",\"MultiRegion\":true,\"Description\":\"\",\
+         \"EncryptionAlgorithms\":[\"SYMMETRIC_DEFAULT\"],\"PendingDeletionWindowInDays\":7,\
+         \"MultiRegionConfiguration\":{\"MultiRegionKeyType\":\"PRIMARY\",\
+         \"PrimaryKey\":{\"Arn\":\"arn:aws:kms:us-east-1:111122223333:key/mrk-00000000000040008000000000000000\",\
+         \"Region\":\"us-east-1\"},\
+         \"ReplicaKeys\":[{\"Arn\":\"arn:aws:kms:eu-west-1:111122223333:key/mrk-00000000000040008000000000000000\",\
+         \"Region\":\"eu-west-1\"}]}}}",
+    );
+    const SCHEDULED: Does = Does::Answers(
+        200,
+        "",
+        "{\"KeyId\":\"arn:aws:kms:us-east-1:111122223333:key/mrk-00000000000040008000000000000000\",\
+         \"KeyState\":\"PendingReplicaDeletion\",\"PendingWindowInDays\":7}",
+    );
+    let home = Home::new();
+    let delete = ["key", "delete", "--days", "7", ARN];
+    let told = Stub::new(&[WAITING, SCHEDULED]).run(&home, &delete);
+    assert_eq!(told.code, 0, "{}", told.err);
+    let says = format!("{ARN} will be deleted 7 days after the last of its replicas is;");
+    assert!(told.text().starts_with(&says), "{}", told.text());
+    let event = json(&Stub::new(&[WAITING, SCHEDULED]).run(&home, &[&delete[..], &["--json"]].concat()));
+    assert!(event["DeletionDate"].is_null(), "{event}");
+    assert_eq!(
+        (&event["KeyState"], &event["PendingWindowInDays"]),
+        (&"PendingReplicaDeletion".into(), &7.into())
+    );
+    let stub = Stub::new(&[WAITING]);
+    let shown = stub.run(&home, &["key", "describe", ARN]);
+    for line in
+        ["deleted after its replicas, and 7 days more\n", "multi-Region  primary, replicas in eu-west-1\n"]
+    {
+        assert!(shown.text().contains(line), "{}", shown.text());
+    }
+    let shown = json(&stub.run(&home, &["key", "describe", "--json", ARN]));
+    assert_eq!(shown["PendingDeletionWindowInDays"], 7);
+    assert_eq!(
+        (&shown["MultiRegionKeyType"], &shown["PrimaryRegion"]),
+        (&"PRIMARY".into(), &"us-east-1".into())
+    );
+    assert_eq!(shown["ReplicaRegions"], serde_json::json!(["eu-west-1"]));
+}
+
+#[test]
+fn a_kept_key_is_told_as_it_is_then() {
+    let home = Home::new();
+    home.ok(&["key", "create", "alias/plain"]);
+    home.ok(&["key", "create", "alias/own", "--origin", "EXTERNAL"]);
+    for (alias, words, state) in [
+        ("alias/plain", "kept, and disabled now: arn:", "Disabled"),
+        ("alias/own", "waiting for its material", "PendingImport"),
+    ] {
+        home.ok(&["key", "delete", alias]);
+        let told = home.ok(&["key", "cancel-deletion", "-v", alias]);
+        assert!(told.err.contains(words), "{}", told.err);
+        home.ok(&["key", "delete", alias]);
+        assert_eq!(json(&home.ok(&["key", "cancel-deletion", "--json", alias]))["KeyState"], state);
+    }
+}
+
+#[test]
+fn an_error_without_a_text_leaves_no_hole() {
+    let home = Home::new();
+    let stub = Stub::new(&[Does::Answers(400, "UnsupportedOperationException", "{}")]);
+    let ended = stub.run(&home, &["key", "describe", "alias/k"]);
+    assert!(ended.err.contains("UnsupportedOperationException (asked "), "{}", ended.err);
 }

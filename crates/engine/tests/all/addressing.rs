@@ -164,3 +164,58 @@ async fn a_key_has_at_most_fifty_aliases() {
     world.call("DeleteAlias", json!({"AliasName": "alias/8"})).await.ok();
     world.call("UpdateAlias", json!({"AliasName": "alias/7", "TargetKeyId": key})).await.ok();
 }
+
+#[tokio::test]
+async fn an_alias_moves_between_keys_that_do_the_same() {
+    let world = World::new(7).await;
+    let key = async |spec: &str, usage: &str| {
+        let made = world.call("CreateKey", json!({"KeySpec": spec, "KeyUsage": usage})).await.ok();
+        text(&made["KeyMetadata"]["KeyId"])
+    };
+    let symmetric = world.new_key().await;
+    let hmac = key("HMAC_256", "GENERATE_VERIFY_MAC").await;
+    let other_hmac = key("HMAC_512", "GENERATE_VERIFY_MAC").await;
+    let ecc = key("ECC_NIST_P256", "SIGN_VERIFY").await;
+    let agreeing = key("ECC_NIST_P256", "KEY_AGREEMENT").await;
+    let rsa = key("RSA_2048", "SIGN_VERIFY").await;
+    let encrypting = key("RSA_2048", "ENCRYPT_DECRYPT").await;
+    for (from, to, moves) in [
+        // Of one usage, and not of one type.
+        (&symmetric, &encrypting, false),
+        (&encrypting, &symmetric, false),
+        (&symmetric, &hmac, false),
+        (&hmac, &ecc, false),
+        // Of one type, and not of one usage.
+        (&ecc, &agreeing, false),
+        (&rsa, &encrypting, false),
+        (&rsa, &ecc, true),
+        (&hmac, &other_hmac, true),
+    ] {
+        let pointing = |key: &str| json!({"AliasName": "alias/a", "TargetKeyId": key});
+        world.call("CreateAlias", pointing(from)).await.ok();
+        let moved = world.call("UpdateAlias", pointing(to)).await;
+        let refused = (!moves).then_some("ValidationException");
+        assert_eq!(moved.error, refused, "{from} {to}: {}", moved.body);
+        let at = world.call("DescribeKey", json!({"KeyId": "alias/a"})).await.ok();
+        assert_eq!(at["KeyMetadata"]["KeyId"], **(if moves { to } else { from }));
+        world.call("DeleteAlias", json!({"AliasName": "alias/a"})).await.ok();
+    }
+    world.assert_whole().await;
+}
+
+#[tokio::test]
+async fn a_page_of_aliases_has_at_most_a_hundred() {
+    let world = World::new(8).await;
+    for number in 0..3 {
+        let key = world.new_key().await;
+        for index in 0..35 {
+            let alias = json!({"AliasName": format!("alias/{number}-{index}"), "TargetKeyId": key});
+            world.call("CreateAlias", alias).await.ok();
+        }
+    }
+    let first = world.call("ListAliases", json!({"Limit": 1000})).await.ok();
+    assert_eq!(first["Aliases"].as_array().unwrap().len(), 100);
+    let rest = json!({"Limit": 1000, "Marker": first["NextMarker"]});
+    let rest = world.call("ListAliases", rest).await.ok();
+    assert_eq!((rest["Aliases"].as_array().unwrap().len(), &rest["Truncated"]), (5, &json!(false)));
+}

@@ -3,6 +3,8 @@
 
 use crate::support;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use support::{ACCOUNT, OTHER_ACCOUNT, REGION, UNKNOWN_KEY, World, key_arn};
 
@@ -105,4 +107,55 @@ async fn a_record_tells_the_dry_run() {
             "dryRunModifiers": ["IGNORE_CIPHERTEXT"],
         })
     );
+}
+
+#[tokio::test]
+async fn a_message_that_can_not_be_signed_fails_a_dry_run_too() {
+    let world = World::new(6).await;
+    for (spec, algorithm, message_type, bytes, message) in [
+        ("ECC_NIST_P256", "ECDSA_SHA_256", "DIGEST", 32, None),
+        ("ECC_NIST_P256", "ECDSA_SHA_256", "RAW", 31, None),
+        (
+            "ECC_NIST_P256",
+            "ECDSA_SHA_256",
+            "DIGEST",
+            31,
+            Some("Digest is invalid length for algorithm ECDSA_SHA_256."),
+        ),
+        (
+            "ECC_NIST_EDWARDS25519",
+            "ED25519_SHA_512",
+            "DIGEST",
+            64,
+            Some("Message type DIGEST is incompatible with algorithm ED25519_SHA_512."),
+        ),
+        (
+            "ML_DSA_44",
+            "ML_DSA_SHAKE_256",
+            "EXTERNAL_MU",
+            63,
+            Some("External Mu is invalid length for algorithm ML_DSA_SHAKE_256."),
+        ),
+        (
+            "RSA_2048",
+            "RSASSA_PSS_SHA_256",
+            "EXTERNAL_MU",
+            64,
+            Some("Message type EXTERNAL_MU is incompatible with key spec RSA_2048."),
+        ),
+    ] {
+        let made = world.call("CreateKey", json!({"KeySpec": spec, "KeyUsage": "SIGN_VERIFY"})).await.ok();
+        let input = json!({
+            "KeyId": made["KeyMetadata"]["KeyId"], "SigningAlgorithm": algorithm, "MessageType": message_type,
+            "Message": STANDARD.encode(vec![7; bytes]), "DryRun": true,
+        });
+        let mut verify = input.clone();
+        verify["Signature"] = json!(STANDARD.encode([0; 64]));
+        let (code, message) = match message {
+            Some(message) => ("ValidationException", message),
+            None => ("DryRunOperationException", WOULD_SUCCEED),
+        };
+        world.call("Sign", input).await.fails(code, message);
+        world.call("Verify", verify).await.fails(code, message);
+    }
 }

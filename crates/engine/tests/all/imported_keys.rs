@@ -5,6 +5,7 @@ use crate::support;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bulla_engine::Clock as _;
 use serde_json::{Value, json};
 use std::time::Duration;
 use support::{ACCOUNT, HELLO, OTHER_REGION, REGION, START_MS, World, key_arn, text, wrap};
@@ -45,6 +46,10 @@ impl World {
     /// Imports, and gives the id of the material.
     async fn imported(&self, key: &str, material: &[u8], more: Value) -> String {
         text(&self.import(key, material, more).await.ok()["KeyMaterialId"])
+    }
+
+    fn now_s(&self) -> u64 {
+        u64::try_from(self.clock.wall_ms() / 1000).unwrap()
     }
 
     async fn opens(&self, blob: &str) -> bool {
@@ -232,8 +237,8 @@ async fn a_clock_set_forward_deletes_no_material() {
     world.clock.set_wall(START_MS + 40 * DAY_S * 1000);
     for _ in 0..2 {
         world.engine.tick().await;
-        assert_eq!(world.materials(&key).await, [entry("CURRENT", "IMPORTED")], "it is not deleted");
-        // It is not used either: what the caller said counts by the clock as it is.
+        // It is not used: what the caller said counts by the clock as it is. But it is not deleted.
+        assert_eq!(world.materials(&key).await, [entry("CURRENT", "PENDING_IMPORT")]);
         assert!(!world.opens(&blob).await);
         world.restart().await;
     }
@@ -702,4 +707,77 @@ async fn an_expiration_model_that_is_left_out_is_the_default_one_to_policies() {
         let answer = world.call("ImportKeyMaterial", input).await;
         assert_eq!(answer.error, expected, "{denied}: {}", answer.body);
     }
+}
+
+#[tokio::test]
+async fn a_disabled_key_whose_material_ended_comes_back_enabled_whenever_it_is_imported() {
+    let world = World::new(16).await;
+    for is_swept in [false, true] {
+        let key = world.external_key().await;
+        let end_s = world.now_s() + DAY_S;
+        world.import(&key, &ONE, until(end_s)).await.ok();
+        world.import(&key, &TWO, json!({"ImportType": "NEW_KEY_MATERIAL"})).await.ok();
+        world.call("RotateKeyOnDemand", json!({"KeyId": key})).await.ok();
+        world.import(&key, &TWO, until(end_s)).await.ok();
+        world.call("DisableKey", json!({"KeyId": key})).await.ok();
+        world.clock.advance(DAY);
+        if is_swept {
+            world.engine.tick().await;
+        }
+        assert_eq!(world.state(&key).await, "PendingImport");
+        world.import(&key, &ONE, json!({})).await.ok();
+        assert_eq!(world.state(&key).await, "PendingImport", "the other is lacking yet");
+        world.import(&key, &TWO, json!({})).await.ok();
+        assert_eq!(world.state(&key).await, "Enabled", "swept: {is_swept}");
+        world.assert_whole().await;
+    }
+}
+
+#[tokio::test]
+async fn what_ended_is_gone_at_once_in_every_answer() {
+    let world = World::new(17).await;
+    let key = world.external_key().await;
+    let as_new = |mut more: Value| {
+        more["ImportType"] = json!("NEW_KEY_MATERIAL");
+        more
+    };
+    let none = format!(
+        "No available key material pending rotation for the key: {}.",
+        key_arn(ACCOUNT, REGION, &key)
+    );
+    world.import(&key, &ONE, json!({})).await.ok();
+    let two = world.imported(&key, &TWO, as_new(until(START_S + DAY_S))).await;
+    world.clock.advance(DAY);
+    // It waited for its rotation: nothing says that it still does.
+    assert_eq!(world.materials(&key).await, [entry("CURRENT", "IMPORTED")]);
+    world.call("RotateKeyOnDemand", json!({"KeyId": key})).await.fails("KMSInvalidStateException", &none);
+    let existing = json!({"ImportType": "EXISTING_KEY_MATERIAL"});
+    world.import(&key, &TWO, existing).await.fails("IncorrectKeyMaterialException", "");
+    let delete = json!({"KeyId": key, "KeyMaterialId": two});
+    assert_eq!(world.call("DeleteImportedKeyMaterial", delete).await.error, Some("NotFoundException"));
+    let _ = world.records().await;
+    world.import(&key, &THREE, as_new(until(world.now_s() + DAY_S))).await.ok();
+    world.assert_whole().await;
+    // It went as if nothing else had come first.
+    let records = world.records().await;
+    let gone: Vec<_> =
+        records.iter().filter(|record| record["eventName"] == "DeleteExpiredKeyMaterial").collect();
+    assert_eq!(gone.len(), 1, "{records:?}");
+    assert_eq!(
+        world.materials(&key).await,
+        [entry("CURRENT", "IMPORTED"), entry("PENDING_ROTATION", "IMPORTED")]
+    );
+    // The same may come again, too.
+    world.clock.advance(DAY);
+    world.import(&key, &THREE, as_new(json!({}))).await.ok();
+    world.call("RotateKeyOnDemand", json!({"KeyId": key})).await.ok();
+    world.import(&key, &ONE, until(world.now_s() + DAY_S)).await.ok();
+    world.clock.advance(DAY);
+    assert_eq!(world.state(&key).await, "PendingImport");
+    let input = json!({"KeyId": key, "IncludeKeyMaterial": "ALL_KEY_MATERIAL"});
+    let listed = world.call("ListKeyRotations", input).await.ok();
+    let first = &listed["Rotations"][0];
+    assert_eq!(first["ImportState"], "PENDING_IMPORT");
+    assert!(first.get("ValidTo").is_none() && first.get("ExpirationModel").is_none(), "{first}");
+    world.assert_whole().await;
 }

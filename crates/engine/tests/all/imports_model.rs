@@ -24,7 +24,8 @@ enum Step {
     /// By its place in the history; none for the current one.
     Delete(Option<usize>),
     Rotate,
-    Wait(u64),
+    /// How many hours, and whether the server looks for what is due then.
+    Wait(u64, bool),
     Restart,
     Switch(bool),
 }
@@ -35,7 +36,7 @@ fn step() -> impl Strategy<Value = Step> {
         5 => (0..MATERIALS, proptest::option::of(any::<bool>()), hours).prop_map(|(m, n, h)| Step::Import(m, n, h)),
         2 => proptest::option::of(0..4_usize).prop_map(Step::Delete),
         3 => Just(Step::Rotate),
-        2 => (1..20_u64).prop_map(Step::Wait),
+        2 => (1..20_u64, any::<bool>()).prop_map(|(hours, looks)| Step::Wait(hours, looks)),
         1 => Just(Step::Restart),
         1 => any::<bool>().prop_map(Step::Switch),
     ]
@@ -260,10 +261,12 @@ async fn run(steps: Vec<Step>) {
                 let answer = scene.world.call("RotateKeyOnDemand", json!({"KeyId": scene.key})).await;
                 assert_eq!(answer.error, model.rotate(), "{step:?}");
             }
-            Step::Wait(hours) => {
+            Step::Wait(hours, looks) => {
                 scene.world.clock.advance(Duration::from_secs(hours * HOUR_S));
                 model.wait(hours * HOUR_S);
-                scene.world.engine.tick().await;
+                if looks {
+                    scene.world.engine.tick().await;
+                }
             }
             Step::Restart => scene.world.restart().await,
             Step::Switch(on) => {

@@ -691,3 +691,58 @@ async fn the_role_does_not_move_while_material_waits_for_its_rotation() {
     world.call("RotateKeyOnDemand", json!({"KeyId": key})).await.ok();
     world.call("UpdatePrimaryRegion", move_role).await.ok();
 }
+
+#[tokio::test]
+async fn material_that_ended_while_it_waited_leaves_room_in_every_region() {
+    let world = three(42).await;
+    let key = world.primary(json!({"Origin": "EXTERNAL"})).await;
+    let import = async |region: &str, material: u8, kind: &str, until_s: Option<u64>| {
+        let how =
+            json!({"KeyId": key, "WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"});
+        let parameters = world.call_in(region, "GetParametersForImport", how).await.ok();
+        let mut input = support::wrap(&parameters, &key, &[material; 32]);
+        input["ImportType"] = json!(kind);
+        if let Some(until_s) = until_s {
+            input["ExpirationModel"] = json!("KEY_MATERIAL_EXPIRES");
+            input["ValidTo"] = json!(until_s);
+        }
+        world.call_in(region, "ImportKeyMaterial", input).await.error
+    };
+    let states = async |region: &str| {
+        let input = json!({"KeyId": key, "IncludeKeyMaterial": "ALL_KEY_MATERIAL"});
+        let listed = world.call_in(region, "ListKeyRotations", input).await.ok();
+        let told = |entry: &Value| (text(&entry["KeyMaterialState"]), text(&entry["ImportState"]));
+        listed["Rotations"].as_array().unwrap().iter().map(told).collect::<Vec<_>>()
+    };
+    let told = |of: &[(&str, &str)]| -> Vec<(String, String)> {
+        of.iter().map(|(state, import)| ((*state).to_owned(), (*import).to_owned())).collect()
+    };
+    let (new, existing) = ("NEW_KEY_MATERIAL", "EXISTING_KEY_MATERIAL");
+    let (current, everywhere) = (("CURRENT", "IMPORTED"), "PENDING_ROTATION");
+    let somewhere = "PENDING_MULTI_REGION_IMPORT_AND_ROTATION";
+    let (hour_s, start_s) = (3600, support::START_MS / 1000);
+    assert_eq!(import(REGION, 1, new, None).await, None);
+    world.replicate(&key, OTHER_REGION).await;
+    assert_eq!(import(OTHER_REGION, 1, existing, None).await, None);
+    assert_eq!(import(REGION, 2, new, Some(start_s + 2 * hour_s)).await, None);
+    assert_eq!(import(OTHER_REGION, 2, existing, Some(start_s + hour_s)).await, None);
+    assert_eq!(states(REGION).await, told(&[current, (everywhere, "IMPORTED")]));
+    // It ends in the replica's region first: that one lacks it again.
+    world.clock.advance(Duration::from_secs(hour_s));
+    assert_eq!(states(REGION).await, told(&[current, (somewhere, "IMPORTED")]));
+    assert_eq!(states(OTHER_REGION).await, told(&[current, (somewhere, "PENDING_IMPORT")]));
+    assert_eq!(import(OTHER_REGION, 2, existing, None).await, None);
+    assert_eq!(states(OTHER_REGION).await, told(&[current, (everywhere, "IMPORTED")]));
+    // And then in the primary's: it waits nowhere.
+    world.clock.advance(Duration::from_secs(hour_s));
+    for region in [REGION, OTHER_REGION] {
+        assert_eq!(states(region).await, told(&[current]), "{region}");
+    }
+    assert_eq!(import(OTHER_REGION, 2, existing, None).await, Some("IncorrectKeyMaterialException"));
+    assert_eq!(import(REGION, 3, new, None).await, None);
+    world.assert_whole().await;
+    assert_eq!(states(REGION).await, told(&[current, (somewhere, "IMPORTED")]));
+    assert_eq!(import(OTHER_REGION, 3, existing, None).await, None);
+    world.call("RotateKeyOnDemand", json!({"KeyId": key})).await.ok();
+    world.assert_whole().await;
+}

@@ -267,3 +267,17 @@ async fn a_dry_run_verifies_the_document_too() {
     input["Recipient"] = recipient(b"x");
     assert_eq!(scene.world.call("Decrypt", input).await.error, Some("ValidationException"));
 }
+
+#[tokio::test]
+async fn the_material_is_told_to_no_recipient_but_of_a_data_key_pair() {
+    let scene = scene(9).await;
+    let document = recipient(&PKI.document(&KEY).sign(&PKI));
+    for (operation, is_told) in
+        [("Decrypt", false), ("GenerateDataKey", false), ("GenerateDataKeyPair", true)]
+    {
+        let answer = scene.world.call(operation, scene.input(operation, &document)).await.ok();
+        assert_eq!(answer.get("KeyMaterialId").is_some(), is_told, "{operation}");
+        let answer = scene.world.call(operation, scene.input_without_recipient(operation)).await.ok();
+        assert!(answer.get("KeyMaterialId").is_some(), "{operation}");
+    }
+}
