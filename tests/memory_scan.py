@@ -50,6 +50,28 @@ def writable(pid: int):
             yield bytes(region)
 
 
+def places(pid: int, needle: bytes) -> dict[bool, int]:
+    """How often a byte string stands in the process's writable memory: in what is locked, and in what isn't."""
+    found = {True: 0, False: 0}
+    with open(f"/proc/{pid}/smaps") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        region = b""
+        for line in maps:
+            words = line.split()
+            if "-" in words[0] and not words[0].endswith(":"):
+                start, end = (int(part, 16) for part in words[0].split("-"))
+                region = b""
+                if words[1].startswith("rw"):
+                    try:
+                        memory.seek(start)
+                        region = memory.read(end - start)
+                    except OSError:
+                        # Secret memory: not even root reads it from outside.
+                        pass
+            elif words[0] == "VmFlags:":
+                found["lo" in words[1:]] += region.count(needle)
+    return found
+
+
 def forms(secret: bytes) -> list[bytes]:
     """A secret as it could stand in memory: raw, hex, base64 (whichever way its neighbours shift it)."""
     shifted = []

@@ -11,7 +11,7 @@ import pytest
 from conftest import Server
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from memory_scan import forms, scan
+from memory_scan import forms, places, scan
 
 # Several times what one thread takes in before it writes, and what pipes hold.
 CONTENT = os.urandom(12 << 20)
@@ -132,6 +132,27 @@ def test_a_process_whose_keys_came_from_a_server_through_its_socket_holds_no_dat
         message = read_some(process, 600)
     check(process, *data_key_of(server, message))
     finish(process, feeding)
+
+
+@pytest.mark.parametrize("length", [16, 32])
+@pytest.mark.parametrize("what", ["encrypt", "decrypt"])
+def test_a_raw_wrapping_key_stands_in_locked_memory_alone(fresh_host, what, length):
+    wrapping = os.urandom(length)
+    path = fresh_host.home / "wrapping"
+    path.write_bytes(wrapping)
+    path.chmod(0o600)
+    key = f"raw-aes:ns:name:{path}"
+    content = CONTENT if what == "encrypt" else fresh_host.run("encrypt", "-k", key, input=CONTENT).stdout
+    process = subprocess.Popen(
+        [fresh_host.binary, "-q", what, "-k", key], env={**fresh_host.env, "BULLA_TEST_MLOCK": "1"}, cwd=fresh_host.home,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )
+    feeding = feed(process, content[:-1])
+    got = read_some(process, 1)
+    found = places(process.pid, wrapping)
+    rest = finish(process, feeding, content[-1:])
+    assert found == {True: 1, False: 0}
+    assert what == "encrypt" or got + rest == CONTENT
 
 
 def test_an_abort_leaves_no_core(place, tmp_path):

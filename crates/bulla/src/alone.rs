@@ -27,7 +27,7 @@ pub(crate) fn parsed(arguments: &[OsString]) -> Option<(Cli, ArgMatches)> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
-    use clap::CommandFactory;
+    use crate::cli::grammar;
 
     fn words(line: &str) -> Vec<OsString> {
         line.split_whitespace().map(OsString::from).collect()
@@ -44,7 +44,7 @@ mod tests {
             "bulla decrypt --range 0-511 -o - x --xks-connect a=b,c=d --kms embedded",
             "bulla decrypt -v x -- tar x",
         ] {
-            let whole = parse(Cli::command(), &words(line)).unwrap();
+            let whole = parse(grammar(), &words(line)).unwrap();
             let (cli, matches) = parsed(&words(line)).expect(line);
             assert_eq!(format!("{cli:?}"), format!("{:?}", Cli::from_arg_matches(&whole).unwrap()), "{line}");
             let (name, inner) = matches.subcommand().unwrap();

@@ -1,7 +1,7 @@
 //! What a command runs with: its options, and the key management services that they mean.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +34,8 @@ pub(crate) struct App {
     settings: KmsSettings,
     matches: ArgMatches,
     data_dir_because: String,
+    /// The backup whose store is in the data directory as long as the command runs.
+    backup: Option<PathBuf>,
     aws: Option<AwsEnvironment>,
     found: HashMap<Choice, FoundKms>,
     storage: Option<Arc<Storage>>,
@@ -106,8 +108,8 @@ impl App {
         let say = Say { quiet: common.quiet, verbose: common.verbose, json: common.json };
         let data_dir_because = because("data_dir", "data-dir");
         let matches = matches.clone();
-        let (aws, found, storage) = (None, HashMap::new(), None);
-        let app = Self { common, say, settings, matches, data_dir_because, aws, found, storage };
+        let (backup, aws, found, storage) = (None, None, HashMap::new(), None);
+        let app = Self { common, say, settings, matches, data_dir_because, backup, aws, found, storage };
         // Without a place there is nothing to keep; a command that needs one says what is missing.
         if let Ok(place) = app.place() {
             kept::keep_store(&place);
@@ -169,12 +171,14 @@ impl App {
 
     /// The data directory.
     pub(crate) fn place(&self) -> Result<Place, Failure> {
-        Place::of(&self.common, self.data_dir_because.clone())
+        let place = Place::of(&self.common, self.data_dir_because.clone())?;
+        Ok(Place { backup: self.backup.clone(), ..place })
     }
 
-    /// From now on the KMS is the engine over the store in this directory, whatever is configured.
-    pub(crate) fn use_restored_store(&mut self, directory: &Path, because: &str) {
+    /// From now on the KMS is the engine over the store in this directory, which is made of a backup, whatever is configured.
+    pub(crate) fn use_restored_store(&mut self, directory: &Path, backup: &Path, because: &str) {
         self.common.data_dir = Some(directory.to_owned());
+        self.backup = Some(backup.to_owned());
         self.data_dir_because = because.to_owned();
         self.settings.store = Some(Setting { value: (), because: because.to_owned(), rank: Rank::Flag });
         self.found.clear();

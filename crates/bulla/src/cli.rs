@@ -8,11 +8,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::storage::StorageOptions;
 
 mod access;
+mod idle;
 mod key;
 mod policy;
 mod rewrap;
 
 pub(crate) use access::{Access, AddAccess, Can, Handout, RotateAccess};
+pub(crate) use idle::grammar;
 pub(crate) use key::{CreateKey, ImportKey, Key, KeyPolicy, KeyRotation};
 pub(crate) use policy::{ExplainPolicy, Policy};
 pub(crate) use rewrap::Rewrap;

@@ -375,7 +375,7 @@ pub(crate) fn env(name: impl AsRef<OsStr>) -> Option<OsString> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
-    use clap::{CommandFactory, FromArgMatches};
+    use clap::FromArgMatches;
 
     fn parse(file: &str, arguments: &[&str]) -> Result<crate::cli::Cli, String> {
         let directory = tempfile::tempdir().unwrap();
@@ -384,15 +384,15 @@ mod tests {
         let mut all = vec![OsString::from("bulla"), "--config".into(), path.into()];
         all.extend(arguments.iter().map(OsString::from));
         let (grammar, _) =
-            with_configuration(crate::cli::Cli::command(), &all).map_err(|failure| failure.to_string())?;
+            with_configuration(crate::cli::grammar(), &all).map_err(|failure| failure.to_string())?;
         let matches = grammar.try_get_matches_from(&all).map_err(|error| error.to_string())?;
         crate::cli::Cli::from_arg_matches(&matches).map_err(|error| error.to_string())
     }
 
     #[test]
     fn the_grammar_holds_together() {
-        crate::cli::Cli::command().debug_assert();
-        apply(crate::cli::Cli::command(), "", true, &Values::default()).debug_assert();
+        crate::cli::grammar().debug_assert();
+        apply(crate::cli::grammar(), "", true, &Values::default()).debug_assert();
     }
 
     #[test]
@@ -451,7 +451,7 @@ mod tests {
         std::fs::write(&path, "\nkms-wait = \"soon\"\n").unwrap();
         let all: Vec<OsString> =
             vec!["bulla".into(), "--config".into(), path.into(), "key".into(), "list".into()];
-        let (grammar, values) = with_configuration(crate::cli::Cli::command(), &all).unwrap();
+        let (grammar, values) = with_configuration(crate::cli::grammar(), &all).unwrap();
         let error = grammar.try_get_matches_from(&all).unwrap_err();
         assert!(values.cause_of(&error, &all).unwrap().ends_with("line 2"));
     }
@@ -459,7 +459,7 @@ mod tests {
     #[test]
     fn the_later_file_goes_before_the_earlier_one_also_where_that_has_a_table() {
         let directory = tempfile::tempdir().unwrap();
-        let command = crate::cli::Cli::command();
+        let command = crate::cli::grammar();
         let mut values = Values::default();
         for (name, text) in
             [("a", "[encrypt]\nregion = \"a\"\nverbose = true\n"), ("b", "region = \"b\"\nquiet = true\n")]

@@ -39,7 +39,7 @@ impl Content {
     /// Refuses what [`Content::run`] would of it, or of the range, into a stream before it wrote anything.
     pub(crate) fn check_into_stream(&self, range: Option<&Range>) -> Result<(), EnvelopeError> {
         match (&self.form, range) {
-            (Form::Message(opener), Some(_)) => opener.check_range(),
+            (Form::Message(opener), Some(range)) => opener.check_range(range),
             (Form::Message(opener), None) => opener.check_into_stream(),
             (Form::Object(..), None) => Ok(()),
             (Form::Object(..), Some(_)) => Err(no_range_of_object()),

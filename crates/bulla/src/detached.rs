@@ -10,6 +10,7 @@ pub(crate) mod object;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write;
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,7 @@ use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
 use crate::app::App;
+use crate::at::At;
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Fresh, OutputRules, Target};
 use crate::storage::{self, ObjectName, Outgoing, Pinned, StorageOptions, Upload, is_object};
@@ -47,8 +49,8 @@ pub(crate) fn keys_of(file: &Path, given: Option<&Path>) -> PathBuf {
 }
 
 /// Where they are while both are being replaced: beside what a link leads to.
-fn next_of(keys: &Path) -> PathBuf {
-    with_suffix(&output::follow_links(keys).unwrap_or_else(|_| keys.to_owned()), NEXT)
+fn next_of(keys: At<'_>) -> PathBuf {
+    with_suffix(&keys.target().unwrap_or_else(|_| keys.path.to_owned()), NEXT)
 }
 
 /// The file that keys of this name belong to, by their name.
@@ -113,18 +115,23 @@ impl Found {
         }
     }
 
+    /// From now on no output takes their place.
+    pub(crate) fn keep(&self) {
+        if let Where::File(path) = &self.place
+            && let Ok(file) = std::fs::metadata(path)
+        {
+            crate::kept::keep_key(&file);
+        }
+    }
+
     /// Opens the file key, by the keys of the command.
     pub(crate) async fn open(
         &self,
         app: &mut App,
         unlocking: &mut Unlocking<'_>,
     ) -> Result<OpenedKeys<'_>, Failure> {
-        let keyrings = unlocking.keyrings(app, self.keys.header()).await?;
-        let opened = self.keys.open(keyrings).await;
-        opened.map_err(|error| {
-            let failure = Failure::envelope(&error, &self.shown(), "nothing");
-            unlocking.explained(failure, &error)
-        })
+        let shown = self.shown();
+        unlocking.open_keys(app, &self.keys, |error| Failure::envelope(error, &shown, "nothing")).await
     }
 }
 
@@ -132,47 +139,45 @@ impl Found {
 pub(crate) async fn find(
     app: &mut App,
     options: &StorageOptions,
-    (file, object): (&Path, Option<&Pinned>),
+    (file, object): (At<'_>, Option<&Pinned>),
     given: Option<&Path>,
     header: &Header,
     limits: HeaderLimits,
 ) -> Result<Found, Failure> {
-    let Some(name) = ObjectName::of(&keys_of(file, given))? else {
+    let Some(name) = ObjectName::of(&keys_of(file.path, given))? else {
         return find_file(file, given, header, limits);
     };
-    let shown = crate::app::shown(file, "standard input");
+    let shown = crate::app::shown(file.path, "standard input");
     object::find(&app.storage(options).await?, &name, &shown, object, header, limits)
 }
 
 /// Looks for them in a file: beside it by the name of the file itself, where it was reached by a link.
 pub(crate) fn find_file(
-    file: &Path,
+    file: At<'_>,
     given: Option<&Path>,
     header: &Header,
     limits: HeaderLimits,
 ) -> Result<Found, Failure> {
-    let shown = crate::app::shown(file, "standard input");
-    let nameless = file == Path::new(STREAM)
-        || is_object(file)
-        || !std::fs::metadata(file).is_ok_and(|meta| meta.is_file());
+    let shown = crate::app::shown(file.path, "standard input");
+    let nameless = file.path == Path::new(STREAM) || is_object(file.path) || !file.is_file();
     if given.is_none() && nameless {
         return Err(Failure::usage(format!(
             "`{shown}` was sealed with detached keys, and has no name that leads to them; name their file with --keys"
         )));
     }
-    let first = keys_of(file, given);
+    let first = keys_of(file.path, given);
     // In the end again: they may have gone from the one to the other meanwhile.
-    let mut places = vec![first.clone(), next_of(&first), first.clone()];
+    let mut places = vec![first.clone(), next_of(file.beside(&first)), first.clone()];
     if given.is_none()
-        && let Ok(target) = output::follow_links(file)
-        && target != file
+        && let Ok(target) = file.target()
+        && target != file.path
     {
         let there = keys_of(&target, None);
-        places.extend([there.clone(), next_of(&there)]);
+        places.extend([there.clone(), next_of(At::path(&there))]);
     }
     let mut failed: Option<Failure> = None;
     for path in places {
-        let keys = match read(&path, limits) {
+        let keys = match read(file.beside(&path), limits) {
             Ok(Some(keys)) => keys,
             Ok(None) => continue,
             Err(failure) => {
@@ -204,12 +209,12 @@ fn not_found(shown: &str, keys: &str) -> Failure {
 }
 
 /// The keys in a file, if it is there.
-pub(crate) fn read(path: &Path, limits: HeaderLimits) -> Result<Option<DetachedKeys>, Failure> {
-    let bytes = match crate::small_file::read(path, DETACHED_KEYS_BYTES_MAX) {
+pub(crate) fn read(at: At<'_>, limits: HeaderLimits) -> Result<Option<DetachedKeys>, Failure> {
+    let bytes = match at.read(DETACHED_KEYS_BYTES_MAX) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        bytes => bytes.map_err(|error| Failure::io("cannot read", path.display(), &error))?,
+        bytes => bytes.map_err(|error| Failure::io("cannot read", at.path.display(), &error))?,
     };
-    let shown = path.display().to_string();
+    let shown = at.path.display().to_string();
     DetachedKeys::read(bytes.expose().to_vec(), limits)
         .map(Some)
         .map_err(|error| Failure::envelope(&error, &shown, "nothing"))
@@ -218,9 +223,16 @@ pub(crate) fn read(path: &Path, limits: HeaderLimits) -> Result<Option<DetachedK
 /// A place for the keys of a file or object that is about to be sealed, and can be written.
 pub(crate) enum Place<'a> {
     /// A file.
-    File(PathBuf, Fresh<'a>),
+    File(KeysFile<'a>),
     /// An object.
     Object(object::Place),
+}
+
+/// Keys without a name yet, and where they go.
+pub(crate) struct KeysFile<'a> {
+    path: PathBuf,
+    within: Option<BorrowedFd<'a>>,
+    fresh: Fresh<'a>,
 }
 
 impl<'a> Place<'a> {
@@ -245,23 +257,23 @@ impl<'a> Place<'a> {
             let storage = app.storage(options).await?;
             return object::Place::open(storage, name, rules.force).map(Self::Object);
         }
-        let nameless = output == Path::new(STREAM)
-            || std::fs::metadata(output).is_ok_and(|meta| !meta.is_file() && !meta.is_dir());
+        let at = At { path: output, within: rules.within };
+        let nameless = output == Path::new(STREAM) || is_special(at);
         if given.is_none() && nameless {
             return Err(Failure::usage(format!(
                 "--detached-keys: `{}` is no file beside which keys could be; name theirs with --keys",
                 crate::app::shown(output, "standard output")
             )));
         }
-        if !is_object(output) && same_file(&path, output) {
+        if rules.within.is_none() && !is_object(output) && same_file(&path, output) {
             return Err(no_own_place(&path));
         }
-        if std::fs::metadata(&path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir()) {
+        if is_special(at.beside(&path)) {
             return Err(no_regular_file(&path));
         }
         // Whatever becomes of the file, its keys are on the disk first.
         match output::open(&path, OutputRules { sync: true, ..rules })? {
-            Target::Fresh(fresh) => Ok(Self::File(path, fresh)),
+            Target::Fresh(fresh) => Ok(Self::File(KeysFile { path, within: rules.within, fresh })),
             Target::Stream(_) => Err(no_regular_file(&path)),
         }
     }
@@ -278,7 +290,7 @@ impl<'a> Place<'a> {
         let key = FileKey::generate();
         let keyring = key.keyring().map_err(|error| failed(&error))?;
         let bytes = key.seal(recipients, context, limits).await.map_err(|error| failed(&error))?;
-        if let Self::File(path, fresh) = &mut self {
+        if let Self::File(KeysFile { path, fresh, .. }) = &mut self {
             let written = fresh.file.write_all(&bytes);
             written.map_err(|error| Failure::io("cannot write", path.display(), &error))?;
         }
@@ -331,20 +343,20 @@ impl Pending<'_> {
         let Self { place, keys, limits, .. } = self;
         match (place, target) {
             // Whoever reads the stream may have all of it before this program comes to an end.
-            (Place::File(path, fresh), Outgoing::Local(Target::Stream(file))) => {
-                let _turn = Turn::take(&path)?;
+            (Place::File(KeysFile { path, within, fresh }), Outgoing::Local(Target::Stream(file))) => {
+                let _turn = Turn::take(At { path: &path, within })?;
                 fresh.commit()?;
                 drop(_turn);
                 run(Output::stream(file)).map_err(|error| failed(&error))
             }
-            (Place::File(path, keys), Outgoing::Local(Target::Fresh(file))) => {
+            (Place::File(keys), Outgoing::Local(Target::Fresh(file))) => {
                 let summary = run(Output::unpublished(&file.file)).map_err(|error| failed(&error))?;
-                publish((&path, keys), (output, file), limits)?;
+                keys.publish(output, file, limits)?;
                 Ok(summary)
             }
-            (Place::File(path, keys), Outgoing::Object(mut upload)) => {
+            (Place::File(keys), Outgoing::Object(mut upload)) => {
                 let summary = run(Output::private(&mut upload)).map_err(|error| failed(&error))?;
-                publish_with_object((&path, keys), upload)?;
+                keys.publish_with_object(upload)?;
                 Ok(summary)
             }
             (Place::Object(place), Outgoing::Object(mut upload)) => {
@@ -359,54 +371,61 @@ impl Pending<'_> {
     }
 }
 
-/// The keys of an object stay, whatever becomes of it: that a server says no more doesn't mean that it isn't there.
-fn publish_with_object((path, keys): (&Path, Fresh<'_>), upload: Upload) -> Result<(), Failure> {
-    let _turn = Turn::take(path)?;
-    if !exists(path) {
-        keys.commit()?;
-        return upload.finish();
-    }
-    let next = next_of(path);
-    if exists(&next) {
-        return Err(Failure::new(
-            Exit::Failed,
-            format!(
-                "`{}` is there, and may be the keys of what another command wrote; nothing was written; move it away",
-                next.display()
-            ),
-        ));
-    }
-    keys.named_next(NEXT).commit()?;
-    upload.finish()?;
-    take_name(path)
-}
-
-fn publish(
-    (path, keys): (&Path, Fresh<'_>),
-    (output, file): (&Path, Fresh<'_>),
-    limits: HeaderLimits,
-) -> Result<(), Failure> {
-    let _turn = Turn::take(path)?;
-    settle(output, path, limits)?;
-    if exists(output) && exists(path) {
-        refuse_other_than_keys(&next_of(path), limits)?;
+impl KeysFile<'_> {
+    /// The keys of an object stay, whatever becomes of it: that a server says no more doesn't mean that it isn't there.
+    fn publish_with_object(self, upload: Upload) -> Result<(), Failure> {
+        let Self { path, within, fresh: keys } = self;
+        let at = At { path: &path, within };
+        let _turn = Turn::take(at)?;
+        if !at.exists() {
+            keys.commit()?;
+            return upload.finish();
+        }
+        let next = next_of(at);
+        if at.beside(&next).exists() {
+            return Err(Failure::new(
+                Exit::Failed,
+                format!(
+                    "`{}` is there, and may be the keys of what another command wrote; nothing was written; move it away",
+                    next.display()
+                ),
+            ));
+        }
+        keys.spare_kept()?;
         keys.named_next(NEXT).commit()?;
-        file.commit()?;
-        return take_name(path);
+        upload.finish()?;
+        take_name(at)
     }
-    keys.commit()?;
-    file.commit().inspect_err(|_| {
-        // Nobody has another file that they could belong to.
-        let _ = std::fs::remove_file(path);
-    })
+
+    fn publish(self, output: &Path, file: Fresh<'_>, limits: HeaderLimits) -> Result<(), Failure> {
+        let Self { path, within, fresh: keys } = self;
+        let at = At { path: &path, within };
+        let _turn = Turn::take(at)?;
+        let output = at.beside(output);
+        settle(output, at, limits)?;
+        if output.exists() && at.exists() {
+            refuse_other_than_keys(at.beside(&next_of(at)), limits)?;
+            keys.spare_kept()?;
+        keys.named_next(NEXT).commit()?;
+            file.commit()?;
+            return take_name(at);
+        }
+        keys.commit()?;
+        file.commit().inspect_err(|_| {
+            // Nobody has another file that they could belong to.
+            let _ = at.remove();
+        })
+    }
 }
 
-fn exists(path: &Path) -> bool {
-    std::fs::symlink_metadata(path).is_ok()
+/// Whether a device, pipe or socket is there.
+fn is_special(at: At<'_>) -> bool {
+    // In an open directory such is refused when the file is made.
+    at.within.is_none() && std::fs::metadata(at.path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
 }
 
 /// Something under the name that the new keys need for a moment, that this program did not put there.
-fn refuse_other_than_keys(next: &Path, limits: HeaderLimits) -> Result<(), Failure> {
+fn refuse_other_than_keys(next: At<'_>, limits: HeaderLimits) -> Result<(), Failure> {
     match read(next, limits) {
         Ok(_) => Ok(()),
         Err(failure) => Err(failure.although("the name is needed for new keys; move it away")),
@@ -414,13 +433,13 @@ fn refuse_other_than_keys(next: &Path, limits: HeaderLimits) -> Result<(), Failu
 }
 
 /// Gives the new keys their name.
-fn take_name(path: &Path) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| Failure::io("cannot write", path.display(), &error);
-    let target = output::follow_links(path).map_err(failed)?;
-    std::fs::rename(next_of(path), &target).map_err(failed)?;
-    let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty());
+fn take_name(keys: At<'_>) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::io("cannot write", keys.path.display(), &error);
+    let target = keys.target().map_err(failed)?;
+    let target = keys.beside(&target);
+    keys.beside(&next_of(keys)).rename_to(target).map_err(failed)?;
     // A directory that can't be opened can't be synced either: the name is there all the same.
-    if let Ok(directory) = File::open(parent.unwrap_or(Path::new("."))) {
+    if let Ok(directory) = target.directory() {
         let _ = directory.sync_all();
     }
     Ok(())
@@ -429,12 +448,13 @@ fn take_name(path: &Path) -> Result<(), Failure> {
 /// Ends what a killed command has begun: keys that belong to the file, and still stand under their other name, take
 /// theirs. Not where keys of the file stand under that name: what is beside them was not put there by a command that was
 /// killed after the file had changed, and whether it opens the file is not known. In a turn only.
-pub(crate) fn settle(file: &Path, keys: &Path, limits: HeaderLimits) -> Result<(), Failure> {
+pub(crate) fn settle(file: At<'_>, keys: At<'_>, limits: HeaderLimits) -> Result<(), Failure> {
     let next = next_of(keys);
-    if !exists(&next) {
+    let next = keys.beside(&next);
+    if !next.exists() {
         return Ok(());
     }
-    let (Ok(Some(found)), Some(header)) = (read(&next, limits), header_of(file, limits)) else {
+    let (Ok(Some(found)), Some(header)) = (read(next, limits), header_of(file, limits)) else {
         return Ok(());
     };
     let belong = |keys: &DetachedKeys| keys.check_belong_to(&header).is_ok();
@@ -443,11 +463,11 @@ pub(crate) fn settle(file: &Path, keys: &Path, limits: HeaderLimits) -> Result<(
 }
 
 /// What a file says of itself, if it is sealed.
-pub(crate) fn header_of(file: &Path, limits: HeaderLimits) -> Option<Header> {
-    if !std::fs::metadata(file).ok()?.is_file() {
+pub(crate) fn header_of(file: At<'_>, limits: HeaderLimits) -> Option<Header> {
+    if !file.is_file() {
         return None;
     }
-    let input = Input::file(File::open(file).ok()?).ok()?;
+    let input = Input::file(file.open().ok()?).ok()?;
     Some(bulla_envelope::inspect(input, limits).ok()?.header)
 }
 
@@ -458,10 +478,8 @@ pub(crate) struct Turn {
 
 impl Turn {
     /// Waits for it. Where there are no locks, or the directory can't be read, nobody waits.
-    pub(crate) fn take(path: &Path) -> Result<Self, Failure> {
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let directory = parent.unwrap_or(Path::new("."));
-        let Ok(file) = File::open(directory) else { return Ok(Self { _directory: None }) };
+    pub(crate) fn take(at: At<'_>) -> Result<Self, Failure> {
+        let Ok(file) = at.directory() else { return Ok(Self { _directory: None }) };
         let until = Instant::now() + TURN;
         loop {
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -471,7 +489,10 @@ impl Turn {
                 Err(Errno::WOULDBLOCK) => {
                     return Err(Failure::new(
                         Exit::Unreachable,
-                        format!("`{}` is locked by another program; try again", directory.display()),
+                        format!(
+                            "`{}` is locked by another program; try again",
+                            at.directory_path().display()
+                        ),
                     ));
                 }
                 Err(Errno::INTR) => {}

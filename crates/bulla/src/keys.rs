@@ -1,9 +1,10 @@
 //! The KEYs of the command line: which keyrings they mean.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use bulla_api::{DescribeKeyInput, EncryptionContext, GetCallerIdentityInput, KeyRef, SecretBytes};
+use bulla_api::{DescribeKeyInput, EncryptionContext, GetCallerIdentityInput, KeyRef, Kms, SecretBytes};
 use bulla_envelope::{FILE_KEY_NAME, Keyring, KmsDiscovery, KmsKey, RawAesKey, RawRsaKey, RsaPadding};
 
 use crate::app::{App, FoundKms};
@@ -62,6 +63,52 @@ impl<'a> KeyArgument<'a> {
     }
 }
 
+impl KeyArgument<'_> {
+    /// Whether it is the very same key: by the same words or, of a raw one, in the same file.
+    fn is_same(&self, other: &Self) -> bool {
+        let same = |one: &str, other: &str| one == other || is_same_file(Path::new(one), Path::new(other));
+        match (self, other) {
+            (
+                Self::RawAes { namespace, name, file },
+                Self::RawAes { namespace: other_namespace, name: other_name, file: other },
+            ) => namespace == other_namespace && name == other_name && same(file, other),
+            (
+                Self::RawRsa { namespace, name, padding, file },
+                Self::RawRsa {
+                    namespace: other_namespace,
+                    name: other_name,
+                    padding: other_padding,
+                    file: other,
+                },
+            ) => {
+                (namespace, name, padding) == (other_namespace, other_name, other_padding)
+                    && same(file, other)
+            }
+            (one, other) => one == other,
+        }
+    }
+}
+
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let id = |path: &Path| {
+        let meta = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+        Some((meta.dev(), meta.ino()))
+    };
+    id(one).is_some_and(|one| id(other) == Some(one))
+}
+
+/// The KEYs, taken apart, and each that was given twice once.
+fn each_once(arguments: &[String]) -> Result<Vec<KeyArgument<'_>>, Failure> {
+    let mut all: Vec<KeyArgument<'_>> = Vec::with_capacity(arguments.len());
+    for text in arguments {
+        let key = KeyArgument::parse(text)?;
+        if !all.iter().any(|known| known.is_same(&key)) {
+            all.push(key);
+        }
+    }
+    Ok(all)
+}
+
 /// Refuses KEYs that can't be any, before a file is looked at.
 pub(crate) fn check(arguments: &[String]) -> Result<(), Failure> {
     for text in arguments {
@@ -85,8 +132,8 @@ pub(crate) async fn for_sealing(app: &mut App, arguments: &[String]) -> Result<K
     let mut keyrings = Vec::new();
     let mut local = None;
     let mut elsewhere = false;
-    for text in arguments {
-        match KeyArgument::parse(text)? {
+    for key in each_once(arguments)? {
+        match key {
             KeyArgument::Kms { key, at } => {
                 check_kms_key(key)?;
                 let found = app.kms(at).await?;
@@ -115,20 +162,28 @@ pub(crate) async fn for_opening(
 ) -> Result<(Vec<Keyring>, Option<Failure>), Failure> {
     let mut keyrings = Vec::new();
     let mut unreachable = None;
-    for text in arguments {
-        match KeyArgument::parse(text)? {
+    let arguments = each_once(arguments)?;
+    let several = arguments.len() > 1;
+    let mut known: Vec<(Arc<dyn Kms>, String)> = Vec::new();
+    for key in arguments {
+        match key {
             KeyArgument::Kms { key, at } => {
                 check_kms_key(key)?;
                 let found = app.kms(at).await?;
                 require_store(&found)?;
                 let arn = match arn_of(&found, key).await {
                     Ok(arn) => arn,
-                    Err(failure) if failure.exit == Exit::Unreachable && arguments.len() > 1 => {
+                    Err(failure) if failure.exit == Exit::Unreachable && several => {
                         unreachable.get_or_insert(failure);
                         continue;
                     }
                     Err(failure) => return Err(failure),
                 };
+                // An alias of a key that was named already.
+                if known.iter().any(|(kms, known)| Arc::ptr_eq(kms, &found.kms) && *known == arn) {
+                    continue;
+                }
+                known.push((Arc::clone(&found.kms), arn.clone()));
                 let key = KmsKey::new(found.kms, arn);
                 keyrings.push(if found.local.is_some() { key.on_this_host() } else { key }.into());
             }
@@ -153,8 +208,7 @@ async fn arn_of(found: &FoundKms, key: &str) -> Result<String, Failure> {
 /// Keys that are to open something, with the names by which it will know them.
 pub(crate) async fn wanted(app: &mut App, arguments: &[String]) -> Result<Vec<Wanted>, Failure> {
     let mut all = Vec::new();
-    for text in arguments {
-        let key = KeyArgument::parse(text)?;
+    for key in each_once(arguments)? {
         all.push(match key {
             KeyArgument::Kms { key, at } => {
                 check_kms_key(key)?;
@@ -318,6 +372,15 @@ pub(crate) async fn discovered(
         Some(failure) if keyrings.is_empty() => Err(failure),
         missed => Ok(Discovered { keyrings, asked: asked.join(", and "), missed }),
     }
+}
+
+/// The keys of the store on this host, for what the KMS of the options was to open; unless that is this store, or there is none.
+pub(crate) async fn of_this_host(app: &mut App, accounts: &[String]) -> Option<Keyring> {
+    if app.kms(None).await.ok()?.local.is_some() {
+        return None;
+    }
+    let found = discovered_at(app, Some(EMBEDDED_AT), accounts).await;
+    found.ok().map(|(keyring, _)| keyring)
 }
 
 async fn discovered_at(

@@ -3,6 +3,7 @@
 mod alone;
 mod app;
 mod archive;
+mod at;
 mod aws_files;
 mod cli;
 mod command;
@@ -39,7 +40,7 @@ use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
 use bulla_crypto::arena::{self, ArenaOptions, BackingChoice};
-use clap::{CommandFactory, FromArgMatches};
+use clap::FromArgMatches;
 
 use crate::app::App;
 use crate::cli::{Cli, Command};
@@ -74,7 +75,7 @@ fn understood(arguments: &[OsString]) -> Result<(Cli, clap::ArgMatches), ExitCod
         return Ok(alone);
     }
     // Help, version and completions are asked for also where the configuration is broken, and need none.
-    let bare = parse(Cli::command(), arguments);
+    let bare = parse(cli::grammar(), arguments);
     match &bare {
         Err(error) if is_answer(error) => return Err(answered(error)),
         Ok(matches) if matches.subcommand_name() == Some("completions") => {
@@ -88,7 +89,7 @@ fn understood(arguments: &[OsString]) -> Result<(Cli, clap::ArgMatches), ExitCod
     let (parsed, values) = match bare {
         // Most of the time nothing is configured: then it is parsed already.
         Ok(matches) if !is_configured => (Ok(matches), Values::default()),
-        _ => match config::with_configuration(Cli::command(), arguments) {
+        _ => match config::with_configuration(cli::grammar(), arguments) {
             Ok((grammar, values)) => (parse(grammar, arguments), values),
             Err(failure) => return Err(ended(&failure)),
         },
@@ -161,7 +162,7 @@ fn misunderstood(error: &clap::Error, place: Option<String>) -> Failure {
 /// Prints completions for a shell.
 fn completions(command: &cli::Completions) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(command.shell, &mut Cli::command(), "bulla", &mut script);
+    clap_complete::generate(command.shell, &mut cli::grammar(), "bulla", &mut script);
     say::to_stdout(&script)
 }
 

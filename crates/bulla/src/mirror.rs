@@ -101,7 +101,11 @@ pub(crate) async fn each(
                         }
                     }
                     // Keys are for their file.
-                    None if detached::file_of(&entry.shown).is_some_and(|file| file.is_file()) => Ok(None),
+                    None if detached::file_of(&entry.shown)
+                        .is_some_and(|file| entry.at().beside(&file).is_file()) =>
+                    {
+                        Ok(None)
+                    }
                     None => {
                         leave_out(say, &mut count, &entry, "its name does not end with .sealed");
                         Ok(None)
@@ -193,7 +197,7 @@ fn leave_out(say: Say, count: &mut Count, entry: &Entry, why: &str) {
 fn source(entry: &Entry) -> Result<Source, Failure> {
     let (file, shown) = (entry.open()?, entry.shown.display().to_string());
     let meta = file.metadata().map_err(|error| Failure::io("cannot read", &shown, &error))?;
-    Ok(Source { file, shown, path: entry.shown.clone(), meta })
+    Ok(Source { file, shown, path: entry.shown.clone(), within: Some(entry.parent()), meta })
 }
 
 /// Makes the directory that everything goes into, unless it is there.

@@ -176,18 +176,27 @@ pub(crate) fn root_failure(error: &RootKeyError) -> LocalFailure {
 
 /// A database that can't be opened.
 pub(crate) fn store_failure(error: &StoreError, directory: &DataDir) -> LocalFailure {
+    store_failure_of(error, &directory.file(names::STORE).display().to_string())
+}
+
+fn store_failure_of(error: &StoreError, store: &str) -> LocalFailure {
     let kind = match error {
         StoreError::Damaged(_) => LocalFailureKind::NotAuthentic,
         StoreError::Busy => LocalFailureKind::Busy,
         _ => LocalFailureKind::Failed,
     };
-    LocalFailure { kind, message: format!("{}: {error}", directory.file(names::STORE).display()) }
+    LocalFailure { kind, message: format!("{store}: {error}") }
 }
 
 /// Work on the store's file that failed.
 pub(crate) fn upkeep_failure(error: UpkeepError, directory: &DataDir) -> LocalFailure {
+    upkeep_failure_of(error, &directory.file(names::STORE).display().to_string())
+}
+
+/// The same, of a store that messages name so.
+pub(crate) fn upkeep_failure_of(error: UpkeepError, store: &str) -> LocalFailure {
     match error {
-        UpkeepError::Open(error) => vault_open_failure(error, directory),
+        UpkeepError::Open(error) => vault_open_failure(error, store),
         UpkeepError::DataDir(error) => directory_failure(&error),
         UpkeepError::NoStore(_) => {
             LocalFailure { kind: LocalFailureKind::NoStore, message: error.to_string() }
@@ -202,7 +211,9 @@ pub(crate) fn upkeep_failure(error: UpkeepError, directory: &DataDir) -> LocalFa
 fn open_failure(error: OpenError, directory: &DataDir) -> LocalFailure {
     match error {
         OpenError::Records(failure) => failure,
-        OpenError::Store(error) => vault_open_failure(error, directory),
+        OpenError::Store(error) => {
+            vault_open_failure(error, &directory.file(names::STORE).display().to_string())
+        }
     }
 }
 
@@ -219,12 +230,12 @@ pub(crate) fn by_passphrase(source: &RootKeySource, mut failure: LocalFailure) -
 /// How the store begins to say so.
 const WRONG_ROOT_KEY: &str = "wrong root key";
 
-fn vault_open_failure(error: bulla_store::OpenError, directory: &DataDir) -> LocalFailure {
+fn vault_open_failure(error: bulla_store::OpenError, store: &str) -> LocalFailure {
     use bulla_store::OpenError as E;
     if let E::Store(error) = error {
-        return store_failure(&error, directory);
+        return store_failure_of(&error, store);
     }
-    let message = format!("{}: {error}", directory.file(names::STORE).display());
+    let message = format!("{store}: {error}");
     match error {
         E::WrongRootKey { .. } | E::Damaged(_) | E::NotAStore => not_authentic(message),
         _ => failed(message),

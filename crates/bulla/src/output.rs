@@ -9,12 +9,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bulla_envelope::Inherited;
 use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
+use crate::at::At;
 use crate::exit::{Exit, Failure};
 use crate::kept;
 
@@ -307,6 +308,11 @@ impl<'a> Fresh<'a> {
         Ok(Self { file, directory, name, shown: path.to_owned(), temporary, rules })
     }
 
+    /// Refuses a name of what the program keeps, or of a key that was read since it was opened.
+    pub(crate) fn spare_kept(&self) -> Result<(), Failure> {
+        kept::spare(&self.directory, &self.name, &self.shown)
+    }
+
     /// The same file, to be named so with this behind it, whatever stands there.
     pub(crate) fn named_next(mut self, suffix: &str) -> Self {
         self.name.push(suffix);
@@ -318,7 +324,7 @@ impl<'a> Fresh<'a> {
     pub(crate) fn commit(mut self) -> Result<(), Failure> {
         // Keys may have been read since it was opened.
         if self.rules.force {
-            kept::spare(&self.directory, &self.name, &self.shown)?;
+            self.spare_kept()?;
         }
         self.publish().map_err(|error| match error {
             Errno::EXIST if !self.rules.force => exists(&self.shown),
@@ -491,6 +497,8 @@ pub(crate) struct Source {
     pub(crate) shown: String,
     /// Where it is; `-` is standard input.
     pub(crate) path: PathBuf,
+    /// The directory that it was found in, when that is walked.
+    pub(crate) within: Option<Arc<OwnedFd>>,
     /// Its metadata when opened.
     pub(crate) meta: std::fs::Metadata,
 }
@@ -518,7 +526,12 @@ impl Source {
                 ),
             ));
         }
-        Ok(Self { file, shown, path: path.to_owned(), meta })
+        Ok(Self { file, shown, path: path.to_owned(), within: None, meta })
+    }
+
+    /// Where it stands, and what is beside it.
+    pub(crate) fn at(&self) -> At<'_> {
+        At { path: &self.path, within: self.within.as_ref().map(|directory| directory.as_fd()) }
     }
 
     /// Bytes of a regular file.

@@ -22,6 +22,8 @@ pub(crate) struct Place {
     pub(crate) because: String,
     /// Whether a setting named it.
     pub(crate) explicit: bool,
+    /// The backup of the store, where the directory is only for as long as the command runs.
+    pub(crate) backup: Option<PathBuf>,
     /// Where the root key is.
     pub(crate) root: RootKeySource,
     /// Whether a setting says where the root key is.
@@ -55,6 +57,7 @@ impl Place {
         Ok(Self {
             because: if explicit { because } else { "the default".to_owned() },
             explicit,
+            backup: None,
             root,
             root_named: common.root_key.is_some(),
             account: parse(common.account_id.as_deref(), "--account-id")?,
@@ -71,7 +74,10 @@ impl Place {
 
     /// How messages name the engine over this store.
     pub(crate) fn describe(&self) -> String {
-        format!("{EMBEDDED} in {} ({})", self.directory.display(), self.because)
+        match &self.backup {
+            Some(backup) => format!("{EMBEDDED} with the backup {} ({})", backup.display(), self.because),
+            None => format!("{EMBEDDED} in {} ({})", self.directory.display(), self.because),
+        }
     }
 
     /// The warning for a new store whose root key stands beside it.

@@ -33,7 +33,11 @@ pub(crate) fn read(path: &Path, max: usize) -> io::Result<SecretBytes> {
     if path == Path::new("-") {
         return read_all(io::stdin().lock(), max);
     }
-    let file = open(path)?;
+    read_opened(&open(path)?, max)
+}
+
+/// The same of a file that is open, from where it stands.
+pub(crate) fn read_opened(file: &File, max: usize) -> io::Result<SecretBytes> {
     let max = match usize::try_from(file.metadata()?.len()) {
         // Pipes and files of `/proc` say that they are empty.
         Ok(0) => max,

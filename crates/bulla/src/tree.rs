@@ -3,7 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use crate::at::{At, open_regular};
 use crate::exit::{Exit, Failure};
 
 /// Directories in each other: each that is being read takes a descriptor.
@@ -50,18 +51,18 @@ impl Entry {
     /// Opens a regular file for reading, that very kind: what was put in its place meanwhile is an error, and not
     /// waited for.
     pub(crate) fn open(&self) -> Result<File, Failure> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let opened = rustix::fs::openat(&*self.parent, &self.name, flags, Mode::empty());
-        let failed = |error: Errno| Failure::io("cannot read", self.shown.display(), &error.into());
-        let file = opened.map_err(failed)?;
-        let stat = rustix::fs::fstat(&file).map_err(failed)?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(Failure::new(
-                Exit::Failed,
-                format!("cannot read `{}`: it was replaced by what is no file", self.shown.display()),
-            ));
-        }
-        Ok(File::from(file))
+        open_regular(&*self.parent, &self.name)
+            .map_err(|error| Failure::io("cannot read", self.shown.display(), &error))
+    }
+
+    /// Where it stands, and what is beside it.
+    pub(crate) fn at(&self) -> At<'_> {
+        At { path: &self.shown, within: Some(self.parent.as_fd()) }
+    }
+
+    /// The directory that it stands in.
+    pub(crate) fn parent(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.parent)
     }
 
     /// Where a symbolic link points.

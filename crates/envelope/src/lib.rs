@@ -72,7 +72,7 @@ pub use format::{ContentType, EncryptedDataKey, FormatError, Header, HeaderLimit
 pub use inspect::{Inspection, PlaintextSize, inspect};
 pub use keyring::{Keyring, KmsDiscovery, KmsKey, MAX_KMS_CALLS, RawAesKey, RawRsaKey};
 pub use one_call::{Opened, open, open_stream, seal, seal_stream};
-pub use open::{Message, OpenOptions, Opener};
+pub use open::{DataKey, Message, OpenOptions, Opener};
 pub use pipeline::{Job, SealedReader, Summary};
 pub use platform::{Inherited, Input, Output, ReadAt, end_with_parent};
 pub use policy::CommitmentPolicy;

@@ -57,6 +57,24 @@ impl OpenOptions {
     }
 }
 
+/// The data key of one message, opened, and wiped when it is dropped.
+pub struct DataKey {
+    pub(crate) key: SecretBytes,
+    pub(crate) opened_by: String,
+}
+
+impl DataKey {
+    /// The first step of [`Message::unlock`] alone, for whoever has other keys to try when none of these opens. The second is
+    /// [`Message::unlock_by`].
+    ///
+    /// # Errors
+    /// [`EnvelopeError::NoKeyOpens`]; [`EnvelopeError::Usage`] for a key that can't open.
+    pub async fn of(header: &Header, keyrings: &[Keyring]) -> Result<Self, EnvelopeError> {
+        let (key, opened_by) = unwrap_data_key_of(keyrings, header).await?;
+        Ok(Self { key, opened_by })
+    }
+}
+
 /// A message whose header has been read and accepted by the options, and for which no key was used yet.
 pub struct Message<'a> {
     header: ParsedHeader,
@@ -101,8 +119,16 @@ impl<'a> Message<'a> {
     /// [`EnvelopeError::NoKeyOpens`]; [`EnvelopeError::CommitmentMismatch`]; [`EnvelopeError::HeaderNotAuthentic`];
     /// [`EnvelopeError::Usage`] for a key that can't open.
     pub async fn unlock(self, keyrings: &[Keyring]) -> Result<Opener<'a>, EnvelopeError> {
-        let (data_key, opened_by) = unwrap_data_key_of(keyrings, &self.header.header).await?;
-        self.unlock_with(data_key, opened_by)
+        let data_key = DataKey::of(&self.header.header, keyrings).await?;
+        self.unlock_by(data_key)
+    }
+
+    /// The second step of [`Message::unlock`] alone: derives the content key, and verifies commitment and header.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::CommitmentMismatch`]; [`EnvelopeError::HeaderNotAuthentic`].
+    pub fn unlock_by(self, data_key: DataKey) -> Result<Opener<'a>, EnvelopeError> {
+        self.unlock_with(data_key.key, data_key.opened_by)
     }
 
     /// As [`Message::unlock`], with the data key, which is taken over and wiped, and the name of the key that opened it.
@@ -184,12 +210,12 @@ impl Opener<'_> {
         pipeline::open::check_into_stream(self)
     }
 
-    /// Refuses now a message or an input of which [`Opener::run_range`] would open no range at all.
+    /// Refuses now what [`Opener::run_range`] would, as far as the message's length and its final frame show that.
     ///
     /// # Errors
-    /// [`EnvelopeError::Usage`].
-    pub fn check_range(&self) -> Result<(), EnvelopeError> {
-        pipeline::open::check_range(self)
+    /// As [`Opener::run_range`].
+    pub fn check_range(&self, range: &std::ops::RangeInclusive<u64>) -> Result<(), EnvelopeError> {
+        pipeline::open::check_range(self, range)
     }
 
     /// Opens the bytes of `range` of the content, counted from 0, as far as the content goes: only the frames that

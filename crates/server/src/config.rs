@@ -29,6 +29,8 @@ pub struct ServerConfig {
     pub insecure_http: bool,
     /// Whether the line that says where it listens is JSON, as the log then is.
     pub json: bool,
+    /// Whether that line is left out: whoever looks for the address finds it in `DIR/endpoint`.
+    pub quiet: bool,
     /// Opened already, for who must know that they can be before anything else is done; else they are opened at the start.
     pub listeners: Option<Listeners>,
     /// The admin socket, bound by whoever holds the store's lock; `None` for a server without one.
@@ -118,6 +120,7 @@ impl ServerConfig {
             tls: None,
             insecure_http: false,
             json: false,
+            quiet: false,
             listeners: None,
             admin_socket: None,
             default_region,

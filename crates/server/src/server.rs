@@ -125,10 +125,10 @@ impl Server {
             }
         };
         let listening = format!("listening on {endpoint_url}");
-        if config.json {
+        if config.json && !config.quiet {
             let line = serde_json::json!({ "event": "listening", "message": listening, "endpoint_url": endpoint_url });
             eprintln!("{line}");
-        } else {
+        } else if !config.quiet {
             eprintln!("{listening}");
         }
         notify(State::Ready);

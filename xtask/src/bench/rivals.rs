@@ -92,12 +92,24 @@ impl Rivals {
                 output: Output::Standard,
             });
         }
+        if let Some(program) = rust_sdk() {
+            let file = home.join("zeros");
+            std::fs::write(&file, [0; 32])?;
+            let (program, key) = (text(&program), format!("raw-aes:bench:zeros:{}", text(&file)));
+            found.push(Rival {
+                name: "AWS Encryption SDK for Rust",
+                seal: words(&[&program, "seal", &key, &plain]),
+                open: words(&[&program, "open", &key]),
+                output: Output::Standard,
+            });
+        }
         for (tool, there) in [
             ("age", installed("age")),
             ("rage", installed("rage")),
             ("openssl", installed("openssl")),
             ("gpg", installed("gpg")),
             ("the AWS Encryption SDK for Python", python_with_sdk().is_some()),
+            ("the AWS Encryption SDK for Rust (CONTRIBUTING.md says how it is built)", rust_sdk().is_some()),
         ] {
             if !there {
                 report.note(format!("Not installed, and not measured: {tool}."));
@@ -160,12 +172,22 @@ impl Rival {
     }
 }
 
-/// The one of the tests' virtual environments, which `./test` makes.
-fn python_with_sdk() -> Option<PathBuf> {
+/// Where `./test` keeps what the tests need.
+fn test_cache() -> Option<PathBuf> {
     let home = std::env::var_os("HOME").map(PathBuf::from);
     let cache =
         std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(home?.join(".cache")))?;
-    let mut found: Vec<PathBuf> = std::fs::read_dir(cache.join("bulla-test"))
+    Some(cache.join("bulla-test"))
+}
+
+/// `tests/esdk_rust`, which seals in frames of 1 MiB, where a release build of it was made.
+fn rust_sdk() -> Option<PathBuf> {
+    Some(test_cache()?.join("esdk-rust/release/esdk-rust")).filter(|program| program.is_file())
+}
+
+/// The one of the tests' virtual environments, which `./test` makes.
+fn python_with_sdk() -> Option<PathBuf> {
+    let mut found: Vec<PathBuf> = std::fs::read_dir(test_cache()?)
         .ok()?
         .filter_map(|entry| Some(entry.ok()?.path().join("bin/python")))
         .filter(|python| python.is_file())

@@ -54,7 +54,7 @@ impl Tree {
     /// Every Rust file of the rooms and of xtask.
     pub(super) fn sources(&self) -> impl Iterator<Item = Source<'_>> {
         let tests = self.test_modules();
-        self.texts(".rs").filter(|(path, _)| !path.starts_with("fuzz/")).map(move |(path, text)| {
+        self.texts(".rs").filter(|(path, _)| !is_apart(path)).map(move |(path, text)| {
             let is_test = is_test(path)
                 || tests.iter().any(|test| path == test || path.starts_with(&format!("{test}/")));
             Source::new(path, text, is_test)
@@ -105,6 +105,11 @@ impl<'a> Source<'a> {
     pub(super) fn room(&self) -> Option<&'a str> {
         self.path.strip_prefix("crates/").and_then(|rest| rest.split('/').next())
     }
+}
+
+/// Whether a file is of a workspace of its own.
+fn is_apart(path: &str) -> bool {
+    ["fuzz/", "tests/esdk_rust/"].iter().any(|apart| path.starts_with(apart))
 }
 
 /// Whether a path alone says that a file is no part of the product.

@@ -31,7 +31,7 @@ pub(crate) async fn run(app: &mut App, command: &Drill) -> Result<(), Failure> {
     }
     let scratch = Scratch::within(&std::env::temp_dir())?;
     let directory = scratch.path().join(STORE);
-    app.use_restored_store(&directory, "--store-backup");
+    app.use_restored_store(&directory, &command.store_backup, "--store-backup");
     let records = restore(app, &command.store_backup, &directory).await?;
     app.say.done(
         &format!("the backup `{}` has {records} authentic records", command.store_backup.display()),
@@ -47,7 +47,8 @@ pub(crate) async fn run(app: &mut App, command: &Drill) -> Result<(), Failure> {
 async fn restore(app: &App, backup: &Path, path: &Path) -> Result<u64, Failure> {
     std::fs::metadata(backup).map_err(|error| Failure::io("cannot read", backup.display(), &error))?;
     let directory = DataDir::open_or_create(path).map_err(|error| opening::directory_failure(&error))?;
-    let failed = |error| opening::upkeep_failure(error, &directory);
+    let named = format!("the backup `{}`", backup.display());
+    let failed = |error| opening::upkeep_failure_of(error, &named);
     let restoring =
         Restoring::begin(BackupSource::File(backup), &directory, Existing::Refuse).map_err(failed)?;
     let source = app.place()?.root;
@@ -58,14 +59,14 @@ async fn restore(app: &App, backup: &Path, path: &Path) -> Result<u64, Failure> 
     let root: RootKey = source.obtain(params.as_ref()).map_err(|error| opening::root_failure(&error))?;
     let report = restoring.check(&root, Arc::new(SystemRng)).await.map_err(|error| {
         let failure = Failure::from(opening::by_passphrase(&source, failed(error)));
-        Failure::new(failure.exit, format!("the backup `{}`: {failure}", backup.display()))
+        let is_named = failure.message.contains(&*backup.to_string_lossy());
+        if is_named { failure } else { Failure::new(failure.exit, format!("{named}: {failure}")) }
     })?;
     if !report.is_sound() {
         return Err(Failure::new(
             Exit::NotIntact,
             format!(
-                "the backup `{}` is damaged: {} of {} records are not authentic; take another",
-                backup.display(),
+                "{named} is damaged: {} of {} records are not authentic; take another",
                 report.faulty,
                 report.sound + report.faulty
             ),

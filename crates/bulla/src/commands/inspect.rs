@@ -12,6 +12,7 @@ use bulla_envelope::{
 };
 
 use crate::app::App;
+use crate::at::At;
 use crate::cli::Inspect;
 use crate::detached::{self, Found};
 use crate::exit::Failure;
@@ -78,7 +79,7 @@ async fn one(app: &mut App, command: &Inspect, input: &Path, limits: HeaderLimit
         Some(_) => {
             let object = source.object().map(|(_, object)| object);
             let Inspect { storage, keys, .. } = command;
-            let place = (input, object);
+            let place = (At::path(input), object);
             Some(detached::find(app, storage, place, keys.as_deref(), &found.header, limits).await)
         }
     };
@@ -137,7 +138,7 @@ fn directory(app: &App, directory: &Path, limits: HeaderLimits, worst: &mut Wors
         let result = match entry {
             Err(failure) => Err(failure),
             Ok(entry) if entry.kind != Kind::File => continue,
-            Ok(entry) => entry.open().and_then(|file| tally.file(app, &entry.shown, &file, limits)),
+            Ok(entry) => entry.open().and_then(|file| tally.file(app, entry.at(), &file, limits)),
         };
         tally.failed += u64::from(result.is_err());
         worst.see(result);
@@ -147,8 +148,8 @@ fn directory(app: &App, directory: &Path, limits: HeaderLimits, worst: &mut Wors
 }
 
 impl Tally {
-    fn file(&mut self, app: &App, path: &Path, file: &File, limits: HeaderLimits) -> Result<(), Failure> {
-        let shown = path.display().to_string();
+    fn file(&mut self, app: &App, at: At<'_>, file: &File, limits: HeaderLimits) -> Result<(), Failure> {
+        let shown = at.path.display().to_string();
         let reading = file.try_clone().and_then(Input::file);
         let reading = reading.map_err(|error| Failure::io("cannot read", &shown, &error))?;
         let found = match bulla_envelope::inspect(reading, limits) {
@@ -159,13 +160,14 @@ impl Tally {
             found => found.map_err(|error| Failure::envelope(&error, &shown, "standard output"))?,
         };
         if found.header.detached_keys_id().is_some()
-            && detached::file_of(path).is_some_and(|file| detached::header_of(&file, limits).is_some())
+            && detached::file_of(at.path)
+                .is_some_and(|file| detached::header_of(at.beside(&file), limits).is_some())
         {
             // They are told of with their file.
             return Ok(());
         }
         let keys = found.header.file_key_id();
-        let keys = keys.map(|_| detached::find_file(path, None, &found.header, limits));
+        let keys = keys.map(|_| detached::find_file(at, None, &found.header, limits));
         self.message(app, &shown, &found, keys)
     }
 

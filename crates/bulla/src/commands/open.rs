@@ -12,6 +12,7 @@ use bulla_envelope::{EnvelopeError, Job, Message, OpenOptions, Output, S3ecObjec
 
 use crate::app::{App, shown};
 use crate::archive;
+use crate::at::At;
 use crate::cli::{Decrypt, Opening, Verify};
 use crate::command::{self, Fed};
 use crate::content::{About, Content};
@@ -384,9 +385,11 @@ impl<'a> Opener<'a> {
             let limits = work::limits(&self.arguments.work);
             let Opening { storage, keys, .. } = self.arguments;
             let (path, object) = (source.path(), source.object().map(|(_, object)| object));
+            let place = (At { path: &path, within: source.within() }, object);
             let found =
-                detached::find(self.app, storage, (path.as_path(), object), keys.as_deref(), &header, limits)
-                    .await?;
+                detached::find(self.app, storage, place, keys.as_deref(), &header, limits).await?;
+            // What is opened must not take the place of what opens it.
+            found.keep();
             let opened = found.open(self.app, &mut self.unlocking).await?;
             let (keyring, by) = (opened.file_key.keyring(), opened.opened_by.clone());
             let opener = message.unlock(&[keyring.map_err(|error| failed(&error))?]).await;
@@ -409,9 +412,7 @@ impl<'a> Opener<'a> {
     ) -> Result<(Content, About), Failure> {
         let policy = work::policy(&self.arguments.work)?;
         let required = keys::context(&self.arguments.context)?;
-        let keyrings = self.unlocking.keyrings_for(self.app, object.is_for_kms()).await?;
-        let opened = object.unlock(keyrings, policy, &required).await;
-        let opener = opened.map_err(|error| self.unlocking.explained(failed(&error), &error))?;
+        let opener = self.unlocking.open_object(self.app, &object, (policy, &required), failed).await?;
         // Whatever is wanted of it, its tag stands behind all of it.
         let reading = source.reading(Access::Whole)?;
         Ok((Content::of_object(opener, reading), About::Object(object)))

@@ -5,6 +5,7 @@ mod s3ec;
 
 use std::fs::File;
 use std::io::Write as _;
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -16,6 +17,7 @@ use serde_json::json;
 
 use super::open::open_options;
 use crate::app::App;
+use crate::at::At;
 use crate::cli::Rewrap;
 use crate::detached::{self, Found, Turn, Where};
 use crate::exit::{Exit, Failure, one_line};
@@ -68,7 +70,7 @@ pub(crate) async fn run(app: &mut App, command: &Rewrap) -> Result<(), Failure> 
             }
             Ok(input) if is_object(&input) => rewrapping.object(&input, &changes).await,
             Ok(input) => match Source::open(&input) {
-                Ok(source) => rewrapping.one(&input, source.file, &changes).await,
+                Ok(source) => rewrapping.one(At::path(&input), source.file, &changes).await,
                 Err(failure) => Err(failure),
             },
             Err(failure) => Err(failure),
@@ -119,11 +121,14 @@ impl Rewrapping<'_> {
                 Err(failure) => Err(failure),
                 Ok(entry) if entry.kind != Kind::File => continue,
                 Ok(entry) => match entry.open() {
-                    Ok(file) if is_other(&file, &entry.shown, self.limits) => {
-                        self.count.not_sealed += 1;
-                        continue;
-                    }
-                    Ok(file) => self.one(&entry.shown, file, changes).await,
+                    Ok(file) => match holds(&file, entry.at(), self.limits) {
+                        Holds::Sealed => self.one(entry.at(), file, changes).await,
+                        Holds::KeysOfAnother => continue,
+                        Holds::Else => {
+                            self.count.not_sealed += 1;
+                            continue;
+                        }
+                    },
                     Err(failure) => Err(failure),
                 },
             };
@@ -148,8 +153,8 @@ impl Rewrapping<'_> {
         self.app.say.done(&text, &event, false)
     }
 
-    async fn one(&mut self, path: &Path, file: File, changes: &Changes) -> Result<(), Failure> {
-        let shown = path.display().to_string();
+    async fn one(&mut self, at: At<'_>, file: File, changes: &Changes) -> Result<(), Failure> {
+        let shown = at.path.display().to_string();
         let failed = |error: &EnvelopeError| Failure::envelope(error, &shown, &shown);
         let meta = file.metadata().map_err(|error| Failure::io("cannot read", &shown, &error))?;
         if !meta.is_file() {
@@ -160,52 +165,57 @@ impl Rewrapping<'_> {
         let message = Message::read(reading, &self.options).map_err(|error| failed(&error))?;
         let given = self.command.opening.keys.as_deref();
         if message.header().detached_keys_id().is_some() {
-            let sealed = detached::file_of(path).filter(|file| {
-                detached::header_of(file, self.limits).is_some_and(|h| h.file_key_id().is_some())
+            let sealed = detached::file_of(at.path).filter(|file| {
+                detached::header_of(at.beside(file), self.limits).is_some_and(|h| h.file_key_id().is_some())
             });
             if let Some(sealed) = &sealed {
                 // The same as by the name of the file.
-                let file = Source::open(sealed)?.file;
-                return self.with_keys(sealed, file, Some(path), changes).await;
+                let sealed = at.beside(sealed);
+                let file = sealed
+                    .open()
+                    .map_err(|error| Failure::io("cannot read", sealed.path.display(), &error))?;
+                return self.with_keys(sealed, file, Some(at.path), changes).await;
             }
             let keys =
-                detached::read(path, self.limits)?.ok_or_else(|| failed(&EnvelopeError::NoDetachedKeys))?;
-            let found = Found { keys, place: Where::File(path.to_owned()) };
-            return self.keys(&found, None, changes).await;
+                detached::read(at, self.limits)?.ok_or_else(|| failed(&EnvelopeError::NoDetachedKeys))?;
+            let found = Found { keys, place: Where::File(at.path.to_owned()) };
+            return self.keys(&found, at.within, None, changes).await;
         }
         if message.header().file_key_id().is_some() {
-            return self.with_keys(path, file, given, changes).await;
+            return self.with_keys(at, file, given, changes).await;
         }
-        self.whole(path, &file, message, changes).await
+        self.whole(at, &file, message, changes).await
     }
 
     /// A file with detached keys.
     async fn with_keys(
         &mut self,
-        path: &Path,
+        at: At<'_>,
         file: File,
         given: Option<&Path>,
         changes: &Changes,
     ) -> Result<(), Failure> {
-        let shown = path.display().to_string();
+        let shown = at.path.display().to_string();
         let failed = |error: &EnvelopeError| Failure::envelope(error, &shown, &shown);
-        let keys = detached::keys_of(path, given);
+        let keys = detached::keys_of(at.path, given);
         if !self.command.dry_run && !is_object(&keys) {
-            let _turn = Turn::take(&keys)?;
-            detached::settle(path, &keys, self.limits)?;
+            let keys = at.beside(&keys);
+            let _turn = Turn::take(keys)?;
+            detached::settle(at, keys, self.limits)?;
         }
         let reading = Input::file(file).map_err(|error| Failure::io("cannot read", &shown, &error))?;
         let message = Message::read(reading, &self.options).map_err(|error| failed(&error))?;
         let storage = &self.command.opening.storage;
-        let place = (path, None);
+        let place = (at, None);
         let found = detached::find(self.app, storage, place, given, message.header(), self.limits).await?;
-        self.keys(&found, Some((shown.as_str(), message)), changes).await
+        self.keys(&found, at.within, Some((shown.as_str(), message)), changes).await
     }
 
-    /// Writes the keys of a file or object anew.
+    /// Writes the keys of a file or object anew: of a file in an open directory, there.
     async fn keys(
         &mut self,
         found: &Found,
+        within: Option<BorrowedFd<'_>>,
         file: Option<(&str, Message<'_>)>,
         changes: &Changes,
     ) -> Result<(), Failure> {
@@ -225,7 +235,7 @@ impl Rewrapping<'_> {
         let added: Vec<&Keyring> = plan.added.iter().map(|one| &one.keyring).collect();
         let bytes =
             opened.reseal(|key| plan.kept.contains(key), &added).await.map_err(|error| failed(&error))?;
-        replace_keys(found, &bytes, self.limits)?;
+        replace_keys(found, within, &bytes, self.limits)?;
         self.told(&shown, &plan, None)
     }
 
@@ -277,12 +287,12 @@ impl Rewrapping<'_> {
     /// A file that has its keys in its header: opened and sealed anew, under a new data key.
     async fn whole(
         &mut self,
-        path: &Path,
+        at: At<'_>,
         file: &File,
         message: Message<'static>,
         changes: &Changes,
     ) -> Result<(), Failure> {
-        let shown = path.display().to_string();
+        let shown = at.path.display().to_string();
         let failed = |error: &EnvelopeError| Failure::envelope(error, &shown, &shown);
         let unreadable = |error| Failure::io("cannot read", &shown, &error);
         let before = file.metadata().map_err(unreadable)?;
@@ -297,9 +307,9 @@ impl Rewrapping<'_> {
             sync: true,
             mode: before.mode() & 0o777,
             inputs: &[],
-            within: None,
+            within: at.within,
         };
-        let Target::Fresh(fresh) = output::open(path, rules)? else {
+        let Target::Fresh(fresh) = output::open(at.path, rules)? else {
             return Err(Failure::usage(format!("`{shown}` is no regular file, and can't be rewrapped")));
         };
         let job = work::sized(&self.job, Some(before.len()));
@@ -308,8 +318,8 @@ impl Rewrapping<'_> {
         drop(progress);
         let summary = summary.map_err(|error| failed(&error))?;
         self.keep_owner(&fresh.file, &before, &shown);
-        let _turn = Turn::take(path)?;
-        let now = std::fs::metadata(path).map_err(unreadable)?;
+        let _turn = Turn::take(at)?;
+        let now = at.metadata().map_err(unreadable)?;
         let of =
             |meta: &std::fs::Metadata| (meta.dev(), meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec());
         if of(&now) != of(&before) {
@@ -406,15 +416,29 @@ impl Rewrapping<'_> {
     }
 }
 
-/// Whether what was found in a directory is no sealed file of its own: not sealed at all, or the keys of one that is there.
-fn is_other(file: &File, path: &Path, limits: HeaderLimits) -> bool {
-    let Ok(input) = file.try_clone().and_then(Input::file) else { return false };
-    match bulla_envelope::inspect(input, limits) {
-        Err(EnvelopeError::Format(FormatError::NotAMessage | FormatError::Base64)) => true,
-        Ok(found) if found.header.detached_keys_id().is_some() => {
-            detached::file_of(path).is_some_and(|file| detached::header_of(&file, limits).is_some())
-        }
-        _ => false,
+/// What a file that was found in a directory holds.
+enum Holds {
+    /// Something sealed, of its own; or what is to be told about when it is opened.
+    Sealed,
+    /// The keys of another file there, that are changed with it.
+    KeysOfAnother,
+    /// What is not sealed, or keys that have the name of a file that others belong to.
+    Else,
+}
+
+fn holds(file: &File, at: At<'_>, limits: HeaderLimits) -> Holds {
+    let Ok(input) = file.try_clone().and_then(Input::file) else { return Holds::Sealed };
+    let header = match bulla_envelope::inspect(input, limits) {
+        Err(EnvelopeError::Format(FormatError::NotAMessage | FormatError::Base64)) => return Holds::Else,
+        Err(_) => return Holds::Sealed,
+        Ok(found) => found.header,
+    };
+    let Some(id) = header.detached_keys_id() else { return Holds::Sealed };
+    let file = detached::file_of(at.path);
+    match file.and_then(|file| detached::header_of(at.beside(&file), limits)) {
+        None => Holds::Sealed,
+        Some(file) if file.file_key_id().as_deref() == Some(id) => Holds::KeysOfAnother,
+        Some(_) => Holds::Else,
     }
 }
 
@@ -456,25 +480,30 @@ fn keep_owner(file: &File, before: &std::fs::Metadata) -> Result<(), &'static st
 }
 
 /// Puts other keys in the place of those that were found, if they are still the same.
-fn replace_keys(found: &Found, bytes: &[u8], limits: HeaderLimits) -> Result<(), Failure> {
+fn replace_keys(
+    found: &Found,
+    within: Option<BorrowedFd<'_>>,
+    bytes: &[u8],
+    limits: HeaderLimits,
+) -> Result<(), Failure> {
     let shown = found.shown();
-    let path = match &found.place {
-        Where::File(path) => path,
+    let at = match &found.place {
+        Where::File(path) => At { path, within },
         Where::Object(object) => {
             let replaced = object.replace(&found.keys, bytes, limits)?;
             return if replaced { Ok(()) } else { Err(changed_meanwhile(&shown)) };
         }
     };
-    let _turn = Turn::take(path)?;
-    let now = detached::read(path, limits)?;
+    let _turn = Turn::take(at)?;
+    let now = detached::read(at, limits)?;
     if now.is_none_or(|now| now.bytes() != found.keys.bytes()) {
         return Err(changed_meanwhile(&shown));
     }
-    let before = std::fs::metadata(path).map_err(|error| Failure::io("cannot read", &shown, &error))?;
+    let before = at.metadata().map_err(|error| Failure::io("cannot read", &shown, &error))?;
     // Without them the file can't be opened, however large it is: they are on the disk before the old ones go.
     let rules =
-        OutputRules { force: true, sync: true, mode: before.mode() & 0o777, inputs: &[], within: None };
-    let Target::Fresh(mut fresh) = output::open(path, rules)? else {
+        OutputRules { force: true, sync: true, mode: before.mode() & 0o777, inputs: &[], within: at.within };
+    let Target::Fresh(mut fresh) = output::open(at.path, rules)? else {
         return Err(Failure::usage(format!("`{shown}` is no regular file, and can't be rewrapped")));
     };
     fresh.file.write_all(bytes).map_err(|error| Failure::io("cannot write", &shown, &error))?;

@@ -24,12 +24,13 @@ use crate::small_file;
 
 /// Serves until a signal ends it, or checks what it would serve with.
 pub(crate) fn run(app: &App, command: &cli::Serve) -> Result<(), Failure> {
-    start_log(command, app.say.json)?;
+    start_log(app, command)?;
     let place = app.place()?;
     let regions = regions(app.common.region.as_deref())?;
     refuse_other_stores(command.store.as_deref(), &place.directory)?;
     let mut config = server_config(app, command, &place)?;
     config.json = logs_json(command, app.say.json);
+    config.quiet = app.say.quiet && log_level(app, command)? == LogLevel::Error;
     let attestation_roots = attestation_roots(command.attestation_root.as_deref())?;
     let oidc_keys = oidc_keys(&command.oidc_keys)?;
     let xks = app.xks()?;
@@ -415,19 +416,36 @@ fn logs_json(command: &cli::Serve, json: bool) -> bool {
     command.log_format.map_or(json, |format| format == LogFormat::Json)
 }
 
-fn start_log(command: &cli::Serve, json: bool) -> Result<(), Failure> {
-    let format = match logs_json(command, json) {
+fn start_log(app: &App, command: &cli::Serve) -> Result<(), Failure> {
+    let format = match logs_json(command, app.say.json) {
         true => logging::LogFormat::Json,
         false => logging::LogFormat::Text,
     };
-    let level = match command.log_level {
-        Some(LogLevel::Error) => "error",
-        Some(LogLevel::Warn) => "warn",
-        Some(LogLevel::Info) | None => "info",
-        Some(LogLevel::Debug) => "debug",
-        Some(LogLevel::Trace) => "trace",
+    let level = match log_level(app, command)? {
+        LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => "info",
+        LogLevel::Debug => "debug",
+        LogLevel::Trace => "trace",
     };
     logging::init(format, level).map_err(|error| Failure::new(Exit::Failed, error.to_string()))
+}
+
+/// The level of the log. Who wants to be told nothing but errors gets these; of that and another level what was said nearer to
+/// the command line.
+fn log_level(app: &App, command: &cli::Serve) -> Result<LogLevel, Failure> {
+    use std::cmp::Ordering;
+    match command.log_level {
+        level if !app.say.quiet => Ok(level.unwrap_or(LogLevel::Info)),
+        None | Some(LogLevel::Error) => Ok(LogLevel::Error),
+        Some(level) => match app.rank("log_level").cmp(&app.rank("quiet")) {
+            Ordering::Greater => Ok(level),
+            Ordering::Less => Ok(LogLevel::Error),
+            Ordering::Equal => Err(Failure::usage(
+                "--quiet and --log-level contradict each other: -q logs errors only; give one of them",
+            )),
+        },
+    }
 }
 
 fn refused(error: &ServerError) -> Failure {

@@ -1,6 +1,7 @@
 //! Inputs and outputs of commands: files, streams and objects.
 
 use std::io::IsTerminal;
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -60,6 +61,14 @@ impl Incoming {
         match &self.kind {
             Kind::File(source) => source.path.clone(),
             Kind::Object(_, object) => object.name.to_string().into(),
+        }
+    }
+
+    /// The directory that it was found in, when that is walked.
+    pub(crate) fn within(&self) -> Option<BorrowedFd<'_>> {
+        match &self.kind {
+            Kind::File(source) => source.at().within,
+            Kind::Object(..) => None,
         }
     }
 

@@ -67,7 +67,8 @@ fn a_drill_fails_when_one_file_or_the_backup_would() {
     let other = format!("file:{}", home.root_key().display());
     let mut command = home.command(&["drill", "--store-backup", "keys.bak", "--root-key", &other, "more"]);
     let done = ended(command.env("TMPDIR", home.file("tmp")).output().unwrap());
-    done.is_failure(3, &["keys.bak", "wrong root key"]);
+    done.is_failure(3, &["the backup `keys.bak`: wrong root key"]);
+    assert!(!done.err.contains("bulla-tmp"), "{}", done.err);
     home.fails(&["drill", "--store-backup", "keys.bak", "more"], 2, &["--root-key"]);
     home.fails(&["drill", "--store-backup", "none", "--root-key", "file:root", "more"], 1, &["none"]);
     assert_eq!(std::fs::read_dir(home.file("tmp")).unwrap().count(), 0);
@@ -138,6 +139,24 @@ fn a_kms_that_is_gone_matters_only_if_no_other_key_opens() {
     open(&["alias/k@gone"]).is_failure(5, &["gone"]);
     home.ok(&["key", "create", "alias/other"]);
     open(&["alias/k@gone", "alias/other@embedded"]).is_failure(5, &["no other key opens"]);
+}
+
+#[test]
+fn a_drill_names_the_backup_and_not_where_it_was_restored() {
+    let home = home_with_backup();
+    home.ok(&["key", "create", "alias/later", "--data-dir", "later"]);
+    home.write("c", "of another store");
+    home.ok(&["encrypt", "-q", "-k", "alias/later", "--data-dir", "later", "c"]);
+    let told = drill(&home, &["-q", "c.sealed"]);
+    told.is_failure(3, &["c.sealed", "keys.bak", "--store-backup"]);
+    assert!(!told.err.contains("bulla-tmp"), "{}", told.err);
+    home.write("keys.bak", "no backup");
+    let told = drill(&home, &["a.sealed"]);
+    assert!(
+        told.code != 0 && told.err.contains("keys.bak") && !told.err.contains("bulla-tmp"),
+        "{}",
+        told.err
+    );
 }
 
 #[test]

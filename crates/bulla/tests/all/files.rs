@@ -193,3 +193,36 @@ fn suites_follow_the_commitment_policy() {
     home.run_with_input(&["decrypt"], &sealed).is_failure(2, &["signed", "--release-before-signature"]);
     assert_eq!(home.run_with_input(&["decrypt", "--release-before-signature"], &sealed).out, home.read("f"));
 }
+
+#[test]
+fn a_key_that_is_given_twice_counts_once() {
+    let home = Home::new();
+    home.write("f", "content");
+    for (name, byte) in [("a", 1), ("b", 2)] {
+        home.write(name, [byte; 32]);
+        std::fs::set_permissions(home.file(name), std::os::unix::fs::PermissionsExt::from_mode(0o600))
+            .unwrap();
+    }
+    let arn = home.ok(&["key", "create", "alias/k"]).text().trim().to_owned();
+    let other = home.ok(&["key", "create", "alias/other"]).text().trim().to_owned();
+    let sealed_for = |keys: &[&str], more: &[&str]| -> Vec<String> {
+        let keys = keys.iter().flat_map(|key| ["-k", key]).collect::<Vec<_>>();
+        home.ok(&[&["encrypt", "-q", "--force"], keys.as_slice(), more, &["f"]].concat());
+        let shown = home.ok(&["inspect", "--json", "f.sealed"]);
+        let shown: serde_json::Value = serde_json::from_str(shown.text()).unwrap();
+        shown["keys"].as_array().unwrap().iter().map(|key| key["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let (raw, same, unlike) = ("raw-aes:ns:n:a", "raw-aes:ns:n:./a", "raw-aes:ns:n:b");
+    for more in [&[][..], &["--detached-keys"], &["--reuse-data-key"]] {
+        assert_eq!(sealed_for(&[&arn, &arn], more), [arn.as_str()]);
+        assert_eq!(sealed_for(&["alias/k", &other, &arn, "alias/k"], more), [arn.as_str(), &other]);
+        assert_eq!(sealed_for(&[raw, "alias/k", same, raw, &arn], more), ["ns:n", &arn]);
+        // Two keys of one name are two.
+        assert_eq!(sealed_for(&[raw, unlike], more), ["ns:n", "ns:n"]);
+    }
+    for key in [raw, unlike] {
+        assert_eq!(home.ok(&["decrypt", "-o", "-", "-k", key, "f.sealed"]).out, b"content");
+    }
+    home.ok(&["encrypt", "-q", "--force", "-k", "alias/k", "f"]);
+    assert_eq!(home.ok(&["decrypt", "-o", "-", "-k", &arn, "-k", "alias/k", "f.sealed"]).out, b"content");
+}

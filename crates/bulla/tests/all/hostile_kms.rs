@@ -44,6 +44,13 @@ const THROTTLING: Does = Does::Answers(400, "ThrottlingException", "{\"message\"
 const DENYING: Does = Does::Answers(400, "AccessDeniedException", "{\"message\":\"no\"}");
 const DISABLED: Does = Does::Answers(400, "DisabledException", "{\"message\":\"disabled\"}");
 const DAMAGED: Does = Does::Answers(400, "InvalidCiphertextException", "{}");
+const IDENTITY: Does = Does::Answers(
+    200,
+    "",
+    "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
+     <Arn>arn:aws:iam::111122223333:root</Arn><UserId>111122223333</UserId><Account>111122223333</Account>\
+     </GetCallerIdentityResult></GetCallerIdentityResponse>",
+);
 
 /// A home with a file that was sealed as it is, and one with detached keys, by a KMS that was as it should be.
 fn home() -> Home {
@@ -151,4 +158,73 @@ fn one_that_is_down_only_for_a_moment_is_asked_again() {
     let kms = Stub::new(&[FAILING, THROTTLING, RIGHT]);
     let opened = kms.run(&home, &["decrypt", "-k", ARN, "-o", "-", "g.sealed"]);
     assert_eq!((opened.code, opened.out.as_slice()), (0, b"content".as_slice()), "{}", opened.err);
+}
+
+#[test]
+fn one_that_gives_no_answer_leaves_the_next_that_is_named() {
+    let home = home();
+    let (down, up) = (Stub::new(&[Does::HangsUp]), Stub::new(&[RIGHT]));
+    std::fs::create_dir(home.file(".aws")).unwrap();
+    let config = format!(
+        "[profile down]\nendpoint_url = {}\nregion = us-east-1\n[profile up]\nendpoint_url = {}\nregion = us-east-1\n",
+        down.url, up.url
+    );
+    home.write(".aws/config", config);
+    let credentials = |name: &str| {
+        format!("[{name}]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = x\n")
+    };
+    home.write(".aws/credentials", credentials("down") + &credentials("up"));
+    let (first, second) = (format!("{ARN}@down"), format!("{ARN}@up"));
+    for file in ["f.sealed", "g.sealed"] {
+        let keys = ["-k", &first, "-k", &second];
+        let opened = home.run(&[&["decrypt", "--kms-wait", "1", "-o", "-", file][..], &keys].concat());
+        assert_eq!((opened.code, opened.out.as_slice()), (0, b"content".as_slice()), "{}", opened.err);
+    }
+    assert!(down.asked().iter().all(|one| one == "decrypt") && down.asked().len() >= 2);
+    assert_eq!(up.asked(), ["decrypt", "decrypt"]);
+}
+
+#[test]
+fn one_that_knows_its_caller_and_then_gives_no_answer_leaves_the_store_of_this_host() {
+    let home = Home::new();
+    for file in ["f", "g"] {
+        home.write(file, "content");
+    }
+    home.ok(&["encrypt", "-q", "f"]);
+    home.ok(&["encrypt", "-q", "--detached-keys", "g"]);
+    let shown: serde_json::Value =
+        serde_json::from_str(home.ok(&["inspect", "--json", "f.sealed"]).text()).unwrap();
+    let account = shown["keys"][0]["name"].as_str().unwrap().split(':').nth(4).unwrap().to_owned();
+    let decrypt = |kms: &Stub, files: &[&str]| {
+        let arguments = ["verify", "--kms-wait", "1", "--discovery-account", &account];
+        kms.run(&home, &[&arguments[..], files].concat())
+    };
+    let calls = |kms: &Stub, name: &str| kms.asked().iter().filter(|one| *one == name).count();
+    for script in [&[IDENTITY, Does::HangsUp], &[IDENTITY, FAILING]] {
+        for file in ["f.sealed", "g.sealed"] {
+            let kms = Stub::new(script);
+            let opened = decrypt(&kms, &[file]);
+            assert_eq!(opened.code, 0, "{file}: {}", opened.err);
+            assert!(
+                calls(&kms, "getcalleridentity") == 1 && calls(&kms, "decrypt") >= 1,
+                "{:?}",
+                kms.asked()
+            );
+        }
+    }
+    // The next file doesn't wait for it.
+    let kms = Stub::new(&[IDENTITY, Does::HangsUp]);
+    let (begun, opened) = (Instant::now(), decrypt(&kms, &["f.sealed", "g.sealed", "f.sealed", "g.sealed"]));
+    assert_eq!(opened.code, 0, "{}", opened.err);
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    // An answer is one, whichever it is: nothing is asked behind its back.
+    let records = || std::fs::read(home.data().join("audit.log")).unwrap();
+    let before = records();
+    decrypt(&Stub::new(&[IDENTITY, DENYING]), &["f.sealed"]).is_failure(4, &["AccessDeniedException"]);
+    decrypt(&Stub::new(&[IDENTITY, DISABLED]), &["f.sealed"]).is_failure(6, &["DisabledException"]);
+    assert_eq!(records(), before);
+    // Nor does a store that isn't there help.
+    std::fs::remove_dir_all(home.file(".local")).unwrap();
+    decrypt(&Stub::new(&[IDENTITY, Does::HangsUp]), &["f.sealed"]).is_failure(5, &["http://127.0.0.1"]);
+    assert!(!home.file(".local").exists());
 }

@@ -87,6 +87,16 @@ fn a_range_that_cannot_be_read_is_wrong_usage() {
         .is_failure(2, &["regular file"]);
     home.run_with_input(&[&whole[..], &begins].concat(), &home.read("signed")).is_failure(2, &["signed"]);
     home.fails(&[&ranged[..], &["signed"], &begins].concat(), 2, &["signed"]);
+    let behind = |file: &str| home.run(&[&["decrypt", "--range", "100-", file][..], &begins].concat());
+    behind("f.sealed").is_failure(2, &["after the end"]);
+    // Of a file that says that it is shorter than it is, that is told.
+    let sealed = home.read("f.sealed");
+    home.write("cut.sealed", &sealed[..sealed.len() - 1]);
+    behind("cut.sealed").is_failure(3, &["cut.sealed"]);
+    let mut changed = sealed.clone();
+    *changed.last_mut().unwrap() ^= 1;
+    home.write("changed.sealed", changed);
+    behind("changed.sealed").is_failure(3, &["not authentic"]);
     assert!(!home.file("begun").exists());
     home.fails(&["decrypt", "--range", "0-1", "-o", "part", "signed"], 2, &["signed"]);
 }

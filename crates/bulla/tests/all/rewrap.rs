@@ -434,7 +434,7 @@ fn directories_are_rewrapped_and_tell_which_files_need_which_key() {
 
     let one = std::fs::metadata(home.file("d/one.sealed")).unwrap().ino();
     let told = home.ok(&["rewrap", "-v", "-k", &a, "-k", &b, "--to", &c, "d"]);
-    assert!(told.err.contains("`d`: 4 files changed, 0 unchanged, 8 others"), "{}", told.err);
+    assert!(told.err.contains("`d`: 4 files changed, 0 unchanged, 5 others"), "{}", told.err);
     assert_eq!(std::fs::metadata(home.file("d/one.sealed")).unwrap().ino(), one);
     for file in ["d/one", "d/e/two", "d/e/three", "d/whole"] {
         let sealed = format!("{file}.sealed");
@@ -500,7 +500,7 @@ fn directories_commands_and_ranges_go_with_detached_keys() {
     let failing = home.run(&["rewrap", "-v", "-k", &raw("c"), "--to", &raw("b"), "d.sealed"]);
     assert_eq!(failing.code, 3, "{}", failing.err);
     assert!(
-        failing.err.contains("0 files changed, 0 unchanged, 2 others left alone, 2 failed"),
+        failing.err.contains("0 files changed, 0 unchanged, 0 others left alone, 2 failed"),
         "{}",
         failing.err
     );
@@ -519,4 +519,96 @@ fn directories_commands_and_ranges_go_with_detached_keys() {
     assert!(!home.file("y.sealed").exists() && !home.file("y.sealed.keys").exists());
     // Nor is the file key given to a command.
     home.fails(&["decrypt", "-k", &key, "x.sealed.keys", "--", "cat"], 2, &["the key of another file"]);
+}
+
+/// Runs a command over `d` that tells of each file on standard output, and puts `theirs` in the place of `d` by a symbolic link
+/// when the command has `done` the first file and no other. The directory itself is then `moved`.
+fn replaced_meanwhile(home: &Home, arguments: &[&str], done: impl Fn() -> bool) -> common::Ended {
+    use rustix::fs::{OFlags, fcntl_setfl};
+    use std::io::{Read, Write};
+    use std::time::{Duration, Instant};
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    // Full, so that the command stops when it has something to tell.
+    fcntl_setfl(&writer, OFlags::NONBLOCK).unwrap();
+    let mut filled = 0;
+    for piece in [4096, 1] {
+        while let Ok(count) = (&writer).write(&vec![b' '; piece]) {
+            filled += count;
+        }
+    }
+    fcntl_setfl(&writer, OFlags::empty()).unwrap();
+    let mut command = home.command(arguments);
+    let child = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    drop(command);
+    let until = Instant::now() + Duration::from_secs(20);
+    while !done() {
+        assert!(Instant::now() < until, "the first file is not done");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    std::fs::rename(home.file("d"), home.file("moved")).unwrap();
+    std::os::unix::fs::symlink("theirs", home.file("d")).unwrap();
+    let mut told = Vec::new();
+    reader.read_to_end(&mut told).unwrap();
+    let mut ended = ended(child.wait_with_output().unwrap());
+    ended.out = told.split_off(filled);
+    ended
+}
+
+#[test]
+fn a_link_in_the_place_of_a_directory_leads_no_command_elsewhere() {
+    let home = home();
+    let (a, b) = (raw("a"), raw("b"));
+    std::fs::create_dir(home.file("d")).unwrap();
+    for (file, detached) in [("d/1", true), ("d/2", true), ("d/3", false)] {
+        home.write(file, file);
+        let detached: &[&str] = if detached { &["--detached-keys"] } else { &[] };
+        home.ok(&[&["encrypt", "-k", &a, file][..], detached].concat());
+        std::fs::remove_file(home.file(file)).unwrap();
+    }
+    assert_eq!(home.shell("cp -r d theirs && cp -r d before && cp -r d aside").code, 0);
+    let keys = home.read("d/1.sealed.keys");
+    let told = replaced_meanwhile(&home, &["rewrap", "--json", "-k", &a, "--to", &b, "d"], || {
+        home.read("d/1.sealed.keys") != keys
+    });
+    assert_eq!(told.code, 0, "{}", told.err);
+    assert_eq!(told.text().matches("\"rewrapped\"").count(), 3, "{}", told.text());
+    assert_eq!(home.shell("diff -r theirs before").code, 0, "what is theirs is as it was");
+    for file in ["1", "2", "3"] {
+        let sealed = format!("moved/{file}.sealed");
+        assert_eq!(recipients(&home, &sealed), ["ns:b"]);
+        assert_eq!(home.ok(&["decrypt", "-o", "-", "-k", &b, &sealed]).out, format!("d/{file}").as_bytes());
+    }
+
+    // Nor are other keys read than those that were found there.
+    std::fs::remove_file(home.file("d")).unwrap();
+    std::fs::rename(home.file("aside"), home.file("d")).unwrap();
+    std::fs::remove_dir_all(home.file("moved")).unwrap();
+    std::fs::remove_dir_all(home.file("theirs")).unwrap();
+    std::fs::create_dir(home.file("theirs")).unwrap();
+    let told = replaced_meanwhile(&home, &["decrypt", "--json", "-k", &a, "-o", "out", "d"], || {
+        home.file("out/1").exists()
+    });
+    assert_eq!(told.code, 0, "{}", told.err);
+    for file in ["1", "2", "3"] {
+        assert_eq!(home.read(&format!("out/{file}")), format!("d/{file}").as_bytes());
+    }
+}
+
+#[test]
+fn a_link_among_the_files_of_a_directory_is_not_followed_to_keys() {
+    let home = home();
+    let (a, b) = (raw("a"), raw("b"));
+    std::fs::create_dir(home.file("d")).unwrap();
+    home.write("d/f", "content");
+    home.ok(&["encrypt", "--detached-keys", "-k", &a, "d/f"]);
+    std::fs::rename(home.file("d/f.sealed.keys"), home.file("elsewhere")).unwrap();
+    std::os::unix::fs::symlink("../elsewhere", home.file("d/f.sealed.keys")).unwrap();
+    let before = home.read("elsewhere");
+    let says = ["f.sealed.keys", "symbolic link"];
+    home.run(&["rewrap", "-q", "-k", &a, "--to", &b, "d"]).is_failure(1, &says);
+    home.run(&["verify", "-k", &a, "d"]).is_failure(1, &says);
+    assert_eq!(home.read("elsewhere"), before);
+    // By the file's own name, whoever runs the command has chosen it.
+    home.ok(&["rewrap", "-q", "-k", &a, "--to", &b, "d/f.sealed"]);
+    assert_ne!(home.read("elsewhere"), before);
 }

@@ -298,3 +298,25 @@ fn each_start_says_that_the_clock_went_ahead_until_it_is_accepted() {
         assert!(log.contains(part), "{part}: {log}");
     }
 }
+
+#[test]
+fn a_quiet_server_logs_nothing_but_errors() {
+    let home = Home::new();
+    let started = |arguments: &[&str], variable: &str| {
+        let log = std::fs::File::create(home.file("log")).unwrap();
+        Server::start_with(&home, arguments, |command| {
+            command.stderr(log).env("BULLA_QUIET", variable);
+        })
+    };
+    let log = || String::from_utf8(home.read("log")).unwrap();
+    let server = started(&["-q"], "");
+    home.ok(&["key", "create", "-q"]);
+    assert_eq!(server.stop(), 0);
+    assert_eq!(log(), "");
+    // What is said nearer to the command line counts.
+    assert_eq!(started(&["--log-level", "info"], "1").stop(), 0);
+    assert!(log().contains("listening on http://") && log().contains("starting"), "{}", log());
+    home.fails(&["serve", "-q", "--log-level", "info"], 2, &["--quiet", "--log-level"]);
+    assert_eq!(started(&["-q", "--log-level", "error"], "").stop(), 0);
+    assert_eq!(log(), "");
+}

@@ -92,6 +92,11 @@ fn request(reader: &mut BufReader<TcpStream>) -> Option<String> {
         if line.is_empty() {
             let mut body = vec![0; length];
             reader.read_exact(&mut body).ok()?;
+            // STS has another protocol.
+            if let Some(action) = body.strip_prefix(b"Action=") {
+                let name = action.split(|byte| *byte == b'&').next().unwrap();
+                return Some(String::from_utf8(name.to_vec()).unwrap().to_ascii_lowercase());
+            }
             assert!(body.starts_with(b"{"), "the whole body is sent");
             return Some(operation);
         }

@@ -1,7 +1,7 @@
 //! Raw AES keys: the data key under AES-GCM, the context as associated data.
 
 use bulla_api::SecretBytes;
-use bulla_crypto::{AesGcm, Rng};
+use bulla_crypto::{AesGcm, LockedKey, LockedMemoryFull, Rng, WrongLength};
 
 use super::RawKeyName;
 use crate::error::{EnvelopeError, KeyFailure};
@@ -10,17 +10,24 @@ use crate::format::{EncryptedDataKey, IV_BYTES, TAG_BYTES};
 /// What follows the key's name in the provider info: tag length in bits and IV length in bytes, both u32.
 const LENGTHS: [u8; 8] = [0, 0, 0, 128, 0, 0, 0, 12];
 
+/// The longest key.
+const KEY_BYTES_MAX: usize = 32;
+
 /// An AES key of 16, 24 or 32 bytes, with the namespace and name by which messages refer to it.
+///
+/// It lives as long as whoever seals and opens under it, and so in locked memory; a cipher is made of it for each use.
 pub struct RawAesKey {
     pub(super) name: RawKeyName,
-    cipher: AesGcm,
+    key: LockedKey<KEY_BYTES_MAX>,
+    bytes: usize,
 }
 
 impl RawAesKey {
-    /// The key is taken over and wiped once the cipher has it.
+    /// The key is taken over and wiped once it is in locked memory.
     ///
     /// # Errors
-    /// [`EnvelopeError::Usage`] for another length, the namespace `aws-kms`, or a name over 65,515 bytes.
+    /// [`EnvelopeError::Usage`] for another length, the namespace `aws-kms`, or a name over 65,515 bytes;
+    /// [`EnvelopeError::Internal`] when locked memory is full of keys.
     #[expect(clippy::needless_pass_by_value, reason = "taking the key over is what gets it wiped")]
     pub fn new(namespace: &str, name: &str, key: SecretBytes) -> Result<Self, EnvelopeError> {
         let name = RawKeyName::new(namespace, name)?;
@@ -31,9 +38,17 @@ impl RawAesKey {
                 key.len()
             )));
         }
-        let cipher =
-            AesGcm::new(key.expose()).map_err(|_| EnvelopeError::Internal("the AES key was refused"))?;
-        Ok(Self { name, cipher })
+        let bytes = key.len();
+        let key = LockedKey::try_fill(|place| {
+            place.iter_mut().zip(key.expose()).for_each(|(to, from)| *to = *from);
+            Ok::<_, LockedMemoryFull>(())
+        });
+        let key = key.map_err(|_| EnvelopeError::Internal("no locked memory is left for another key"))?;
+        Ok(Self { name, key, bytes })
+    }
+
+    fn cipher(&self) -> Result<AesGcm, WrongLength> {
+        AesGcm::new(self.key.expose().get(..self.bytes).unwrap_or_default())
     }
 
     /// Wraps the data key with a random IV. One wrapping key must not wrap more than 2^32 data keys.
@@ -60,7 +75,8 @@ impl RawAesKey {
         let mut iv = [0; IV_BYTES];
         rng.fill(&mut iv);
         let mut ciphertext = zeroize::Zeroizing::new(data_key.expose().to_vec());
-        let tag = self.cipher.seal(&iv, aad, &mut ciphertext).map_err(|_| KeyFailure::CannotWrap)?;
+        let sealed = self.cipher().and_then(|cipher| cipher.seal(&iv, aad, &mut ciphertext));
+        let tag = sealed.map_err(|_| KeyFailure::CannotWrap)?;
         Ok((iv, [ciphertext.as_slice(), &tag].concat()))
     }
 
@@ -76,7 +92,8 @@ impl RawAesKey {
             return Err(KeyFailure::WrongLength);
         }
         let mut data_key = SecretBytes::copy_of(wrapped);
-        self.cipher.open(iv, aad, data_key.expose_mut(), tag).map_err(|_| KeyFailure::DoesNotOpen)?;
+        let cipher = self.cipher().map_err(|_| KeyFailure::DoesNotOpen)?;
+        cipher.open(iv, aad, data_key.expose_mut(), tag).map_err(|_| KeyFailure::DoesNotOpen)?;
         Ok(data_key)
     }
 

@@ -1,9 +1,11 @@
 //! One data key for several keys.
 
+use std::sync::Arc;
+
 use bulla_api::{EncryptionContext, SecretBytes};
 use bulla_crypto::Rng;
 
-use super::{Keyring, KmsKey};
+use super::{KMS_PROVIDER, Keyring, KmsKey};
 use crate::error::EnvelopeError;
 use crate::format::EncryptedDataKey;
 
@@ -15,7 +17,8 @@ pub(crate) struct Wrapped {
 }
 
 /// Makes a data key of `bytes` bytes: by the first KMS key with GenerateDataKey when there is one, else at
-/// random here; then wraps it under every other key.
+/// random here; then wraps it under every other key. A key of one KMS that was named twice, by its alias and its ARN say, is
+/// known by the answer, and counts once.
 pub(crate) async fn wrap_data_key(
     keyrings: &[&Keyring],
     bytes: usize,
@@ -39,14 +42,27 @@ pub(crate) async fn wrap_data_key(
             (data_key, None)
         }
     };
-    let mut encrypted = Vec::with_capacity(keyrings.len());
+    let mut encrypted: Vec<EncryptedDataKey> = Vec::with_capacity(keyrings.len());
+    let mut answered: Vec<&KmsKey> = Vec::new();
     for keyring in keyrings {
         // The first KMS key of the list is the one that generated.
         let generated = if matches!(keyring, Keyring::Kms(_)) { from_kms.take() } else { None };
-        encrypted.push(match generated {
+        let wrapped = match generated {
             Some(generated) => generated,
             None => wrap_under(keyring, &data_key, context, serialised_context, rng).await?,
-        });
+        };
+        if let Keyring::Kms(key) = keyring {
+            // Each stands where the key stands that it was made by.
+            let kms_keys = encrypted.iter().filter(|one| one.provider_id == KMS_PROVIDER);
+            let twice = kms_keys.zip(&answered).any(|(one, by)| {
+                one.provider_info == wrapped.provider_info && Arc::ptr_eq(by.kms(), key.kms())
+            });
+            if twice {
+                continue;
+            }
+            answered.push(key);
+        }
+        encrypted.push(wrapped);
     }
     Ok(Wrapped { data_key, encrypted })
 }

@@ -69,8 +69,36 @@ pub(crate) fn check_into_stream(opener: &Opener<'_>) -> Result<(), EnvelopeError
     Ok(())
 }
 
+/// Refuses messages and inputs of which no range, or not this one, can be opened.
+pub(crate) fn check_range(opener: &Opener<'_>, range: &RangeInclusive<u64>) -> Result<(), EnvelopeError> {
+    check_form(opener)?;
+    let InputKind::File(file) = &opener.input.0 else {
+        return Err(EnvelopeError::Internal("a range of a stream"));
+    };
+    let job = Job::single_threaded();
+    let body = Body { header: &opener.header, cipher: &opener.cipher, verifier: None, job: &job };
+    let start = file.start.saturating_add(opener.header.message_bytes() as u64);
+    let (_, layout) = body.layout(file, start)?;
+    match check_begins_within(range, layout) {
+        Ok(()) => Ok(()),
+        // Of a length that is authentic that is to be said, and of another one that it isn't.
+        Err(_) => check_begins_within(range, body.authentic_layout(file, start)?.1),
+    }
+}
+
+fn check_begins_within(range: &RangeInclusive<u64>, layout: FrameLayout) -> Result<(), EnvelopeError> {
+    let usage = |text: &str| Err(EnvelopeError::Usage(text.to_owned()));
+    if range.is_empty() {
+        return usage("the range ends before it begins");
+    }
+    if *range.start() >= layout.plaintext_bytes {
+        return usage("the range begins after the end of the content");
+    }
+    Ok(())
+}
+
 /// Refuses messages and inputs of which no range can be opened.
-pub(crate) fn check_range(opener: &Opener<'_>) -> Result<(), EnvelopeError> {
+fn check_form(opener: &Opener<'_>) -> Result<(), EnvelopeError> {
     let usage = |text: &str| Err(EnvelopeError::Usage(text.to_owned()));
     if !matches!(opener.input.0, InputKind::File(_)) {
         return usage("a range is read by position: from a regular file or an object, not from a pipe");
@@ -92,26 +120,15 @@ pub(crate) fn run_range(
     output: Output<'_>,
     job: &Job,
 ) -> Result<Summary, EnvelopeError> {
-    let usage = |text: &str| Err(EnvelopeError::Usage(text.to_owned()));
-    check_range(&opener)?;
+    check_form(&opener)?;
     let Opener { header, input, cipher, .. } = opener;
     let InputKind::File(file) = input.0 else {
         return Err(EnvelopeError::Internal("a range of a stream"));
     };
-    if range.is_empty() {
-        return usage("the range ends before it begins");
-    }
     let body = Body { header: &header, cipher: &cipher, verifier: None, job };
     let start = file.start.saturating_add(header.message_bytes() as u64);
-    // The final frame first: once it is authentic, so is the length that the range is held against.
-    let (shape, layout) = body.layout(&file, start)?;
-    let silent = Job { progress: std::sync::Arc::default(), ..Job::single_threaded() };
-    let last_unit = shape.units(layout).saturating_sub(1);
-    let only_last = (last_unit, last_unit);
-    Body { job: &silent, ..body }.open_window(&file, start, only_last, Window::ALL, Output::discard())?;
-    if *range.start() >= layout.plaintext_bytes {
-        return usage("the range begins after the end of the content");
-    }
+    let (shape, layout) = body.authentic_layout(&file, start)?;
+    check_begins_within(&range, layout)?;
     let end = range.end().saturating_add(1).min(layout.plaintext_bytes);
     let unit = (shape.plaintext_bytes() as u64).max(1);
     let units = (range.start() / unit, end.saturating_sub(1) / unit);
@@ -205,6 +222,17 @@ impl Body<'_> {
             }
             _ => Err(what_is_wrong(file, start, length, self.job)),
         }
+    }
+
+    /// The same, once the final frame, whose tag says how long the content is, was found to be authentic.
+    fn authentic_layout(&self, file: &FileInput, start: u64) -> Result<(Shape, FrameLayout), EnvelopeError> {
+        let (shape, layout) = self.layout(file, start)?;
+        let silent = Job { progress: std::sync::Arc::default(), ..Job::single_threaded() };
+        let last_unit = shape.units(layout).saturating_sub(1);
+        let only_last = (last_unit, last_unit);
+        let body = Body { job: &silent, ..*self };
+        body.open_window(file, start, only_last, Window::ALL, Output::discard())?;
+        Ok((shape, layout))
     }
 
     /// Opens the units from the first to the last of `units`, and gives what of them lies in `window`.

@@ -9,7 +9,7 @@ use super::{Cache, ReuseLimits};
 use crate::error::EnvelopeError;
 use crate::format::{EncryptedDataKey, Header, Kdf, SuiteId};
 use crate::keyring::{Keyring, Wrapped, unwrap_data_key, unwrap_data_key_of, wrap_data_key};
-use crate::open::{Message, Opener};
+use crate::open::{DataKey, Message, Opener};
 use crate::seal::{SealOptions, Sealer, prepare_seal, seal_under};
 
 /// Keyrings with a cache of data keys: a caching materials manager, as the AWS Encryption SDK calls it.
@@ -73,8 +73,17 @@ impl CachingKeyrings {
     /// # Errors
     /// As [`Message::unlock`].
     pub async fn unlock<'a>(&self, message: Message<'a>) -> Result<Opener<'a>, EnvelopeError> {
-        let (data_key, opened_by) = self.open_data_key(message.header()).await?;
-        message.unlock_with(data_key, opened_by)
+        let data_key = self.data_key(message.header()).await?;
+        message.unlock_by(data_key)
+    }
+
+    /// As [`DataKey::of`], in the same way.
+    ///
+    /// # Errors
+    /// As [`DataKey::of`].
+    pub async fn data_key(&self, header: &Header) -> Result<DataKey, EnvelopeError> {
+        let (key, opened_by) = self.open_data_key(header).await?;
+        Ok(DataKey { key, opened_by })
     }
 
     pub(crate) async fn open_data_key(

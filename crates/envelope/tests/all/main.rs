@@ -15,4 +15,5 @@ mod s3ec;
 mod speed;
 #[path = "../support/mod.rs"]
 mod support;
+mod twice;
 mod vectors;

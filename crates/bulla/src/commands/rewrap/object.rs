@@ -7,6 +7,7 @@ use bulla_envelope::{EnvelopeError, Header, Message, Output};
 
 use super::Rewrapping;
 use crate::detached;
+use crate::at::At;
 use crate::exit::{Exit, Failure};
 use crate::progress::Progress;
 use crate::recipients::Changes;
@@ -111,7 +112,7 @@ impl Rewrapping<'_> {
         let found = found.ok_or_else(|| {
             Failure::new(Exit::Failed, format!("`{name}` was removed meanwhile; try again"))
         })?;
-        self.keys(&found, None, changes).await
+        self.keys(&found, None, None, changes).await
     }
 
     /// An object with detached keys, in the place that the option says, or where they were named.
@@ -131,13 +132,13 @@ impl Rewrapping<'_> {
         let found = detached::find(
             self.app,
             &arguments.storage,
-            (path.as_path(), object),
+            (At::path(&path), object),
             given,
             header,
             self.limits,
         )
         .await?;
-        self.keys(&found, Some((source.shown.as_str(), message)), changes).await
+        self.keys(&found, None, Some((source.shown.as_str(), message)), changes).await
     }
 
     /// An object that has its keys in its header: opened and sealed anew, under a new data key. It is read and written at

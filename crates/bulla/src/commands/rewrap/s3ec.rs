@@ -36,9 +36,7 @@ impl Rewrapping<'_> {
         let to = self.only_key(shown, changes)?;
         let policy = work::policy(&arguments.work)?;
         let required = keys::context(&arguments.context)?;
-        let keyrings = self.unlocking.keyrings_for(self.app, object.is_for_kms()).await?;
-        let opened = object.unlock(keyrings, policy, &required).await;
-        let opened = opened.map_err(|error| self.unlocking.explained(failed(&error), &error))?;
+        let opened = self.unlocking.open_object(self.app, &object, (policy, &required), failed).await?;
         let (was, is) = (opened.opened_by().to_owned(), to.name.shown());
         let event = |what: &str| {
             json!({
