@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.parse
 from pathlib import Path
+from typing import NamedTuple
 
 import boto3
 import pytest
@@ -75,9 +76,30 @@ class S3:
         return self.client.get_object(Bucket=bucket, Key=key)["Body"].read()
 
 
+class Answer(NamedTuple):
+    """Said in place of what the server says; `done`: the request was forwarded all the same."""
+
+    status: int
+    body: str = ""
+    done: bool = False
+
+
+class Endless(NamedTuple):
+    """An answer that goes on until the client has had enough."""
+
+    status: int
+
+
+class Without(NamedTuple):
+    """The request is forwarded without this header."""
+
+    header: str
+
+
 class Proxy:
-    """Forwards requests. `fault(method, path, query, number)` says of each what is to go wrong: None, a status, or "cut": the answer, and
-    the connection, end in the middle of the body; "lost": there is no answer, though the request was done; or a function, which is called before the request is forwarded."""
+    """Forwards requests. `fault(method, path, query, number)` says of each what is to go wrong: None, a status and a code, or "cut": the
+    answer, and the connection, end in the middle of the body; "lost": there is no answer, though the request was done; one of the
+    above; or a function, which is called before the request is forwarded."""
 
     def __init__(self, s3: S3, fault):
         proxy = self
@@ -96,13 +118,21 @@ class Proxy:
                 if callable(wrong):
                     wrong()
                     wrong = None
-                if isinstance(wrong, tuple):
+                if isinstance(wrong, Endless):
+                    self.go_on(wrong.status)
+                    return
+                if isinstance(wrong, Answer) and not wrong.done:
+                    self.answer(wrong.status, [], wrong.body.encode())
+                    return
+                if type(wrong) is tuple:
                     status, code = wrong
                     text = f"<Error><Code>{code}</Code><Message>as the test says</Message></Error>".encode()
                     self.answer(status, [], b"" if self.command == "HEAD" else text)
                     return
                 upstream = http.client.HTTPConnection("127.0.0.1", s3.port, timeout=60)
-                upstream.request(self.command, self.path, body, dict(self.headers))
+                left_out = wrong.header if isinstance(wrong, Without) else None
+                headers = {name: value for name, value in self.headers.items() if name.lower() != left_out}
+                upstream.request(self.command, self.path, body, headers)
                 answer = upstream.getresponse()
                 content = answer.read()
                 headers = [(name, value) for name, value in answer.getheaders()
@@ -112,7 +142,19 @@ class Proxy:
                     self.close_connection = True
                     self.connection.shutdown(socket.SHUT_RDWR)
                     return
+                if isinstance(wrong, Answer):
+                    self.answer(wrong.status, [], wrong.body.encode())
+                    return
                 self.answer(answer.status, headers, content, cut=wrong == "cut")
+
+            def go_on(self, status):
+                self.close_connection = True
+                self.send_response(status)
+                self.send_header("Content-Length", str(1 << 50))
+                self.end_headers()
+                self.wfile.write(b"<Error><Code>X</Code><Message>")
+                while True:
+                    self.wfile.write(b"A" * (1 << 20))
 
             def answer(self, status, headers, content, cut=False):
                 self.send_response(status)

@@ -77,9 +77,9 @@ def test_what_the_s3_encryption_client_writes_bulla_reads(storage, s3, bucket, k
 def test_raw_keys_wrap_as_the_format_says(storage, s3, bucket):
     """Made and opened here by hand: no client for Python has these keyrings."""
     home = storage.host.home
-    storage.seal("--format", "s3ec", "-c", "a=b", "-o", f"s3://{bucket}/aes", input=b"content")
+    storage.seal("--format", "s3ec", "-o", f"s3://{bucket}/aes", input=b"content")
     metadata = s3.client.head_object(Bucket=bucket, Key="aes")["Metadata"]
-    assert metadata["x-amz-w"] == "02" and json.loads(metadata["x-amz-m"]) == {"a": "b"} and "x-amz-t" not in metadata
+    assert metadata["x-amz-w"] == "02" and json.loads(metadata["x-amz-m"]) == {} and "x-amz-t" not in metadata
     wrapped = base64.b64decode(metadata["x-amz-3"])
     assert len(AESGCM((home / "key").read_bytes()).decrypt(wrapped[:12], wrapped[12:], b"115")) == 32
     assert storage.open("-o", "-", f"s3://{bucket}/aes").stdout == b"content"
@@ -101,6 +101,26 @@ def test_raw_keys_wrap_as_the_format_says(storage, s3, bucket):
         "x-amz-iv": b64(iv), "x-amz-cek-alg": "AES/GCM/NoPadding", "x-amz-tag-len": "128", "x-amz-wrap-alg": "AES/GCM",
         "x-amz-matdesc": "{}"})
     assert storage.open(*ALLOW, "-o", "-", f"s3://{bucket}/v2").stdout == b"content"
+
+
+def test_a_context_that_nothing_binds_is_refused(storage, s3, bucket, key):
+    """Under a raw key it stands in the metadata only, for whoever writes that to change."""
+    raw, bound = f"s3://{bucket}/raw", f"s3://{bucket}/bound"
+    refused = storage.seal("--format", "s3ec", "-c", "tenant=a", "-o", raw, input=b"x", check=2)
+    assert "nothing binds" in one_line(refused) and s3.keys(bucket) == []
+    storage.seal("--format", "s3ec", "-o", raw, input=b"content")
+    found = s3.client.get_object(Bucket=bucket, Key="raw")
+    theirs_said = found["Metadata"] | {"x-amz-m": json.dumps({"tenant": "a"})}
+    s3.client.put_object(Bucket=bucket, Key="raw", Body=found["Body"].read(), Metadata=theirs_said)
+    assert storage.open("-o", "-", raw).stdout == b"content", "what another program wrote there is no error"
+    for command in (["decrypt", "-o", "-"], ["verify"], ["rewrap", "--to", f"{key['Arn']}@kms"]):
+        assert "nothing binds" in one_line(storage.run(*command, "-k", storage.key, "-c", "tenant=a", raw, check=2)), command
+    refused = storage.run("rewrap", "-k", storage.key, "--to", f"{key['Arn']}@kms", raw, check=2)
+    assert "seal it anew" in one_line(refused)
+    storage.run("encrypt", "--format", "s3ec", "-k", f"{key['Arn']}@kms", "-c", "tenant=a", "-o", bound, input=b"content")
+    refused = storage.run("rewrap", "-k", f"{key['Arn']}@kms", "--to", storage.key, bound, check=2)
+    assert "seal it anew" in one_line(refused)
+    assert storage.run("decrypt", "-k", f"{key['Arn']}@kms", "-c", "tenant=a", "-o", "-", bound).stdout == b"content"
 
 
 def test_instruction_files_hold_the_key_and_nothing_of_the_content(storage, s3, bucket):

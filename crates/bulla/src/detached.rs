@@ -5,6 +5,7 @@
 //! name, then the new keys take theirs; whoever opens `F` in between finds them in one place or the other. Commands of
 //! this program that publish in a directory take turns by a lock on it. Objects have other rules: see [`object`].
 
+pub(crate) mod here;
 pub(crate) mod object;
 
 use std::ffi::OsString;
@@ -26,7 +27,7 @@ use crate::app::App;
 use crate::at::At;
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Fresh, OutputRules, Target};
-use crate::storage::{self, ObjectName, Outgoing, Pinned, StorageOptions, Upload, is_object};
+use crate::storage::{self, ObjectName, Outgoing, Pinned, StorageOptions, is_object};
 use crate::unlocking::Unlocking;
 use crate::work::STREAM;
 
@@ -243,6 +244,7 @@ impl<'a> Place<'a> {
         output: &Path,
         given: Option<&Path>,
         rules: OutputRules<'a>,
+        limits: HeaderLimits,
     ) -> Result<Self, Failure> {
         let path = keys_of(output, given);
         if let Some(name) = ObjectName::of(&path)? {
@@ -270,6 +272,11 @@ impl<'a> Place<'a> {
         }
         if is_special(at.beside(&path)) {
             return Err(no_regular_file(&path));
+        }
+        if let Some(object) = ObjectName::of(output)?
+            && rules.force
+        {
+            here::check(&app.storage(options).await?, &object, &path, limits)?;
         }
         // Whatever becomes of the file, its keys are on the disk first.
         match output::open(&path, OutputRules { sync: true, ..rules })? {
@@ -354,13 +361,15 @@ impl Pending<'_> {
                 keys.publish(output, file, limits)?;
                 Ok(summary)
             }
-            (Place::File(keys), Outgoing::Object(mut upload)) => {
-                let summary = run(Output::private(&mut upload)).map_err(|error| failed(&error))?;
-                keys.publish_with_object(upload)?;
+            (Place::File(KeysFile { path, fresh, .. }), Outgoing::Object(mut upload)) => {
+                let summary = run(Output::private(&mut upload));
+                let summary = summary.map_err(|error| upload.given_up(failed(&error)))?;
+                here::publish((&path, fresh), upload, limits)?;
                 Ok(summary)
             }
             (Place::Object(place), Outgoing::Object(mut upload)) => {
-                let summary = run(Output::private(&mut upload)).map_err(|error| failed(&error))?;
+                let summary = run(Output::private(&mut upload));
+                let summary = summary.map_err(|error| upload.given_up(failed(&error)))?;
                 place.publish(&keys, limits, upload)?;
                 Ok(summary)
             }
@@ -372,31 +381,6 @@ impl Pending<'_> {
 }
 
 impl KeysFile<'_> {
-    /// The keys of an object stay, whatever becomes of it: that a server says no more doesn't mean that it isn't there.
-    fn publish_with_object(self, upload: Upload) -> Result<(), Failure> {
-        let Self { path, within, fresh: keys } = self;
-        let at = At { path: &path, within };
-        let _turn = Turn::take(at)?;
-        if !at.exists() {
-            keys.commit()?;
-            return upload.finish();
-        }
-        let next = next_of(at);
-        if at.beside(&next).exists() {
-            return Err(Failure::new(
-                Exit::Failed,
-                format!(
-                    "`{}` is there, and may be the keys of what another command wrote; nothing was written; move it away",
-                    next.display()
-                ),
-            ));
-        }
-        keys.spare_kept()?;
-        keys.named_next(NEXT).commit()?;
-        upload.finish()?;
-        take_name(at)
-    }
-
     fn publish(self, output: &Path, file: Fresh<'_>, limits: HeaderLimits) -> Result<(), Failure> {
         let Self { path, within, fresh: keys } = self;
         let at = At { path: &path, within };
@@ -406,7 +390,7 @@ impl KeysFile<'_> {
         if output.exists() && at.exists() {
             refuse_other_than_keys(at.beside(&next_of(at)), limits)?;
             keys.spare_kept()?;
-        keys.named_next(NEXT).commit()?;
+            keys.named_next(NEXT).commit()?;
             file.commit()?;
             return take_name(at);
         }
@@ -449,17 +433,13 @@ fn take_name(keys: At<'_>) -> Result<(), Failure> {
 /// theirs. Not where keys of the file stand under that name: what is beside them was not put there by a command that was
 /// killed after the file had changed, and whether it opens the file is not known. In a turn only.
 pub(crate) fn settle(file: At<'_>, keys: At<'_>, limits: HeaderLimits) -> Result<(), Failure> {
-    let next = next_of(keys);
-    let next = keys.beside(&next);
-    if !next.exists() {
+    if !keys.beside(&next_of(keys)).exists() {
         return Ok(());
     }
-    let (Ok(Some(found)), Some(header)) = (read(next, limits), header_of(file, limits)) else {
-        return Ok(());
-    };
-    let belong = |keys: &DetachedKeys| keys.check_belong_to(&header).is_ok();
-    let has_keys = matches!(read(keys, limits), Ok(Some(present)) if belong(&present));
-    if belong(&found) && !has_keys { take_name(keys) } else { Ok(()) }
+    match header_of(file, limits) {
+        Some(header) => here::settle_by(&header, keys, limits).map(drop),
+        None => Ok(()),
+    }
 }
 
 /// What a file says of itself, if it is sealed.

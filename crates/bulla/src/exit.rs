@@ -220,7 +220,7 @@ fn next_step(error: &EnvelopeError, exit: Exit) -> &'static str {
 /// How a raw key that a message was sealed for is given: the header has no more of it than its names.
 fn raw_form(error: &EnvelopeError) -> String {
     let EnvelopeError::NoKeyOpens(none) = error else { return String::new() };
-    let raw = none.sealed_for.iter().find(|name| !name.starts_with("arn:"));
+    let raw = none.sealed_for.iter().find(|name| !name.starts_with("arn:") && name.contains(':'));
     match raw.filter(|_| none.trials.is_empty()) {
         Some(raw) => format!(", a raw one as raw-aes:{raw}:FILE or raw-rsa:{raw}:PADDING:PEM-FILE"),
         None => String::new(),

@@ -31,7 +31,7 @@ use bulla_api::{
 use bytes::Bytes;
 
 use crate::cause::{credentials_cause, innermost, misconfigured, whole};
-use crate::credentials::credentials_of_profile;
+use crate::credentials::{checked_credentials, credentials_of_profile, wrong_region};
 use crate::once::Once;
 use crate::{RemoteOptions, trust};
 
@@ -227,6 +227,9 @@ impl RemoteKms {
             let credentials = credentials_of_profile(profile, &shared).await;
             shared = shared.into_builder().credentials_provider(credentials).build();
         }
+        if let Some(credentials) = shared.credentials_provider().map(checked_credentials) {
+            shared = shared.into_builder().credentials_provider(credentials).build();
+        }
         let broken = unreadable_configuration().await;
         let Some(region) = shared.region().filter(|region| !region.as_ref().trim().is_empty()) else {
             if let Some(cause) = broken {
@@ -235,6 +238,9 @@ impl RemoteKms {
             let cause = "no region is configured: give one with --region, AWS_REGION or in the profile";
             return Err(usage(format!("{cause} (for {place})")));
         };
+        if let Some(cause) = wrong_region(region.as_ref()) {
+            return Err(usage(format!("{cause}; set --region, AWS_REGION or the profile's (for {place})")));
+        }
         let described = match &to.endpoint {
             Some(url) => format!("the KMS at {url} in {region}{chosen}"),
             None => format!("AWS KMS in {region}{chosen}"),

@@ -21,6 +21,7 @@
 //! # }
 //! ```
 
+mod bounded;
 mod cause;
 mod credentials;
 mod kms;
@@ -28,7 +29,7 @@ mod once;
 mod trust;
 
 pub use cause::{credentials_cause, innermost, misconfigured, whole};
-pub use credentials::credentials_of_profile;
+pub use credentials::{checked_credentials, credentials_of_profile, wrong_region};
 pub use kms::RemoteKms;
 pub use trust::https_client;
 

@@ -6,8 +6,9 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use crate::Authorities;
+use crate::bounded::Bounded;
 
-/// An HTTPS client that trusts the system's authorities and `others`.
+/// An HTTPS client that trusts the system's authorities and `others`, and reads no answer without end but an object's content.
 ///
 /// Every certificate is checked here: what isn't one would otherwise end the process later.
 ///
@@ -24,10 +25,11 @@ pub fn https_client(others: &[Authorities]) -> Result<SharedHttpClient, String> 
         .with_trust_store(store)
         .build()
         .map_err(|error| format!("the TLS settings can't be used: {error}"))?;
-    Ok(aws_smithy_http_client::Builder::new()
+    let client = aws_smithy_http_client::Builder::new()
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
         .tls_context(context)
-        .build_https())
+        .build_https();
+    Ok(Bounded::of(client))
 }
 
 /// Refuses text without a certificate, or with one that can't be an authority.

@@ -176,8 +176,9 @@ impl Sealing<'_> {
         let mut target = Outgoing::open(self.app, &self.command.storage, output, rules).await?;
         let place = match self.command.detached_keys {
             true => {
-                let Encrypt { storage, keys, .. } = self.command;
-                Some(detached::Place::open(self.app, storage, output, keys.as_deref(), rules).await?)
+                let Encrypt { storage, keys, work, .. } = self.command;
+                let (keys, limits) = (keys.as_deref(), work::limits(work));
+                Some(detached::Place::open(self.app, storage, output, keys, rules, limits).await?)
             }
             false => None,
         };

@@ -412,6 +412,7 @@ impl<'a> Opener<'a> {
     ) -> Result<(Content, About), Failure> {
         let policy = work::policy(&self.arguments.work)?;
         let required = keys::context(&self.arguments.context)?;
+        sealed::refuse_context(&object, !self.arguments.context.is_empty(), &source.shown)?;
         let opener = self.unlocking.open_object(self.app, &object, (policy, &required), failed).await?;
         // Whatever is wanted of it, its tag stands behind all of it.
         let reading = source.reading(Access::Whole)?;

@@ -345,6 +345,16 @@ fn two_kms(one: &str, other: &str) -> Failure {
 
 /// Refuses what is no URL of a server, before it is asked again and again.
 pub(crate) fn check_url(url: &str, because: &str) -> Result<(), Failure> {
+    check_url_of(url, because, "a KMS")
+}
+
+/// The same of any server, `what` it is. One with a password in it is not repeated.
+pub(crate) fn check_url_of(url: &str, because: &str, what: &str) -> Result<(), Failure> {
+    if url.contains('@') {
+        return Err(Failure::usage(format!(
+            "{because}: the URL of {what} holds no name and password before an @, which nobody would use; leave them out"
+        )));
+    }
     let parsed = url.parse::<http::Uri>().ok();
     let whole = parsed.filter(|uri| {
         matches!(uri.scheme_str(), Some("http" | "https"))
@@ -354,7 +364,7 @@ pub(crate) fn check_url(url: &str, because: &str) -> Result<(), Failure> {
     match whole {
         Some(_) => Ok(()),
         None => Err(Failure::usage(format!(
-            "{because}: `{url}` is no URL of a KMS; one is http://HOST:PORT or https://HOST"
+            "{because}: `{url}` is no URL of {what}; one is http://HOST:PORT or https://HOST"
         ))),
     }
 }

@@ -5,14 +5,11 @@ use std::future::Future;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_config::BehaviorVersion;
-use aws_config::profile::ProfileFileCredentialsProvider;
-use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::{RetryPartition, TokenBucket};
 use aws_smithy_runtime_api::box_error::BoxError;
@@ -21,19 +18,22 @@ use aws_smithy_runtime_api::client::interceptors::{Intercept, SharedInterceptor,
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_types::service_config::ServiceConfigKey;
+use bulla_remote::{checked_credentials, credentials_of_profile, wrong_region};
 use tokio::runtime::{Handle, Runtime};
 
 use super::failure::{PlainHttp, Tried};
 use super::retries::Deadline;
 use super::{ObjectName, StorageOptions};
 use crate::exit::{Exit, Failure};
-use crate::kms::choice::check_url;
+use crate::kms::choice::check_url_of;
 use crate::kms::remote::authorities;
 
 /// So long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// So long a request may take beside moving its bytes.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+/// So long a look may take at what a request has left that failed.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes a second that a connection moves at least: slower ones are tried anew.
 const BYTES_PER_SECOND: u64 = 64 << 10;
 /// How long storage that is unreachable or throttles is retried when no option says.
@@ -111,7 +111,7 @@ impl Storage {
             return Err(Failure::usage(format!("--upload-concurrency {concurrency}: 1 to 64")));
         }
         if let Some(url) = &options.s3_endpoint_url {
-            check_url(url, "--s3-endpoint-url")?;
+            check_endpoint(url, "--s3-endpoint-url")?;
         }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -160,8 +160,7 @@ impl Storage {
 
     /// Timeouts and retries for a request that moves so many bytes.
     pub(super) fn config_for(&self, bytes: u64) -> aws_sdk_s3::config::Builder {
-        let moving = Duration::from_secs(bytes / BYTES_PER_SECOND);
-        let attempt = ATTEMPT_TIMEOUT.saturating_add(moving);
+        let attempt = attempt_timeout(bytes);
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .operation_attempt_timeout(attempt)
@@ -188,8 +187,9 @@ impl Storage {
     /// Whether an object is there that has these beside it.
     pub(super) async fn has(&self, name: &ObjectName, metadata: &HashMap<String, String>) -> bool {
         let request = self.client.head_object().bucket(&name.bucket).key(&name.key);
-        let found = request.customize().config_override(self.config_for(0)).send().await;
-        let found = found.ok().and_then(|found| found.metadata).unwrap_or_default();
+        let sent = request.customize().config_override(self.config_for(0)).send();
+        let found = tokio::time::timeout(LOOK_TIMEOUT, sent).await;
+        let found = found.ok().and_then(Result::ok).and_then(|found| found.metadata).unwrap_or_default();
         metadata.iter().all(|(name, value)| found.get(name) == Some(value))
     }
 
@@ -204,7 +204,9 @@ impl Storage {
         let tried = Tried { doing: "read", what: &object.name, place: &self.place };
         let wanted = range.end.saturating_sub(range.start);
         let mut bytes = Vec::with_capacity(usize::try_from(wanted).unwrap_or(usize::MAX));
-        let mut since = std::time::Instant::now();
+        // What comes in drops goes on, but not for ever.
+        let (started, most) = (Instant::now(), attempt_timeout(wanted).saturating_add(self.wait));
+        let mut since = started;
         loop {
             let from = range.start.saturating_add(bytes.len() as u64);
             if from >= range.end {
@@ -220,6 +222,10 @@ impl Storage {
                 .customize()
                 .config_override(self.config_for(wanted));
             let mut answer = request.send().await.map_err(|error| tried.of_request(&error))?;
+            // Not every server knows the condition.
+            if answer.e_tag() != Some(object.etag()) {
+                return Err(tried.failed(Exit::Failed, "it was replaced meanwhile; try again"));
+            }
             let place = format!("bytes {from}-{}/{}", range.end.saturating_sub(1), object.bytes);
             if answer.content_range() != Some(place.as_str()) {
                 return Err(
@@ -227,8 +233,12 @@ impl Storage {
                 );
             }
             let before = bytes.len();
+            let until = tokio::time::Instant::now() + attempt_timeout(wanted);
             let cause = loop {
-                match answer.body.next().await {
+                let Ok(next) = tokio::time::timeout_at(until, answer.body.next()).await else {
+                    break "the answer comes too slowly".to_owned();
+                };
+                match next {
                     Some(Ok(more)) if bytes.len() as u64 + more.len() as u64 > wanted => {
                         return Err(tried
                             .failed(Exit::Failed, "the server answers with more bytes than were asked for"));
@@ -242,14 +252,9 @@ impl Storage {
                 continue;
             }
             if bytes.len() > before {
-                since = std::time::Instant::now();
-            } else if since.elapsed() >= self.wait {
-                return Err(tried.failed(
-                    Exit::Failed,
-                    format!("{cause}; try again later, or wait longer with --s3-wait"),
-                ));
+                since = Instant::now();
             }
-            if self.wait.is_zero() {
+            if self.wait.is_zero() || since.elapsed() >= self.wait || started.elapsed() >= most {
                 return Err(tried.failed(
                     Exit::Failed,
                     format!("{cause}; try again later, or wait longer with --s3-wait"),
@@ -258,6 +263,15 @@ impl Storage {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
+}
+
+/// How long an attempt may take that moves so many bytes.
+pub(super) fn attempt_timeout(bytes: u64) -> Duration {
+    ATTEMPT_TIMEOUT.saturating_add(Duration::from_secs(bytes / BYTES_PER_SECOND))
+}
+
+fn check_endpoint(url: &str, because: &str) -> Result<(), Failure> {
+    check_url_of(url, because, "object storage")
 }
 
 async fn client(
@@ -269,9 +283,9 @@ async fn client(
         Failure::new(Exit::Failed, format!("{cause} (for object storage); check the path"))
     })?;
     // Time ends the retries: neither their number nor that parts at work fail side by side.
-    let attempts = if wait.is_zero() { 1 } else { 1000 };
+    let attempts = if wait.is_zero() { 1 } else { u32::MAX };
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http.clone())
+        .http_client(http)
         .retry_config(RetryConfig::standard().with_max_attempts(attempts).with_max_backoff(BACKOFF_MAX));
     if let Some(profile) = &options.s3_profile {
         loader = loader.profile_name(profile);
@@ -281,7 +295,15 @@ async fn client(
     }
     let shared = loader.load().await;
     let endpoint = options.s3_endpoint_url.clone().or_else(|| configured_endpoint(&shared));
+    if let (None, Some(url)) = (&options.s3_endpoint_url, &endpoint) {
+        check_endpoint(url, "the endpoint that AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL or the profile names")?;
+    }
     let region = shared.region().map(ToString::to_string).filter(|region| !region.trim().is_empty());
+    if let Some(cause) = region.as_deref().and_then(wrong_region) {
+        return Err(Failure::usage(format!(
+            "{cause}; set --s3-region, AWS_REGION or that of the profile of --s3-profile"
+        )));
+    }
     let (region, place) = match (region, &endpoint) {
         (region, Some(url)) => (region.unwrap_or_else(|| REGION_OF_OTHERS.to_owned()), url.clone()),
         (Some(region), None) => (region.clone(), format!("Amazon S3 in {region}")),
@@ -292,14 +314,11 @@ async fn client(
         }
     };
     let mut config = aws_sdk_s3::config::Builder::from(&shared);
-    if let Some(profile) = &options.s3_profile {
-        // The chain would take those of variables first, though the profile was named.
-        let of_profile =
-            ProviderConfig::without_region().with_http_client(http).with_region(shared.region().cloned());
-        let provider =
-            ProfileFileCredentialsProvider::builder().profile_name(profile.clone()).configure(&of_profile);
-        config.set_credentials_provider(Some(SharedCredentialsProvider::new(provider.build())));
-    }
+    let credentials = match &options.s3_profile {
+        Some(profile) => Some(credentials_of_profile(profile, &shared).await),
+        None => shared.credentials_provider(),
+    };
+    config.set_credentials_provider(credentials.map(checked_credentials));
     let unlimited = RetryPartition::custom("storage").token_bucket(TokenBucket::unlimited());
     config.set_retry_partition(Some(unlimited.build()));
     config.set_region(Some(aws_config::Region::new(region)));

@@ -99,6 +99,17 @@ impl Tried<'_> {
     }
 }
 
+/// Whether a request that failed may have been done all the same: it was sent, or nobody knows.
+pub(super) fn may_be_done<E>(error: &SdkError<E, HttpResponse>) -> bool
+where
+    E: std::error::Error + 'static,
+{
+    let never_sent = matches!(error, SdkError::ConstructionFailure(_))
+        || credentials_cause(error, PROFILE).is_some()
+        || misconfigured(error).or_else(|| plain_http(error)).is_some();
+    !never_sent
+}
+
 /// The status of an answer that refuses.
 pub(super) fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
     match error {

@@ -145,7 +145,8 @@ impl<'a> Outgoing<'a> {
         match self {
             Self::Local(target) => crate::work::write_to(target, run, failed),
             Self::Object(mut upload) => {
-                let summary = run(Output::private(&mut upload)).map_err(|error| failed(&error))?;
+                let summary = run(Output::private(&mut upload));
+                let summary = summary.map_err(|error| upload.given_up(failed(&error)))?;
                 upload.finish()?;
                 Ok(summary)
             }

@@ -4,6 +4,7 @@
 //! become an object only when everything in it is authentic and complete ([`upload`]). Nothing of either touches the local disk.
 //! The client is AWS's own, as the KMS's: profiles, SSO, roles, retries and TLS are the same.
 
+mod answers;
 mod buffer;
 mod client;
 mod failure;

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_s3::types::MetadataDirective;
 
-use super::failure::{Tried, is_refusal};
-use super::upload::{Condition, Upload};
+use super::answers::TellsOf;
+use super::failure::{Tried, may_be_done};
+use super::upload::{Condition, MARK, Upload};
 use super::{Pinned, Storage};
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 
 /// Longest object that one request copies, in bytes (Amazon S3 User Guide, "Copying, moving, and renaming objects").
 const COPY_BYTES_MAX: u64 = 5_000_000_000;
@@ -26,6 +28,7 @@ macro_rules! keeping {
             .set_cache_control($headers.cache_control.clone())
             .set_content_disposition($headers.content_disposition.clone())
             .set_content_encoding($headers.content_encoding.clone())
+            .set_expires($crate::storage::rewrite::expires(&$headers))
             .set_content_language($headers.content_language.clone())
             .set_website_redirect_location($headers.website_redirect_location.clone())
             .set_storage_class($headers.storage_class.clone())
@@ -38,6 +41,11 @@ macro_rules! keeping {
     };
 }
 pub(super) use keeping;
+
+/// The date that a server is to tell as the one after which its object is stale.
+pub(super) fn expires(headers: &HeadObjectOutput) -> Option<DateTime> {
+    headers.expires_string().and_then(|date| DateTime::from_str(date, DateTimeFormat::HttpDate).ok())
+}
 
 /// The bytes by which the time for copying so many is reckoned: a server copies faster than a network moves.
 pub(super) const fn copying(bytes: u64) -> u64 {
@@ -52,6 +60,31 @@ impl Storage {
         metadata: HashMap<String, String>,
     ) -> Result<(), Failure> {
         let headers = self.headers(object)?;
+        let tried = Tried { doing: "write", what: &object.name, place: self.place() };
+        // The content's ETag is no other when another command has changed the metadata.
+        if headers.metadata.clone().unwrap_or_default() != object.metadata {
+            return Err(tried.failed(Exit::Failed, "its metadata was replaced meanwhile; try again"));
+        }
+        self.rewrite(object, metadata.clone(), headers)?;
+        let now = self.look_for(&object.name).map_err(|failure| {
+            failure
+                .although("its metadata was written, and another command's may have come after it; try again")
+        })?;
+        let is_there = now.is_some_and(|now| {
+            metadata.iter().all(|(name, value)| name == MARK || now.metadata.get(name) == Some(value))
+        });
+        if is_there {
+            return Ok(());
+        }
+        Err(tried.failed(Exit::Failed, "another command has replaced what was written; try again"))
+    }
+
+    fn rewrite(
+        self: &Arc<Self>,
+        object: &Pinned,
+        metadata: HashMap<String, String>,
+        headers: HeadObjectOutput,
+    ) -> Result<(), Failure> {
         let test = std::env::var(TEST_PART_BYTES).ok().and_then(|bytes| bytes.parse().ok());
         if object.bytes <= test.unwrap_or(COPY_BYTES_MAX) {
             return self.copy_onto_itself(object, metadata, headers);
@@ -77,7 +110,7 @@ impl Storage {
         }
         let tried = Tried { doing: "write", what: &object.name, place: self.place() };
         let cause = format!("it has tags, which {loser} would lose; remove them for the while");
-        Err(tried.failed(crate::exit::Exit::Failed, cause))
+        Err(tried.failed(Exit::Failed, cause))
     }
 
     fn headers(self: &Arc<Self>, object: &Pinned) -> Result<HeadObjectOutput, Failure> {
@@ -92,7 +125,12 @@ impl Storage {
                 .if_match(object.etag())
                 .customize()
                 .config_override(this.config_for(0));
-            request.send().await.map_err(|error| tried.of_request(&error))
+            let headers = request.send().await.map_err(|error| tried.of_request(&error))?;
+            if headers.expires_string().is_some() && expires(&headers).is_none() {
+                let cause = "its Expires header is no date, and would be lost; correct it";
+                return Err(tried.failed(Exit::Failed, cause));
+            }
+            Ok(headers)
         })
     }
 
@@ -119,10 +157,14 @@ impl Storage {
                 .customize()
                 .config_override(this.config_for(copying(object.bytes)));
             match request.send().await {
-                Ok(_) => Ok(()),
-                // The second of two requests, when the first one's answer was lost.
-                Err(error) if is_refusal(&error) && this.has(&object.name, &metadata).await => Ok(()),
-                Err(error) => Err(tried.of_request(&error)),
+                Ok(answer) if answer.tells_of(&object.name) => Ok(()),
+                // Whatever is answered, it may be done: by this request, or by the one whose answer was lost.
+                answer => match answer.err() {
+                    Some(error) if !may_be_done(&error) => Err(tried.of_request(&error)),
+                    _ if this.has(&object.name, &metadata).await => Ok(()),
+                    Some(error) => Err(tried.of_request(&error)),
+                    None => Err(tried.not_storage()),
+                },
             }
         })
     }

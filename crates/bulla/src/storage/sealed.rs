@@ -47,6 +47,17 @@ pub(crate) fn check_outputs<'a>(mut outputs: impl Iterator<Item = &'a Path>) -> 
     if outputs.all(is_object) { Ok(()) } else { Err(needs_an_object()) }
 }
 
+/// Refuses a context where the format binds it to nothing: raw keys wrap the data key without it, and whoever may write the
+/// metadata may write another.
+pub(crate) fn refuse_context(object: &S3ecObject, demanded: bool, shown: &str) -> Result<(), Failure> {
+    if object.is_for_kms() || !demanded {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "-c: nothing binds a context to `{shown}`, an object of the S3 Encryption Client whose key a raw key wraps; leave it out,          or use a KMS key or --format esdk"
+    )))
+}
+
 fn needs_an_object() -> Failure {
     Failure::usage(
         "--format s3ec writes objects, whose key is in their metadata; name one with -o s3://BUCKET/KEY",
@@ -70,6 +81,9 @@ pub(crate) async fn prepare(
     let context = keys::context_to_seal(context)?;
     let sealer = S3ecSealer::prepare(keyrings, &context).await;
     let sealer = sealer.map_err(|error| Failure::envelope(&error, input_shown, &upload.shown()))?;
+    let object = S3ecObject::read(sealer.metadata(), None);
+    let object = object.map_err(|error| Failure::envelope(&error, input_shown, &upload.shown()))?;
+    refuse_context(&object, context.iter().next().is_some(), &upload.shown())?;
     upload.set_metadata(sealer.metadata().clone().into_iter().collect());
     Ok(Prepared { sealer, upload })
 }
@@ -92,10 +106,10 @@ impl Prepared {
         let job = work::sized(job, length);
         let progress = Progress::start(input_shown.to_owned(), job.progress.clone(), length, app.say);
         let written = sealer.run(reading, Output::private(&mut upload), &job);
-        let written = written.map_err(|error| failed(&error)).and_then(|summary| {
-            upload.finish()?;
-            Ok(summary)
-        });
+        let written = match written {
+            Ok(summary) => upload.finish().map(|()| summary),
+            Err(error) => Err(upload.given_up(failed(&error))),
+        };
         let elapsed = progress.end();
         let summary = written?;
         let told = Told {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 
+use super::client::attempt_timeout;
 use super::failure::{Tried, is_absent, status};
 use super::upload::{Condition, Upload};
 use super::{ObjectName, Pinned, Storage};
@@ -55,7 +56,9 @@ impl Storage {
             let object = object.ok_or_else(|| tried.not_storage())?;
             let wanted = object.bytes.min(most);
             let mut bytes = Vec::new();
-            while let Some(Ok(more)) = answer.body.next().await {
+            let until = tokio::time::Instant::now() + attempt_timeout(most);
+            // What is slow, or breaks, is asked for again below.
+            while let Ok(Some(Ok(more))) = tokio::time::timeout_at(until, answer.body.next()).await {
                 if (bytes.len() as u64).saturating_add(more.len() as u64) > wanted {
                     let cause = "the server answers with more bytes than were asked for";
                     return Err(tried.failed(Exit::Failed, cause));
@@ -63,7 +66,6 @@ impl Storage {
                 bytes.extend_from_slice(&more);
             }
             if (bytes.len() as u64) < wanted {
-                // The connection broke.
                 bytes = this.read(&object, 0..wanted).await?;
             }
             Ok(Some((object, bytes)))

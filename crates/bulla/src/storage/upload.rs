@@ -12,7 +12,7 @@ use std::time::Duration;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
-use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, CopyPartResult};
+use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -20,8 +20,9 @@ use bulla_crypto::{Rng as _, SystemRng};
 use bytes::Bytes;
 use tokio::task::AbortHandle;
 
+use super::answers::{TellsOf, is_etag};
 use super::buffer::WipedBytes;
-use super::failure::{Tried, is_absent, is_conflict, is_precondition, is_refusal};
+use super::failure::{Tried, is_absent, is_conflict, is_precondition, is_refusal, may_be_done, status};
 use super::parts::{OBJECT_BYTES_MAX, PARTS_MAX, PartSizes};
 use super::rewrite::{copying, keeping};
 use super::{ObjectName, Pinned, Storage};
@@ -36,7 +37,7 @@ const BUFFER_BYTES: usize = 1 << 20;
 const ABORT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The name of the mark in an object's metadata.
-const MARK: &str = "bulla-upload";
+pub(super) const MARK: &str = "bulla-upload";
 /// Its length, in bytes.
 const MARK_BYTES: usize = 12;
 
@@ -194,6 +195,11 @@ impl Upload {
         (MARK, self.shared.mark.clone())
     }
 
+    /// Where it will be.
+    pub(crate) fn storage(&self) -> &Arc<Storage> {
+        &self.shared.storage
+    }
+
     /// What it will be.
     pub(crate) fn name(&self) -> &ObjectName {
         &self.shared.name
@@ -221,13 +227,36 @@ impl Upload {
 
     /// Has the server make the object from the content of another, in parts of so many bytes.
     pub(super) fn copy(mut self, source: &Arc<Pinned>, part_bytes: u64) -> Result<(), Failure> {
+        let made = self.copied(source, part_bytes);
+        self.or_given_up(made)?.or_failure()
+    }
+
+    fn copied(&mut self, source: &Arc<Pinned>, part_bytes: u64) -> Result<Made, Failure> {
         let mut at = 0;
         while at < source.bytes {
             let end = at.saturating_add(part_bytes.max(1)).min(source.bytes);
             self.send(Piece::There(Arc::clone(source), at..end))?;
             at = end;
         }
-        self.shared.complete()?.or_failure()
+        self.shared.complete()
+    }
+
+    /// Ends it, and gives the failure back that it ends for, with what is left of it.
+    pub(crate) fn given_up(&self, failure: Failure) -> Failure {
+        let shared = &self.shared;
+        drop(shared.park_if_signalled(shared.lock()));
+        match shared.abort(Stage::Over) {
+            Some(left) => failure.although(&left),
+            None => failure,
+        }
+    }
+
+    fn or_given_up(&self, made: Result<Made, Failure>) -> Result<Made, Failure> {
+        match made {
+            Ok(Made::Yes) => Ok(Made::Yes),
+            Ok(Made::Unmet(failure)) => Ok(Made::Unmet(self.given_up(failure))),
+            Err(failure) => Err(self.given_up(failure)),
+        }
     }
 
     /// Makes the object of what was written.
@@ -247,6 +276,11 @@ impl Upload {
     }
 
     fn make(mut self) -> Result<Made, Failure> {
+        let made = self.made();
+        self.or_given_up(made)
+    }
+
+    fn made(&mut self) -> Result<Made, Failure> {
         let buffer = std::mem::take(&mut self.buffer);
         if self.parts == 0 {
             return self.shared.put(buffer.into_bytes());
@@ -293,7 +327,7 @@ impl Upload {
         }
         if self.parts == 0 {
             let aborting = Arc::clone(shared);
-            let undo = Undo::Elsewhere(Box::new(move || aborting.abort(Stage::Signalled)));
+            let undo = Undo::Elsewhere(Box::new(move || tell(aborting.abort(Stage::Signalled))));
             self.watched = Some(undo_on_signal(undo));
             shared.begin()?;
         }
@@ -357,7 +391,14 @@ impl Write for Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        self.shared.abort(Stage::Over);
+        tell(self.shared.abort(Stage::Over));
+    }
+}
+
+/// Says what is left of an upload that ends without another word.
+fn tell(left: Option<String>) {
+    if let Some(left) = left {
+        crate::say::error_line(&format!("bulla: {left}"));
     }
 }
 
@@ -400,17 +441,23 @@ impl Shared {
         }
     }
 
-    /// What came of the request that makes the object. One that is refused may be the second of the same, when the first one's
-    /// answer was lost: then the object is there, with this upload's mark.
+    /// What came of the request that makes the object. Whatever is answered, or nothing, it may be done, by this request or by
+    /// the one whose answer was lost: then the object is there, with this upload's mark.
     async fn made<A, E>(&self, answer: Result<A, SdkError<E, HttpResponse>>) -> Result<Made, Failure>
     where
+        A: TellsOf,
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        let Err(error) = answer else { return Ok(Made::Yes) };
+        let unclear = match &answer {
+            Ok(answer) if answer.tells_of(&self.name) => return Ok(Made::Yes),
+            Ok(_) => true,
+            Err(error) => may_be_done(error),
+        };
         let mark = HashMap::from([(MARK.to_owned(), self.mark.clone())]);
-        if is_refusal(&error) && self.storage.has(&self.name, &mark).await {
+        if unclear && self.storage.has(&self.name, &mark).await {
             return Ok(Made::Yes);
         }
+        let Err(error) = answer else { return Err(self.tried().not_storage()) };
         if is_precondition(&error) && self.condition == Condition::Absent {
             return Ok(Made::Unmet(self.exists()));
         }
@@ -476,8 +523,14 @@ impl Shared {
                 request = keeping!(request, headers);
             }
             let request = request.customize().config_override(this.storage.config_for(0));
-            let answer = request.send().await.map_err(|error| this.tried().of_request(&error))?;
-            answer.upload_id.ok_or_else(|| this.tried().not_storage())
+            let answer = request.send().await.map_err(|error| {
+                let failure = this.tried().of_request(&error);
+                match may_be_done(&error) && !is_refusal(&error) {
+                    true => failure.although(&this.left("an upload without parts")),
+                    false => failure,
+                }
+            })?;
+            answer.upload_id.filter(|id| !id.is_empty()).ok_or_else(|| this.tried().not_storage())
         });
         let mut state = self.lock();
         let result = match begun {
@@ -510,6 +563,9 @@ impl Shared {
             .customize()
             .config_override(config);
         let sent = request.send().await.map_err(|error| self.tried().of_request(&error))?;
+        if !is_etag(sent.e_tag()) {
+            return Err(self.tried().not_storage());
+        }
         Ok(CompletedPart::builder()
             .part_number(number)
             .set_e_tag(sent.e_tag)
@@ -539,7 +595,8 @@ impl Shared {
             .customize()
             .config_override(config);
         let sent = request.send().await.map_err(|error| self.tried().of_request(&error))?;
-        let sent = sent.copy_part_result.unwrap_or_else(|| CopyPartResult::builder().build());
+        let sent = sent.copy_part_result.filter(|part| is_etag(part.e_tag()));
+        let sent = sent.ok_or_else(|| self.tried().not_storage())?;
         Ok(CompletedPart::builder()
             .part_number(number)
             .set_e_tag(sent.e_tag)
@@ -592,8 +649,17 @@ impl Shared {
         completed
     }
 
-    /// Takes back what was sent, if anything was, and waits for that a while.
-    fn abort(self: &Arc<Self>, then: Stage) {
+    /// That something is left, and what to do about it.
+    fn left(&self, what: &str) -> String {
+        format!(
+            "{what} of `{}` may be left at {}; a lifecycle rule that aborts incomplete uploads removes it",
+            self.name,
+            self.storage.place()
+        )
+    }
+
+    /// Takes back what was sent, if anything was, and waits for that a while. Gives back what may be left.
+    fn abort(self: &Arc<Self>, then: Stage) -> Option<String> {
         let mut state = self.lock();
         let until = std::time::Instant::now() + ABORT_TIMEOUT;
         while state.stage == Stage::Beginning {
@@ -607,8 +673,10 @@ impl Shared {
         let running = std::mem::take(&mut state.running);
         drop(state);
         self.changed.notify_all();
-        let Stage::Open(id) = stage else {
-            return;
+        let id = match stage {
+            Stage::Open(id) => id,
+            Stage::Beginning => return Some(self.left("an upload without parts")),
+            Stage::Empty | Stage::Over | Stage::Signalled => return None,
         };
         for task in running {
             task.abort();
@@ -625,14 +693,9 @@ impl Shared {
                 .customize()
                 .config_override(this.storage.config_for(0));
             let sent = tokio::time::timeout(ABORT_TIMEOUT, request.send()).await;
-            Ok(matches!(sent, Ok(Ok(_))))
+            // What the server doesn't know of is gone, too.
+            Ok(sent.is_ok_and(|sent| sent.map_or_else(|error| status(&error) == Some(404), |_| true)))
         });
-        if !matches!(told, Ok(true)) {
-            crate::say::error_line(&format!(
-                "bulla: the parts of `{}` at {} could not be removed; a lifecycle rule that aborts incomplete uploads removes them",
-                self.name,
-                self.storage.place()
-            ));
-        }
+        (!matches!(told, Ok(true))).then(|| self.left("an upload"))
     }
 }

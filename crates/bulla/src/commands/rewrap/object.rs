@@ -129,6 +129,9 @@ impl Rewrapping<'_> {
         // What was named is its keys' usual place, or the one that they may have for a while.
         let given = arguments.keys.as_deref().filter(|_| named.is_none());
         let header = message.header();
+        if let Some(keys) = given.filter(|_| !self.command.dry_run) {
+            detached::here::settle_for(keys, header, self.limits)?;
+        }
         let found = detached::find(
             self.app,
             &arguments.storage,
@@ -172,7 +175,7 @@ impl Rewrapping<'_> {
         let progress = Progress::start(shown.clone(), job.progress.clone(), Some(object.bytes), self.app.say);
         let summary = bulla_envelope::reseal(opener, sealer, Output::private(&mut upload), &job);
         drop(progress);
-        let summary = summary.map_err(|error| failed(&error))?;
+        let summary = summary.map_err(|error| upload.given_up(failed(&error)))?;
         upload.finish()?;
         self.told(&shown, &plan, Some(summary.plaintext_bytes))
     }

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use bulla_envelope::{EnvelopeError, S3ecObject};
+use bulla_envelope::{EnvelopeError, Keyring, S3ecObject};
 use serde_json::json;
 
 use super::Rewrapping;
 use crate::exit::{Failure, one_line};
 use crate::keys;
 use crate::recipients::{Changes, Wanted};
-use crate::storage::Incoming;
+use crate::storage::{Incoming, sealed};
 use crate::work;
 
 impl Rewrapping<'_> {
@@ -36,6 +36,13 @@ impl Rewrapping<'_> {
         let to = self.only_key(shown, changes)?;
         let policy = work::policy(&arguments.work)?;
         let required = keys::context(&arguments.context)?;
+        sealed::refuse_context(&object, !arguments.context.is_empty(), shown)?;
+        if object.context().next().is_some() && object.is_for_kms() != matches!(to.keyring, Keyring::Kms(_)) {
+            return Err(Failure::usage(format!(
+                "`{shown}` has an encryption context, which is bound to it under a KMS key and not under a raw one; decrypt it and \
+                 seal it anew"
+            )));
+        }
         let opened = self.unlocking.open_object(self.app, &object, (policy, &required), failed).await?;
         let (was, is) = (opened.opened_by().to_owned(), to.name.shown());
         let event = |what: &str| {
