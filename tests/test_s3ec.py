@@ -166,9 +166,12 @@ def test_what_was_changed_or_mixed_is_refused(storage, s3, bucket):
 
 def test_what_the_format_has_no_room_for_is_refused(storage, bucket):
     out = ["-o", f"s3://{bucket}/x"]
+    other = storage.host.home / "other"
+    other.write_bytes(bytes(32))
+    other.chmod(0o600)
     for args, word in (
         (["-o", "local"], "s3://"), ([*out, "--suite", "0478"], "--suite"), ([*out, "--frame-length", "5"], "--frame-length"),
-        ([*out, "-k", storage.key], "one key"), ([*out, "-c", "aws:x-amz-cek-alg=115"], "reserved"),
+        ([*out, "-k", f"raw-aes:test:other:{other}"], "one key"), ([*out, "-c", "aws:x-amz-cek-alg=115"], "reserved"),
         ([*out, "-c", "a=" + "x" * 2000], "metadata"), ([*out, "--commitment-policy", "forbid-encrypt-allow-decrypt"], "forbids"),
     ):
         assert word in one_line(storage.seal("--format", "s3ec", *args, input=b"x", check=2)), args

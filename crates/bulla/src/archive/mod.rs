@@ -4,7 +4,7 @@ mod links;
 mod pack;
 mod unpack;
 
-pub(crate) use pack::Packing;
+pub(crate) use pack::{Packed, Packing};
 pub(crate) use unpack::unpack;
 
 /// Directories and symbolic links in one archive: they are held to the end.

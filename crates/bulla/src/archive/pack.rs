@@ -24,9 +24,20 @@ pub(crate) struct Packing {
     thread: Option<JoinHandle<io::Result<()>>>,
 }
 
+/// What was packed, once the archive has been made.
+#[derive(Debug, Default)]
+pub(crate) struct Packed {
+    /// Regular files.
+    pub(crate) files: u64,
+    /// Bytes in them.
+    pub(crate) bytes: u64,
+    /// The worst failure of a single file, that is not in it whole.
+    pub(crate) failure: Option<Failure>,
+}
+
 impl Packing {
-    /// Begins. The receiver gives the worst failure of a single file, when the archive has been made without it.
-    pub(crate) fn of(directory: &Path, say: Say) -> Result<(Self, Receiver<Failure>), Failure> {
+    /// Begins. The receiver gives what it came to.
+    pub(crate) fn of(directory: &Path, say: Say) -> Result<(Self, Receiver<Packed>), Failure> {
         let failed = |error: &io::Error| Failure::io("cannot pack", directory.display(), error);
         let walk = Walk::of(directory)?;
         let root = rustix::fs::stat(directory).map_err(|error| failed(&error.into()))?;
@@ -59,15 +70,22 @@ fn pack(
     (shown, root): (&Path, &Stat),
     writer: PipeWriter,
     say: Say,
-    told: &Sender<Failure>,
+    told: &Sender<Packed>,
 ) -> io::Result<()> {
     // 64 KiB at once: a header has 512 bytes.
     let mut builder = Builder::new(io::BufWriter::with_capacity(64 << 10, writer));
-    let (mut worst, mut links) = (Worst::default(), BTreeMap::new());
+    let (mut worst, mut links, mut done) = (Worst::default(), BTreeMap::new(), Packed::default());
     builder.append_data(&mut header(root, EntryType::Directory, 0), "./", io::empty())?;
     for entry in walk {
         let packed = match entry {
-            Ok(entry) => one(&mut builder, &entry, &mut links, say)?,
+            Ok(entry) => {
+                let packed = one(&mut builder, &entry, &mut links, say)?;
+                if entry.kind == Kind::File && packed.is_ok() {
+                    done.files += 1;
+                    done.bytes += u64::try_from(entry.stat.st_size).unwrap_or(0);
+                }
+                packed
+            }
             Err(failure) => Err(failure),
         };
         if let Err(failure) = packed {
@@ -83,9 +101,8 @@ fn pack(
     }
     // With the buffer: its drop would hide an error.
     builder.into_inner()?.into_inner().map_err(io::IntoInnerError::into_error)?;
-    if let Err(failure) = worst.end() {
-        let _ = told.send(failure);
-    }
+    done.failure = worst.end().err();
+    let _ = told.send(done);
     Ok(())
 }
 

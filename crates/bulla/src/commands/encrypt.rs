@@ -13,7 +13,7 @@ use bulla_envelope::{
 };
 
 use crate::app::{App, shown};
-use crate::archive::Packing;
+use crate::archive::{Packed, Packing};
 use crate::cli::Encrypt;
 use crate::command::{self, Reading};
 use crate::detached;
@@ -23,6 +23,7 @@ use crate::kms::local::DEFAULT_ALIAS;
 use crate::mirror::{self, Spot, Way};
 use crate::output::{self, FileId, OutputRules};
 use crate::progress::Progress;
+use crate::say::counted;
 use crate::storage::{self, Access, Incoming, Outgoing, sealed};
 use crate::work::{self, Done, Naming, STREAM};
 
@@ -76,8 +77,8 @@ struct Sealing<'a> {
 enum Origin<'a> {
     /// A file, a stream or an object.
     Input(Box<Incoming>),
-    /// A directory, packed; and where failures of single files are told.
-    Archive(&'a Path, &'a mut Option<Receiver<Failure>>),
+    /// A directory, packed; and where it is told what that came to.
+    Archive(&'a Path, &'a mut Option<Receiver<Packed>>),
     /// What a command writes.
     Command(&'a [OsString]),
 }
@@ -110,9 +111,9 @@ impl Origin<'_> {
     fn begin(self, app: &App) -> Result<Input<'static>, Failure> {
         match self {
             Self::Input(source) => source.reading(Access::Whole),
-            Self::Archive(directory, failures) => {
+            Self::Archive(directory, done) => {
                 let (packing, told) = Packing::of(directory, app.say)?;
-                *failures = Some(told);
+                *done = Some(told);
                 Ok(Input::reader(packing))
             }
             Self::Command(words) => {
@@ -138,12 +139,11 @@ impl Sealing<'_> {
         }
         if command.archive {
             mirror::refuse_inside(input, output)?;
-            let mut failures = None;
-            self.seal(Origin::Archive(input, &mut failures), output, None).await?;
-            return match failures.and_then(|failures| failures.try_recv().ok()) {
-                Some(failure) => Err(failure.although("the rest was sealed")),
-                None => Ok(()),
-            };
+            let mut done = None;
+            self.seal(Origin::Archive(input, &mut done), output, None).await?;
+            let Some(packed) = done.and_then(|done| done.try_recv().ok()) else { return Ok(()) };
+            self.tell_packed(input, output, &packed);
+            return packed.failure.map_or(Ok(()), |failure| Err(failure.although("the rest was sealed")));
         }
         if directory {
             detached::refuse_for_directory(command.keys.as_deref())?;
@@ -156,6 +156,19 @@ impl Sealing<'_> {
         }
         let source = Incoming::open(self.app, &command.storage, input).await?;
         self.seal(Origin::Input(Box::new(source)), output, None).await.map(drop)
+    }
+
+    /// As of a directory that is sealed file by file.
+    fn tell_packed(&self, directory: &Path, output: &Path, packed: &Packed) {
+        if !self.app.say.json {
+            self.app.say.note(&format!(
+                "bulla: packed {} of `{}` into `{}`, {} bytes",
+                counted(packed.files, "file"),
+                directory.display(),
+                shown(output, "standard output"),
+                packed.bytes
+            ));
+        }
     }
 
     async fn seal(

@@ -386,8 +386,7 @@ impl<'a> Opener<'a> {
             let Opening { storage, keys, .. } = self.arguments;
             let (path, object) = (source.path(), source.object().map(|(_, object)| object));
             let place = (At { path: &path, within: source.within() }, object);
-            let found =
-                detached::find(self.app, storage, place, keys.as_deref(), &header, limits).await?;
+            let found = detached::find(self.app, storage, place, keys.as_deref(), &header, limits).await?;
             // What is opened must not take the place of what opens it.
             found.keep();
             let opened = found.open(self.app, &mut self.unlocking).await?;

@@ -176,7 +176,7 @@ impl Rewrapping<'_> {
                     .map_err(|error| Failure::io("cannot read", sealed.path.display(), &error))?;
                 return self.with_keys(sealed, file, Some(at.path), changes).await;
             }
-            detached::here::refuse_unsettled(path)?;
+            detached::here::refuse_unsettled(at.path)?;
             let keys =
                 detached::read(at, self.limits)?.ok_or_else(|| failed(&EnvelopeError::NoDetachedKeys))?;
             let found = Found { keys, place: Where::File(at.path.to_owned()) };

@@ -113,6 +113,9 @@ impl Storage {
         if let Some(url) = &options.s3_endpoint_url {
             check_endpoint(url, "--s3-endpoint-url")?;
         }
+        let wait = options.s3_wait.map_or(WAIT, Duration::from_secs);
+        let (client, place) = client(options, ca_files, wait).await?;
+        // Last: on a thread of another runtime it can't be dropped.
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("storage")
@@ -120,8 +123,6 @@ impl Storage {
             .build()
             .map_err(|error| Failure::new(Exit::Failed, format!("cannot start: {error}")))?;
         let handle = runtime.handle().clone();
-        let wait = options.s3_wait.map_or(WAIT, Duration::from_secs);
-        let (client, place) = client(options, ca_files, wait).await?;
         Ok(Arc::new(Self { client, handle, runtime: Some(runtime), place, wait, concurrency }))
     }
 
@@ -283,7 +284,9 @@ async fn client(
         Failure::new(Exit::Failed, format!("{cause} (for object storage); check the path"))
     })?;
     // Time ends the retries: neither their number nor that parts at work fail side by side.
-    let attempts = if wait.is_zero() { 1 } else { u32::MAX };
+    // But the SDK reckons with each of them before a request, so that they must be few enough: more than 4 a second are never made.
+    let many = wait.as_secs().saturating_mul(4).clamp(1000, 1 << 20);
+    let attempts = if wait.is_zero() { 1 } else { u32::try_from(many).unwrap_or(u32::MAX) };
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http)
         .retry_config(RetryConfig::standard().with_max_attempts(attempts).with_max_backoff(BACKOFF_MAX));

@@ -54,7 +54,7 @@ pub(crate) fn refuse_context(object: &S3ecObject, demanded: bool, shown: &str) -
         return Ok(());
     }
     Err(Failure::usage(format!(
-        "-c: nothing binds a context to `{shown}`, an object of the S3 Encryption Client whose key a raw key wraps; leave it out,          or use a KMS key or --format esdk"
+        "-c: nothing binds a context to `{shown}`, an object of the S3 Encryption Client whose key a raw key wraps; leave it out, or use a KMS key or --format esdk"
     )))
 }
 

@@ -91,7 +91,9 @@ fn a_directory_is_packed_into_one_archive_that_tar_reads_and_unpacked_again() {
     let old = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
     fs::File::open(home.file("d/a")).unwrap().set_modified(old).unwrap();
     fs::File::open(home.file("d/sub")).unwrap().set_modified(old).unwrap();
-    home.ok(&["encrypt", "-q", "--archive", "d"]);
+    let packed = home.ok(&["encrypt", "--archive", "d"]);
+    assert!(packed.err.contains("bulla: packed "), "{}", packed.err);
+    assert!(packed.err.contains(" of `d` into `d.tar.sealed`, "), "{}", packed.err);
     assert_eq!(fs::metadata(home.file("d.tar.sealed")).unwrap().mode() & 0o777, 0o600);
     home.ok(&["decrypt", "d.tar.sealed"]);
     let unpacked = home.shell("mkdir t && tar xf d.tar -C t");
@@ -113,6 +115,23 @@ fn a_directory_is_packed_into_one_archive_that_tar_reads_and_unpacked_again() {
     assert_eq!(ended.code, 0, "{}", ended.err);
     compare(&home, "d", "g", "--no-dereference");
     assert_eq!(fs::metadata(home.file("g/a")).unwrap().nlink(), 2);
+}
+
+#[test]
+fn sparse_files_in_pax_archives_are_left_out_and_told() {
+    let home = Home::new();
+    for (format, code) in [("gnu", 0), ("pax", 1)] {
+        let script = format!(
+            "rm -rf s; mkdir s; truncate -s 300000 s/sparse; echo end >>s/sparse; tar c -S --format={format} -C s . | \
+             \"$BULLA\" encrypt -q | \"$BULLA\" decrypt -q --archive -o {format}"
+        );
+        let ended = home.shell(&script);
+        assert_eq!(ended.code, code, "{format}: {}", ended.err);
+        let whole = fs::read(home.file("s/sparse")).unwrap();
+        let opened = fs::read(home.file(&format!("{format}/sparse"))).ok();
+        assert_eq!(opened, (code == 0).then_some(whole), "{format}");
+        assert_eq!(ended.err.contains("sparse file in the pax format"), code == 1, "{}", ended.err);
+    }
 }
 
 /// Seals what a script writes, which runs in a new directory `in`, and unpacks it as `out`.

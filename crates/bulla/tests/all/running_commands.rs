@@ -198,7 +198,7 @@ fn a_command_is_killed_rather_than_shown_an_end_that_is_none() {
     // What has left for a session of its own, as `su -c` has it.
     let apart = "setsid --wait sh -c 'cat > got; touch complete' <&0 | cat; touch complete";
     // What has lost its parent as well, as daemons do.
-    let lost = "(setsid sh -c 'cat > got; touch complete' <&0 &); sleep 600";
+    let lost = "setsid --fork sh -c 'cat > got; touch complete' <&0; sleep 600";
     for script in [script, nested, apart, lost] {
         home.fails(&["decrypt", "bad.sealed", "--", "sh", "-c", script], 3, &["not authentic", "was ended"]);
         assert!(!home.file("complete").exists());

@@ -78,15 +78,19 @@ async fn other_users_are_turned_away() {
     let program = fixture.path().join("probe");
     std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let status = Command::new(&program)
-        .args(["--exact", "probe_of_another_user"])
+    let (_program, module) = module_path!().split_once("::").unwrap();
+    let probed = Command::new(&program)
+        .args(["--exact", &format!("{module}::probe_of_another_user")])
         .env("PROBE_SOCKET", &socket)
         .current_dir("/")
         .uid(65534)
         .gid(65534)
-        .status()
+        .output()
         .unwrap();
-    assert!(status.success());
+    assert!(
+        probed.status.success() && String::from_utf8_lossy(&probed.stdout).contains("1 passed"),
+        "{probed:?}"
+    );
     let reply =
         connect_admin(fixture.path()).await.call(&unsigned("BullaAdmin.ListAccounts", "", "{}")).await;
     assert_eq!(reply.status(), 200);

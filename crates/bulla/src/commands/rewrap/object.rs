@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bulla_envelope::{EnvelopeError, Header, Message, Output};
 
 use super::Rewrapping;
-use crate::detached;
 use crate::at::At;
+use crate::detached;
 use crate::exit::{Exit, Failure};
 use crate::progress::Progress;
 use crate::recipients::Changes;
