@@ -1,5 +1,6 @@
 //! The program as its users run it, one module a subject. One program of tests, so that it is built and linked once; what needs
 //! a process of its own stands beside `all`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod access;
 mod access_together;

@@ -1,4 +1,5 @@
 //! The server through its sockets, one module a subject. One program of tests, so that it is built and linked once.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod admin;
 mod calls;
