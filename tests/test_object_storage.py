@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import pytest
-from object_storage import PART, Proxy, one_line
+from object_storage import PART, TIMED, Proxy, one_line
 
 
 def test_files_streams_and_objects_become_objects_and_come_back(storage, s3, bucket):
@@ -210,7 +210,7 @@ def test_what_is_not_there_is_named(storage, s3, bucket):
 
 def test_what_is_no_place_is_refused(storage, s3):
     for text, word in (
-        ("gs://bucket/x", "gs://"), ("az://container/x", "az://"), ("s3a://bucket/x", "s3a://"),
+        ("gs://bucket/x", "gs://"), ("azure://container/x", "azure://"), ("s3a://bucket/x", "s3a://"),
         ("https://bucket.s3.amazonaws.com/x?X-Amz-Signature=CANARY", "presigned"),
         ("s3://bucket/x?X-Amz-Credential=CANARY&X-Amz-Signature=CANARY", "presigned"),
         ("s3://AKID:CANARY@bucket/x", "no credentials"), ("s3://bucket", "names no object"), ("file://elsewhere/x", "file://"),
@@ -265,14 +265,3 @@ def test_memory_stays_bounded_and_the_disk_is_not_used(storage, s3, bucket):
     used, done = peak("verify", *common, f"s3://{bucket}/x")
     assert used < limit, f"{used} MiB to open"
     assert set(storage.host.home.iterdir()) == before
-
-
-TIMED = """
-import os, resource, sys
-pid = os.fork()
-if pid == 0:
-    os.execv(sys.argv[1], sys.argv[1:])
-_, status, usage = os.wait4(pid, 0)
-print("peak", usage.ru_maxrss, file=sys.stderr)
-sys.exit(os.waitstatus_to_exitcode(status))
-"""

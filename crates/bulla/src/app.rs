@@ -19,7 +19,7 @@ use crate::kms::local::LocalKms;
 use crate::kms::remote::{self, RemoteKms};
 use crate::place::Place;
 use crate::say::Say;
-use crate::storage::{Storage, StorageOptions};
+use crate::storage::{Provider, Storage, StorageOptions};
 use crate::xks;
 
 /// How long an unreachable or throttling KMS is retried when no option says.
@@ -38,7 +38,7 @@ pub(crate) struct App {
     backup: Option<PathBuf>,
     aws: Option<AwsEnvironment>,
     found: HashMap<Choice, FoundKms>,
-    storage: Option<Arc<Storage>>,
+    storages: Vec<(Provider, Arc<Storage>)>,
 }
 
 /// A KMS that was chosen.
@@ -108,8 +108,8 @@ impl App {
         let say = Say { quiet: common.quiet, verbose: common.verbose, json: common.json };
         let data_dir_because = because("data_dir", "data-dir");
         let matches = matches.clone();
-        let (backup, aws, found, storage) = (None, None, HashMap::new(), None);
-        let app = Self { common, say, settings, matches, data_dir_because, backup, aws, found, storage };
+        let (backup, aws, found, storages) = (None, None, HashMap::new(), Vec::new());
+        let app = Self { common, say, settings, matches, data_dir_because, backup, aws, found, storages };
         // Without a place there is nothing to keep; a command that needs one says what is missing.
         if let Ok(place) = app.place() {
             kept::keep_store(&place);
@@ -243,9 +243,13 @@ impl App {
         xks::client(&self.common)
     }
 
-    /// Object storage, as the options of the command say.
-    pub(crate) async fn storage(&mut self, options: &StorageOptions) -> Result<Arc<Storage>, Failure> {
-        if let Some(storage) = &self.storage {
+    /// Object storage of a provider, as the options of the command say.
+    pub(crate) async fn storage(
+        &mut self,
+        options: &StorageOptions,
+        provider: Provider,
+    ) -> Result<Arc<Storage>, Failure> {
+        if let Some((_, storage)) = self.storages.iter().find(|(of, _)| *of == provider) {
             return Ok(Arc::clone(storage));
         }
         let aws = self.aws.get_or_insert_with(AwsEnvironment::read);
@@ -253,8 +257,9 @@ impl App {
         if let Some(profile) = profile {
             aws.require_profile(profile, &format!("--s3-profile {profile}"))?;
         }
-        let storage = Storage::connect(options, &self.settings.ca_files(aws, profile)).await?;
-        Ok(Arc::clone(self.storage.insert(storage)))
+        let storage = Storage::connect(provider, options, &self.settings.ca_files(aws, profile)).await?;
+        self.storages.push((provider, Arc::clone(&storage)));
+        Ok(storage)
     }
 
     fn choose(&mut self, at: Option<&str>) -> Result<Choice, Failure> {

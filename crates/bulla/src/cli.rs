@@ -382,7 +382,7 @@ pub(crate) struct Verify {
     /// Check header and key only, not the body
     #[arg(long)]
     pub(crate) header: bool,
-    /// Files to check, and directories and prefixes, s3://BUCKET/PREFIX/, of such; - is standard input
+    /// Files to check, and directories and prefixes, s3://BUCKET/PREFIX/ or az://CONTAINER/PREFIX/, of such; - is standard input
     #[arg(value_name = "INPUT", required = true)]
     pub(crate) input: Vec<PathBuf>,
 }
@@ -400,7 +400,7 @@ pub(crate) struct Drill {
     pub(crate) store_backup: PathBuf,
     #[command(flatten)]
     pub(crate) opening: Opening,
-    /// Files to open, and directories and prefixes, s3://BUCKET/PREFIX/, of such
+    /// Files to open, and directories and prefixes, s3://BUCKET/PREFIX/ or az://CONTAINER/PREFIX/, of such
     #[arg(value_name = "INPUT", required = true)]
     pub(crate) input: Vec<PathBuf>,
 }
@@ -420,7 +420,7 @@ pub(crate) struct Inspect {
     pub(crate) keys: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) storage: StorageOptions,
-    /// Files to inspect, and directories, and prefixes, s3://BUCKET/PREFIX/: all that is sealed in them, and a summary by key; -
+    /// Files to inspect, and directories, and prefixes, s3://BUCKET/PREFIX/ or az://CONTAINER/PREFIX/: all that is sealed in them, and a summary by key; -
     /// is standard input
     #[arg(value_name = "INPUT", required = true)]
     pub(crate) input: Vec<PathBuf>,

@@ -91,6 +91,16 @@ pub(crate) fn refuse_for_directory(given: Option<&Path>) -> Result<(), Failure> 
     }
 }
 
+/// Refuses keys in object storage of another provider than that of the object: what is compared of both must be in one.
+fn refuse_elsewhere(keys: &ObjectName, object: &ObjectName) -> Result<(), Failure> {
+    if keys.provider == object.provider {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "--keys {keys}: keys in an object stand in the same storage as `{object}`; name an object there, or a file"
+    )))
+}
+
 /// Keys that were found, and where.
 pub(crate) struct Found {
     /// The message with the keys.
@@ -148,8 +158,11 @@ pub(crate) async fn find(
     let Some(name) = ObjectName::of(&keys_of(file.path, given))? else {
         return find_file(file, given, header, limits);
     };
+    if let Some(object) = object {
+        refuse_elsewhere(&name, &object.name)?;
+    }
     let shown = crate::app::shown(file.path, "standard input");
-    object::find(&app.storage(options).await?, &name, &shown, object, header, limits)
+    object::find(&app.storage(options, name.provider).await?, &name, &shown, object, header, limits)
 }
 
 /// Looks for them in a file: beside it by the name of the file itself, where it was reached by a link.
@@ -256,7 +269,10 @@ impl<'a> Place<'a> {
             if path == output {
                 return Err(no_own_place(&path));
             }
-            let storage = app.storage(options).await?;
+            if let Some(object) = ObjectName::of(output)? {
+                refuse_elsewhere(&name, &object)?;
+            }
+            let storage = app.storage(options, name.provider).await?;
             return object::Place::open(storage, name, rules.force).map(Self::Object);
         }
         let at = At { path: output, within: rules.within };
@@ -276,7 +292,7 @@ impl<'a> Place<'a> {
         if let Some(object) = ObjectName::of(output)?
             && rules.force
         {
-            here::check(&app.storage(options).await?, &object, &path, limits)?;
+            here::check(&app.storage(options, object.provider).await?, &object, &path, limits)?;
         }
         // Whatever becomes of the file, its keys are on the disk first.
         match output::open(&path, OutputRules { sync: true, ..rules })? {

@@ -17,6 +17,9 @@ const ANSWER_BYTES_MAX: usize = 8 << 20;
 /// By this in its query the SDK's request for an object's content is known: who asks for that reads it piece by piece.
 const CONTENT: &str = "x-id=GetObject";
 
+/// By this header a request for content in Azure Blob Storage is known: each is for a range.
+const RANGE_AT_AZURE: &str = "x-ms-range";
+
 /// A client whose answers are cut at a length.
 #[derive(Debug)]
 pub(crate) struct Bounded(SharedHttpClient);
@@ -62,7 +65,8 @@ struct BoundedConnector(SharedHttpConnector);
 
 impl HttpConnector for BoundedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let content = request.method() == "GET" && is_content(request.uri());
+        let content = request.method() == "GET"
+            && (is_content(request.uri()) || request.headers().contains_key(RANGE_AT_AZURE));
         let called = self.0.call(request);
         HttpConnectorFuture::new(async move {
             let answer: HttpResponse = called.await?;

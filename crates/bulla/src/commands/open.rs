@@ -143,7 +143,7 @@ impl<'a> Opener<'a> {
     /// Opens each sealed object behind a prefix; keys are for their object.
     async fn each_object(&mut self, prefix: Prefix, how: Check) -> Result<(), Failure> {
         detached::refuse_for_directory(self.arguments.keys.as_deref())?;
-        let storage = self.app.storage(&self.arguments.storage).await?;
+        let storage = self.app.storage(&self.arguments.storage, prefix.provider()).await?;
         let shown = prefix.to_string();
         let mut listing = Listing::of(Arc::clone(&storage), prefix);
         let mut worst = Worst::default();

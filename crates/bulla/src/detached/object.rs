@@ -40,7 +40,7 @@ pub(crate) fn object_of(keys: &ObjectName) -> Option<ObjectName> {
         _ => &keys.key,
     };
     let key = key.strip_suffix(SUFFIX).filter(|key| !key.is_empty())?;
-    Some(ObjectName { bucket: keys.bucket.clone(), key: key.to_owned() })
+    Some(ObjectName { key: key.to_owned(), ..keys.clone() })
 }
 
 /// Whether a sealed message is there that keys of this name belong to, by their name.
@@ -83,8 +83,8 @@ impl KeysObject {
         let storage = &self.storage;
         let next = next_of(&self.name, keys.id());
         let beside = || {
-            let headers = storage.headers_to_keep(&self.object)?;
-            Ok::<_, Failure>(Beside { metadata: self.object.metadata.clone(), headers })
+            let kept = storage.to_keep(&self.object)?;
+            Ok::<_, Failure>(Beside { metadata: self.object.metadata.clone(), kept })
         };
         if self.object.name == next {
             let condition = match whole(storage, &self.name, limits)? {
@@ -233,7 +233,8 @@ impl Place {
             ObjectName::of(next_of(&name, &"0".repeat(ID_DIGITS)).to_string().as_ref())?;
             storage.look_for(&name).map_err(|failure| match failure.exit {
                 Exit::Denied => failure.although(
-                    "to replace an object with detached keys takes s3:GetObject, s3:ListBucket and s3:DeleteObject",
+                    "to replace an object with detached keys takes the permissions to read, list and delete (s3:GetObject, s3:ListBucket and \
+                     s3:DeleteObject)",
                 ),
                 _ => failure,
             })?;

@@ -31,7 +31,7 @@ impl Incoming {
         Ok(match ObjectName::of(path)? {
             None => Self::of(Source::open(path)?),
             Some(name) => {
-                let storage = app.storage(options).await?;
+                let storage = app.storage(options, name.provider).await?;
                 let object = storage.look(&name)?;
                 Self { shown: name.to_string(), kind: Kind::Object(storage, object) }
             }
@@ -119,7 +119,7 @@ impl<'a> Outgoing<'a> {
         let Some(name) = ObjectName::of(path)? else {
             return output::open(path, rules).map(Self::Local);
         };
-        let upload = Upload::new(app.storage(options).await?, name, rules.force);
+        let upload = Upload::new(app.storage(options, name.provider).await?, name, rules.force);
         upload.check_absent()?;
         Ok(Self::Object(upload))
     }

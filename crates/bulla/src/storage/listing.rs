@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use aws_sdk_s3::types::EncodingType;
 use bulla_envelope::{EnvelopeError, FormatError, HeaderLimits, Input, Inspection, S3ecObject};
 
 use super::failure::Tried;
+use super::location::Provider;
 use super::reader::{ObjectReader, START_BYTES};
+use super::server::{Next, Page};
 use super::{ObjectName, Pinned, Storage, resolve};
 use crate::exit::{Exit, Failure};
 
@@ -20,16 +21,13 @@ const TOGETHER: usize = 64;
 /// Of those, looked at at the same time.
 const AT_ONCE: usize = 16;
 
-/// `s3://BUCKET/PREFIX/`, or `s3://BUCKET/` for all objects of a bucket.
+/// `s3://BUCKET/PREFIX/`, or `s3://BUCKET/` for all objects of a bucket; the same with `az://`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Prefix {
-    bucket: String,
-    prefix: String,
-}
+pub(crate) struct Prefix(ObjectName);
 
 impl fmt::Display for Prefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "s3://{}/{}", self.bucket, self.prefix)
+        fmt::Display::fmt(&self.0, f)
     }
 }
 
@@ -44,8 +42,13 @@ impl Prefix {
         let mut behind = OsString::from(argument);
         behind.push("x");
         let Some(name) = ObjectName::of(&resolve(Path::new(&behind))?)? else { return Ok(None) };
-        let prefix = name.key.strip_suffix('x').unwrap_or_default().to_owned();
-        Ok(Some(Self { bucket: name.bucket, prefix }))
+        let key = name.key.strip_suffix('x').unwrap_or_default().to_owned();
+        Ok(Some(Self(ObjectName { key, ..name })))
+    }
+
+    /// Where it is.
+    pub(crate) const fn provider(&self) -> Provider {
+        self.0.provider
     }
 }
 
@@ -109,33 +112,22 @@ impl Listing {
         let (storage, prefix, token) = (Arc::clone(&self.storage), self.prefix.clone(), self.token.take());
         let asked = token.clone();
         let (names, next) = self.storage.wait_for(async move {
-            let what = ObjectName { bucket: prefix.bucket.clone(), key: prefix.prefix.clone() };
+            let Prefix(what) = prefix;
             let tried = Tried { doing: "list", what: &what, place: storage.place() };
-            let request = storage
-                .client()
-                .list_objects_v2()
-                .bucket(&prefix.bucket)
-                .prefix(&prefix.prefix)
-                // Keys may have what XML can't hold.
-                .encoding_type(EncodingType::Url)
-                .set_continuation_token(token)
-                .customize()
-                .config_override(storage.config_for(1 << 20));
-            let answer = request.send().await.map_err(|error| tried.of_request(&error))?;
-            let encoded = answer.encoding_type() == Some(&EncodingType::Url);
-            let mut names = Vec::new();
-            for object in answer.contents() {
-                let key = object.key().unwrap_or_default();
-                let key = if encoded { decoded(key) } else { Some(key.to_owned()) };
-                let key =
-                    key.filter(|key| key.starts_with(&prefix.prefix)).ok_or_else(|| tried.not_storage())?;
-                names.push((ObjectName { bucket: prefix.bucket.clone(), key }, object.size() == Some(0)));
+            let listed = storage.server().list(&what.bucket, &what.key, token, storage.pace(1 << 20)).await;
+            let page = listed.map_err(|problem| tried.of(&problem))?;
+            let Page { keys, next } = page.ok_or_else(|| tried.not_storage())?;
+            if !keys.iter().all(|(key, _)| key.starts_with(&what.key)) {
+                return Err(tried.not_storage());
             }
-            let next = answer.next_continuation_token().map(str::to_owned);
-            match (answer.is_truncated().unwrap_or(false), next) {
-                (false, _) => Ok((names, None)),
-                (true, Some(next)) if asked.as_ref() != Some(&next) => Ok((names, Some(next))),
-                (true, _) => Err(tried.failed(Exit::Failed, "the server's list goes on and on in one place")),
+            let names = keys.into_iter().map(|(key, empty)| (ObjectName { key, ..what.clone() }, empty));
+            let names: Vec<_> = names.collect();
+            match next {
+                Next::Ended => Ok((names, None)),
+                Next::At(next) if asked.as_ref() != Some(&next) => Ok((names, Some(next))),
+                Next::At(_) | Next::Unknown => {
+                    Err(tried.failed(Exit::Failed, "the server's list goes on and on in one place"))
+                }
             }
         })?;
         self.ended = next.is_none();
@@ -156,7 +148,7 @@ impl Storage {
             let tried = Tried { doing: "read", what: name, place: self.place() };
             return Err(tried.failed(Exit::Failed, "it was removed meanwhile"));
         };
-        if S3ecObject::is_one(object.metadata.keys().map(String::as_str)) {
+        if name.provider == Provider::S3 && S3ecObject::is_one(object.metadata.keys().map(String::as_str)) {
             return Ok(Look::Object(object));
         }
         let shown = name.to_string();
@@ -191,7 +183,7 @@ fn side_by_side<T: Sync, R: Send>(all: &[T], work: impl Fn(&T) -> R + Sync) -> V
 }
 
 /// A key as a listing encodes it: what isn't plain is `%` and two digits, and some servers write a space as `+`.
-fn decoded(text: &str) -> Option<String> {
+pub(super) fn decoded(text: &str) -> Option<String> {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
@@ -221,7 +213,8 @@ mod tests {
         for text in ["s3://bucket/a", "s3://bucket", "/tmp/", "./s3:/", "file:///tmp/"] {
             assert_eq!(of(text), None, "{text}");
         }
-        for text in ["s3:///", "s3://b/", "s3://a:SECRET@bucket/", "gs://bucket/a/"] {
+        assert_eq!(of("az://container/a/"), Some("az://container/a/".to_owned()));
+        for text in ["s3:///", "s3://b/", "s3://a:SECRET@bucket/", "gs://bucket/a/", "az://b/"] {
             let failure = Prefix::of(Path::new(text)).unwrap_err();
             assert!(!failure.message.contains("SECRET"), "{failure}");
         }

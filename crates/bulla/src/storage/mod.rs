@@ -1,28 +1,32 @@
-//! Object storage: `s3://` and `file://` as inputs and outputs.
+//! Object storage: `s3://`, `az://` and `file://` as inputs and outputs.
 //!
 //! An object is read by position with a bounded read-ahead, always the same version of it ([`reader`]), and written in parts that
 //! become an object only when everything in it is authentic and complete ([`upload`]). Nothing of either touches the local disk.
-//! The client is AWS's own, as the KMS's: profiles, SSO, roles, retries and TLS are the same.
+//! What is asked of whose server stands below one seam ([`server`]). For S3 the client is AWS's own, as the KMS's: profiles, SSO,
+//! roles, retries and TLS are the same; requests to Azure are written by hand and sent by the same runtime.
 
-mod answers;
+mod azure;
 mod buffer;
 mod client;
 mod failure;
 mod flow;
+mod guard;
 mod listing;
 pub(crate) mod location;
 mod parts;
 mod reader;
 mod retries;
 mod rewrite;
+mod s3;
 pub(crate) mod sealed;
+mod server;
 mod short;
 mod upload;
 
 pub(crate) use client::{Pinned, Storage};
 pub(crate) use flow::{Incoming, Outgoing, refuse_same_object};
 pub(crate) use listing::{Listed, Listing, Look, Prefix};
-pub(crate) use location::{ObjectName, is_object, resolve};
+pub(crate) use location::{ObjectName, Provider, is_object, resolve};
 pub(crate) use reader::Access;
 pub(crate) use short::Beside;
 pub(crate) use upload::{Condition, Upload};
@@ -49,6 +53,15 @@ pub(crate) struct StorageOptions {
     /// Reach the object storage by plain HTTP beyond this machine, too
     #[arg(long)]
     pub(crate) s3_allow_http: bool,
+    /// Account of Azure Blob Storage, for az:// [default: AZURE_STORAGE_ACCOUNT, or that of AZURE_STORAGE_CONNECTION_STRING]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) az_account: Option<String>,
+    /// URL of a server that speaks the API of Azure Blob Storage, for az:// [default: that of the account at Azure]
+    #[arg(long, value_name = "URL")]
+    pub(crate) az_endpoint_url: Option<String>,
+    /// Reach az:// as the managed identity of this machine at Azure; AZURE_CLIENT_ID names one of several
+    #[arg(long)]
+    pub(crate) az_managed_identity: bool,
     /// How long to retry unreachable or throttling object storage, in seconds [default: 60]
     #[arg(long, value_name = "SECONDS")]
     pub(crate) s3_wait: Option<u64>,

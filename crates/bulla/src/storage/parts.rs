@@ -1,7 +1,7 @@
 //! How large the parts of an upload are.
 //!
 //! S3 takes at most 10,000 parts, each but the last of 5 MiB to 5 GiB, and objects of at most 5 TiB (Amazon S3 User Guide, "Amazon S3
-//! multipart upload limits").
+//! multipart upload limits"). Azure takes 50,000 of up to 4000 MiB (Microsoft, "Scalability and performance targets for Blob storage").
 
 /// Most parts of an upload.
 pub(crate) const PARTS_MAX: u32 = 10_000;

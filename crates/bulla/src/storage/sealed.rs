@@ -8,7 +8,7 @@ use bulla_envelope::{
     CommitmentPolicy, EnvelopeError, Input, Job, Keyring, Output, S3ecObject, S3ecSealer, Summary,
 };
 
-use super::{Format, Incoming, Outgoing, Upload, is_object};
+use super::{Format, Incoming, ObjectName, Outgoing, Provider, Upload};
 use crate::app::App;
 use crate::cli::Encrypt;
 use crate::exit::{Exit, Failure};
@@ -42,9 +42,22 @@ pub(crate) fn check_sealing(command: &Encrypt, policy: CommitmentPolicy) -> Resu
     Ok(())
 }
 
-/// Refuses outputs that are no objects.
-pub(crate) fn check_outputs<'a>(mut outputs: impl Iterator<Item = &'a Path>) -> Result<(), Failure> {
-    if outputs.all(is_object) { Ok(()) } else { Err(needs_an_object()) }
+/// Refuses outputs that are no objects, or none of S3.
+pub(crate) fn check_outputs<'a>(outputs: impl Iterator<Item = &'a Path>) -> Result<(), Failure> {
+    for output in outputs {
+        match ObjectName::of(output)? {
+            Some(name) if name.provider == Provider::S3 => {}
+            Some(name) => return Err(not_of_s3(&name)),
+            None => return Err(needs_an_object()),
+        }
+    }
+    Ok(())
+}
+
+fn not_of_s3(name: &ObjectName) -> Failure {
+    Failure::usage(format!(
+        "`{name}`: --format s3ec is of objects of Amazon S3, s3://BUCKET/KEY; leave it out: there sealed messages are what objects hold"
+    ))
 }
 
 /// Refuses a context where the format binds it to nothing: raw keys wrap the data key without it, and whoever may write the
@@ -139,6 +152,9 @@ pub(crate) fn object_of(source: &Incoming, format: Option<Format>) -> Result<Opt
         }
         return Ok(None);
     };
+    if pinned.name.provider != Provider::S3 {
+        return if said { Err(not_of_s3(&pinned.name)) } else { Ok(None) };
+    }
     if !said && !S3ecObject::is_one(pinned.metadata.keys().map(String::as_str)) {
         return Ok(None);
     }

@@ -4,10 +4,9 @@ use std::collections::HashMap;
 use std::io::Write as _;
 use std::sync::Arc;
 
-use aws_sdk_s3::operation::head_object::HeadObjectOutput;
-
 use super::client::attempt_timeout;
-use super::failure::{Tried, is_absent, status};
+use super::failure::Tried;
+use super::server::Kept;
 use super::upload::{Condition, Upload};
 use super::{ObjectName, Pinned, Storage};
 use crate::exit::{Exit, Failure};
@@ -17,7 +16,7 @@ pub(crate) struct Beside {
     /// What an owner writes about it.
     pub(crate) metadata: HashMap<String, String>,
     /// What the server keeps.
-    pub(crate) headers: HeadObjectOutput,
+    pub(crate) kept: Kept,
 }
 
 impl Storage {
@@ -30,29 +29,20 @@ impl Storage {
         let (this, name) = (Arc::clone(self), name.clone());
         self.wait_for(async move {
             let tried = Tried { doing: "read", what: &name, place: this.place() };
-            let request = this
-                .client()
-                .get_object()
-                .bucket(&name.bucket)
-                .key(&name.key)
-                .range(format!("bytes=0-{}", most.saturating_sub(1)))
-                .customize()
-                .config_override(this.config_for(most));
-            let mut answer = match request.send().await {
+            let asked = this.server().get(&name, 0..most, None, this.pace(most));
+            let mut answer = match asked.await {
                 Ok(answer) => answer,
-                Err(error) if is_absent(&error) => return Ok(None),
+                Err(problem) if problem.is_absent() => return Ok(None),
                 // An empty object has no first byte that could be asked for.
-                Err(error) if status(&error) == Some(416) => {
+                Err(problem) if problem.status() == Some(416) => {
                     let object = this.head(&name).await?.filter(|object| object.bytes == 0);
-                    return object
-                        .map(|object| Some((object, Vec::new())))
-                        .ok_or_else(|| tried.of_request(&error));
+                    return object.map(|object| Some((object, Vec::new()))).ok_or_else(|| tried.of(&problem));
                 }
-                Err(error) => return Err(tried.of_request(&error)),
+                Err(problem) => return Err(tried.of(&problem)),
             };
-            let whole =
-                answer.content_range().and_then(|range| range.rsplit_once('/')?.1.parse::<i64>().ok());
-            let object = Pinned::of(&name, whole, answer.e_tag(), answer.metadata());
+            let whole = answer.range.as_deref().and_then(|range| range.rsplit_once('/')?.1.parse().ok());
+            let object =
+                Pinned::of(&name, whole, answer.etag.as_deref(), std::mem::take(&mut answer.metadata));
             let object = object.ok_or_else(|| tried.not_storage())?;
             let wanted = object.bytes.min(most);
             let mut bytes = Vec::new();
@@ -80,14 +70,12 @@ impl Storage {
 
     async fn head(&self, name: &ObjectName) -> Result<Option<Pinned>, Failure> {
         let tried = Tried { doing: "read", what: name, place: self.place() };
-        let request = self.client().head_object().bucket(&name.bucket).key(&name.key).customize();
-        let found = match request.config_override(self.config_for(0)).send().await {
+        let found = match self.server().head(name, None, self.pace(0)).await {
             Ok(found) => found,
-            Err(error) if is_absent(&error) => return Ok(None),
-            Err(error) => return Err(tried.of_request(&error)),
+            Err(problem) if problem.is_absent() => return Ok(None),
+            Err(problem) => return Err(tried.of(&problem)),
         };
-        let object = Pinned::of(name, found.content_length(), found.e_tag(), found.metadata());
-        object.map(Some).ok_or_else(|| tried.not_storage())
+        Pinned::found(name, found).map(Some).ok_or_else(|| tried.not_storage())
     }
 
     /// Whether an object is still the one that was looked at.
@@ -104,9 +92,9 @@ impl Storage {
         beside: Option<Beside>,
     ) -> Result<bool, Failure> {
         let mut upload = Upload::under(Arc::clone(self), name.clone(), condition);
-        if let Some(Beside { metadata, headers }) = beside {
+        if let Some(Beside { metadata, kept }) = beside {
             upload.set_metadata(metadata);
-            upload.keep_headers(headers);
+            upload.keep(kept);
         }
         upload.write_all(bytes).map_err(|error| Failure::io("cannot write", name, &error))?;
         upload.finish_if()
@@ -117,11 +105,10 @@ impl Storage {
         let (this, name) = (Arc::clone(self), name.clone());
         self.wait_for(async move {
             let tried = Tried { doing: "remove", what: &name, place: this.place() };
-            let request = this.client().delete_object().bucket(&name.bucket).key(&name.key).customize();
-            match request.config_override(this.config_for(0)).send().await {
-                Ok(_) => Ok(()),
-                Err(error) if is_absent(&error) => Ok(()),
-                Err(error) => Err(tried.of_request(&error)),
+            match this.server().remove(&name, this.pace(0)).await {
+                Ok(()) => Ok(()),
+                Err(problem) if problem.is_absent() => Ok(()),
+                Err(problem) => Err(tried.of(&problem)),
             }
         })
     }

@@ -9,22 +9,17 @@ use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::operation::head_object::HeadObjectOutput;
-use aws_sdk_s3::primitives::{ByteStream, SdkBody};
-use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bulla_crypto::{Rng as _, SystemRng};
 use bytes::Bytes;
 use tokio::task::AbortHandle;
 
-use super::answers::{TellsOf, is_etag};
 use super::buffer::WipedBytes;
-use super::failure::{Tried, is_absent, is_conflict, is_precondition, is_refusal, may_be_done, status};
+use super::failure::{Problem, Tried};
 use super::parts::{OBJECT_BYTES_MAX, PARTS_MAX, PartSizes};
-use super::rewrite::{copying, keeping};
+use super::rewrite::{copying, only_at_s3};
+use super::server::{Kept, Making, Part};
 use super::{ObjectName, Pinned, Storage};
 use crate::exit::{Exit, Failure};
 use crate::signals::{Undo, Watched, undo_on_signal};
@@ -60,7 +55,7 @@ struct Shared {
     condition: Condition,
     /// Random, beside the object from its first moment: who finds it there knows whose object that is.
     mark: String,
-    headers: Mutex<Option<Arc<HeadObjectOutput>>>,
+    kept: Mutex<Option<Arc<Kept>>>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -122,7 +117,7 @@ struct State {
     stage: Stage,
     in_flight: usize,
     in_flight_bytes: u64,
-    sent: Vec<CompletedPart>,
+    sent: Vec<Part>,
     running: Vec<AbortHandle>,
     failed: Option<Failure>,
 }
@@ -156,7 +151,7 @@ impl Upload {
             metadata: Mutex::default(),
             condition,
             mark: random_mark(),
-            headers: Mutex::default(),
+            kept: Mutex::default(),
             state: Mutex::default(),
             changed: Condvar::new(),
         };
@@ -172,19 +167,12 @@ impl Upload {
         }
         let this = Arc::clone(shared);
         let there = shared.storage.wait_for(async move {
-            let request = this
-                .storage
-                .client()
-                .head_object()
-                .bucket(&this.name.bucket)
-                .key(&this.name.key)
-                .customize()
-                .config_override(this.storage.config_for(0));
-            match request.send().await {
+            let found = this.storage.server().head(&this.name, None, this.storage.pace(0)).await;
+            match found {
                 Ok(_) => Ok(true),
                 // Who may write but not look is told at the end.
-                Err(error) if is_refusal(&error) => Ok(false),
-                Err(error) => Err(this.tried().of_request(&error)),
+                Err(problem) if problem.is_refusal() => Ok(false),
+                Err(problem) => Err(this.tried().of(&problem)),
             }
         })?;
         if there { Err(self.shared.exists()) } else { Ok(()) }
@@ -221,8 +209,8 @@ impl Upload {
     }
 
     /// Has the object keep what stands beside another: content type, encryption, storage class.
-    pub(crate) fn keep_headers(&self, of: HeadObjectOutput) {
-        *self.shared.headers.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(of));
+    pub(crate) fn keep(&self, of: Kept) {
+        *self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(of));
     }
 
     /// Has the server make the object from the content of another, in parts of so many bytes.
@@ -323,7 +311,7 @@ impl Upload {
         if self.parts >= PARTS_MAX || self.bytes > OBJECT_BYTES_MAX {
             return Err(shared
                 .tried()
-                .failed(Exit::Failed, "it would be larger than 5 TiB, the most that S3 takes"));
+                .failed(Exit::Failed, "it would be larger than 5 TiB, the most that is uploaded"));
         }
         if self.parts == 0 {
             let aborting = Arc::clone(shared);
@@ -332,7 +320,7 @@ impl Upload {
             shared.begin()?;
         }
         self.parts = self.parts.saturating_add(1);
-        let number = i32::try_from(self.parts).unwrap_or(i32::MAX);
+        let number = self.parts;
         let mut state = shared.lock();
         let id = loop {
             state = shared.park_if_signalled(state);
@@ -371,7 +359,7 @@ impl Upload {
     }
 }
 
-fn random_mark() -> String {
+pub(super) fn random_mark() -> String {
     let mut mark = [0; MARK_BYTES];
     SystemRng.fill(&mut mark);
     URL_SAFE_NO_PAD.encode(mark)
@@ -430,79 +418,45 @@ impl Shared {
         )
     }
 
-    fn if_none_match(&self) -> Option<String> {
-        (self.condition == Condition::Absent).then(|| "*".to_owned())
-    }
-
-    fn if_match(&self) -> Option<String> {
-        match &self.condition {
-            Condition::Same(etag) => Some(etag.clone()),
-            Condition::Absent | Condition::Any => None,
-        }
+    fn making(&self) -> Making {
+        let mut metadata = self.metadata.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        metadata.insert(MARK.to_owned(), self.mark.clone());
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Making { metadata, kept, condition: self.condition.clone() }
     }
 
     /// What came of the request that makes the object. Whatever is answered, or nothing, it may be done, by this request or by
     /// the one whose answer was lost: then the object is there, with this upload's mark.
-    async fn made<A, E>(&self, answer: Result<A, SdkError<E, HttpResponse>>) -> Result<Made, Failure>
-    where
-        A: TellsOf,
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-    {
+    async fn made(&self, answer: Result<bool, Problem>) -> Result<Made, Failure> {
         let unclear = match &answer {
-            Ok(answer) if answer.tells_of(&self.name) => return Ok(Made::Yes),
-            Ok(_) => true,
-            Err(error) => may_be_done(error),
+            Ok(true) => return Ok(Made::Yes),
+            Ok(false) => true,
+            Err(problem) => problem.may_be_done(),
         };
         let mark = HashMap::from([(MARK.to_owned(), self.mark.clone())]);
         if unclear && self.storage.has(&self.name, &mark).await {
             return Ok(Made::Yes);
         }
-        let Err(error) = answer else { return Err(self.tried().not_storage()) };
-        if is_precondition(&error) && self.condition == Condition::Absent {
+        let Err(problem) = answer else { return Err(self.tried().not_storage()) };
+        if self.condition == Condition::Absent && problem.is_presence() {
             return Ok(Made::Unmet(self.exists()));
         }
-        let failure = self.tried().of_request(&error);
+        let failure = self.tried().of(&problem);
         let unmet = match self.condition {
             Condition::Any => false,
-            Condition::Absent => is_conflict(&error),
+            Condition::Absent => problem.is_conflict(),
             // What is gone is not the same either.
-            Condition::Same(_) => is_precondition(&error) || is_conflict(&error) || is_absent(&error),
+            Condition::Same(_) => problem.is_precondition() || problem.is_conflict() || problem.is_absent(),
         };
         if unmet { Ok(Made::Unmet(failure)) } else { Err(failure) }
-    }
-
-    fn metadata(&self) -> Option<HashMap<String, String>> {
-        let mut metadata = self.metadata.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        metadata.insert(MARK.to_owned(), self.mark.clone());
-        Some(metadata)
-    }
-
-    /// What is to stand beside it as beside another.
-    fn kept_headers(&self) -> Option<Arc<HeadObjectOutput>> {
-        self.headers.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A short object, in one request.
     fn put(self: &Arc<Self>, body: Bytes) -> Result<Made, Failure> {
         let this = Arc::clone(self);
         self.storage.wait_for(async move {
-            let config = this.storage.config_for(body.len() as u64);
-            let mut request = this
-                .storage
-                .client()
-                .put_object()
-                .bucket(&this.name.bucket)
-                .key(&this.name.key)
-                .set_metadata(this.metadata())
-                .set_if_none_match(this.if_none_match())
-                .set_if_match(this.if_match())
-                .checksum_algorithm(ChecksumAlgorithm::Crc32C)
-                .body(ByteStream::new(SdkBody::from(body)));
-            if let Some(headers) = this.kept_headers() {
-                request = keeping!(request, headers);
-            }
-            let request = request.customize().config_override(config);
-            this.made(request.send().await).await
+            let pace = this.storage.pace(body.len() as u64);
+            this.made(this.storage.server().put(&this.name, body, this.making(), pace).await).await
         })
     }
 
@@ -511,26 +465,15 @@ impl Shared {
         self.park_if_signalled(self.lock()).stage = Stage::Beginning;
         let this = Arc::clone(self);
         let begun = self.storage.wait_for(async move {
-            let mut request = this
-                .storage
-                .client()
-                .create_multipart_upload()
-                .bucket(&this.name.bucket)
-                .key(&this.name.key)
-                .set_metadata(this.metadata())
-                .checksum_algorithm(ChecksumAlgorithm::Crc32C);
-            if let Some(headers) = this.kept_headers() {
-                request = keeping!(request, headers);
-            }
-            let request = request.customize().config_override(this.storage.config_for(0));
-            let answer = request.send().await.map_err(|error| {
-                let failure = this.tried().of_request(&error);
-                match may_be_done(&error) && !is_refusal(&error) {
+            let begun = this.storage.server().begin(&this.name, this.making(), this.storage.pace(0)).await;
+            let begun = begun.map_err(|problem| {
+                let failure = this.tried().of(&problem);
+                match problem.may_be_done() && !problem.is_refusal() {
                     true => failure.although(&this.left("an upload without parts")),
                     false => failure,
                 }
             })?;
-            answer.upload_id.filter(|id| !id.is_empty()).ok_or_else(|| this.tried().not_storage())
+            begun.ok_or_else(|| this.tried().not_storage())
         });
         let mut state = self.lock();
         let result = match begun {
@@ -548,60 +491,23 @@ impl Shared {
         result
     }
 
-    async fn send_part(&self, id: String, number: i32, body: Bytes) -> Result<CompletedPart, Failure> {
-        let config = self.storage.config_for(body.len() as u64);
-        let request = self
-            .storage
-            .client()
-            .upload_part()
-            .bucket(&self.name.bucket)
-            .key(&self.name.key)
-            .upload_id(id)
-            .part_number(number)
-            .checksum_algorithm(ChecksumAlgorithm::Crc32C)
-            .body(ByteStream::new(SdkBody::from(body)))
-            .customize()
-            .config_override(config);
-        let sent = request.send().await.map_err(|error| self.tried().of_request(&error))?;
-        if !is_etag(sent.e_tag()) {
-            return Err(self.tried().not_storage());
-        }
-        Ok(CompletedPart::builder()
-            .part_number(number)
-            .set_e_tag(sent.e_tag)
-            .set_checksum_crc32_c(sent.checksum_crc32_c)
-            .build())
+    async fn send_part(&self, id: String, number: u32, body: Bytes) -> Result<Part, Failure> {
+        let pace = self.storage.pace(body.len() as u64);
+        let sent = self.storage.server().send_part(&self.name, &id, number, body, pace).await;
+        sent.map_err(|problem| self.tried().of(&problem))?.ok_or_else(|| self.tried().not_storage())
     }
 
     async fn copy_part(
         &self,
         id: String,
-        number: i32,
+        number: u32,
         source: &Pinned,
         range: Range<u64>,
-    ) -> Result<CompletedPart, Failure> {
-        let config = self.storage.config_for(copying(range.end.saturating_sub(range.start)));
-        let request = self
-            .storage
-            .client()
-            .upload_part_copy()
-            .bucket(&self.name.bucket)
-            .key(&self.name.key)
-            .upload_id(id)
-            .part_number(number)
-            .copy_source(source.name.as_copy_source())
-            .copy_source_if_match(source.etag())
-            .copy_source_range(format!("bytes={}-{}", range.start, range.end.saturating_sub(1)))
-            .customize()
-            .config_override(config);
-        let sent = request.send().await.map_err(|error| self.tried().of_request(&error))?;
-        let sent = sent.copy_part_result.filter(|part| is_etag(part.e_tag()));
-        let sent = sent.ok_or_else(|| self.tried().not_storage())?;
-        Ok(CompletedPart::builder()
-            .part_number(number)
-            .set_e_tag(sent.e_tag)
-            .set_checksum_crc32_c(sent.checksum_crc32_c)
-            .build())
+    ) -> Result<Part, Failure> {
+        let Some(server) = self.storage.server().s3() else { return Err(only_at_s3(self.tried())) };
+        let pace = self.storage.pace(copying(range.end.saturating_sub(range.start)));
+        let sent = server.copy_part(&self.name, &id, number, (source, range), pace).await;
+        sent.map_err(|problem| self.tried().of(&problem))?.ok_or_else(|| self.tried().not_storage())
     }
 
     /// Waits for all parts, and makes them the object.
@@ -622,25 +528,13 @@ impl Shared {
         };
         let mut parts = std::mem::take(&mut state.sent);
         drop(state);
-        parts.sort_by_key(CompletedPart::part_number);
+        parts.sort_by_key(|part| part.number);
         let this = Arc::clone(self);
         let completed = self.storage.wait_for(async move {
-            let upload = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
             // Putting many parts together takes the server a while.
-            let config = this.storage.config_for(64 << 20);
-            let request = this
-                .storage
-                .client()
-                .complete_multipart_upload()
-                .bucket(&this.name.bucket)
-                .key(&this.name.key)
-                .upload_id(id)
-                .multipart_upload(upload)
-                .set_if_none_match(this.if_none_match())
-                .set_if_match(this.if_match())
-                .customize()
-                .config_override(config);
-            this.made(request.send().await).await
+            let pace = this.storage.pace(64 << 20);
+            let server = this.storage.server();
+            this.made(server.complete(&this.name, &id, parts, this.making(), pace).await).await
         });
         let mut state = self.park_if_signalled(self.lock());
         if matches!(completed, Ok(Made::Yes)) {
@@ -683,18 +577,10 @@ impl Shared {
         }
         let this = Arc::clone(self);
         let told = self.storage.wait_for(async move {
-            let request = this
-                .storage
-                .client()
-                .abort_multipart_upload()
-                .bucket(&this.name.bucket)
-                .key(&this.name.key)
-                .upload_id(id)
-                .customize()
-                .config_override(this.storage.config_for(0));
-            let sent = tokio::time::timeout(ABORT_TIMEOUT, request.send()).await;
+            let asked = this.storage.server().abort(&this.name, &id, this.storage.pace(0));
+            let told = tokio::time::timeout(ABORT_TIMEOUT, asked).await;
             // What the server doesn't know of is gone, too.
-            Ok(sent.is_ok_and(|sent| sent.map_or_else(|error| status(&error) == Some(404), |_| true)))
+            Ok(told.is_ok_and(|told| told.map_or_else(|problem| problem.status() == Some(404), |()| true)))
         });
         (!matches!(told, Ok(true))).then(|| self.left("an upload"))
     }

@@ -24,7 +24,7 @@ pub(super) async fn behind(
     if let Err(failure) = detached::refuse_for_directory(command.keys.as_deref()) {
         return worst.add(failure);
     }
-    let storage = match app.storage(&command.storage).await {
+    let storage = match app.storage(&command.storage, prefix.provider()).await {
         Ok(storage) => storage,
         Err(failure) => return worst.add(failure),
     };

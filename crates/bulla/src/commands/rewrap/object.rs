@@ -23,7 +23,7 @@ impl Rewrapping<'_> {
             return worst.add(failure);
         }
         self.count = super::Count::default();
-        let storage = match self.app.storage(&self.command.opening.storage).await {
+        let storage = match self.app.storage(&self.command.opening.storage, prefix.provider()).await {
             Ok(storage) => storage,
             Err(failure) => return worst.add(failure),
         };
@@ -45,7 +45,7 @@ impl Rewrapping<'_> {
     }
 
     async fn listed(&mut self, listed: Listed, changes: &Changes) -> Result<(), Failure> {
-        let storage = self.app.storage(&self.command.opening.storage).await?;
+        let storage = self.app.storage(&self.command.opening.storage, listed.name.provider).await?;
         match listed.look? {
             Look::Other => {
                 self.count.not_sealed += 1;
@@ -95,9 +95,9 @@ impl Rewrapping<'_> {
 
     /// An object that holds the keys of another: those of one that is there by its name, or of nobody knows which.
     async fn keys_object(&mut self, source: &Incoming, changes: &Changes) -> Result<(), Failure> {
-        let storage = self.app.storage(&self.command.opening.storage).await?;
         let name = ObjectName::of(&source.path())?;
         let Some(name) = name else { return Err(Failure::usage(format!("`{}` is no object", source.shown))) };
+        let storage = self.app.storage(&self.command.opening.storage, name.provider).await?;
         if let Some(opens) = detached::object::object_of(&name)
             && let Some(object) = storage.look_for(&opens)?
         {
@@ -161,14 +161,14 @@ impl Rewrapping<'_> {
         if self.is_settled(&shown, &plan, Some(object.bytes))? {
             return Ok(());
         }
-        let headers = storage.headers_to_keep(object)?;
+        let kept = storage.to_keep(object)?;
         let message = Message::read(source.reading(Access::Whole)?, &self.options);
         let message = message.map_err(|error| failed(&error))?;
         let (opener, sealer) = self.prepare_anew(&shown, object.bytes, message, &plan, changes).await?;
         let condition = Condition::Same(object.etag().to_owned());
         let mut upload = Upload::under(Arc::clone(storage), object.name.clone(), condition);
         upload.set_metadata(object.metadata.clone());
-        upload.keep_headers(headers);
+        upload.keep(kept);
         // What is opened is shorter than the old object.
         upload.expect(sealer.sealed_bytes_max(object.bytes));
         let job = work::sized(&self.job, Some(object.bytes));

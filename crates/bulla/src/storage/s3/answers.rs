@@ -5,13 +5,13 @@ use aws_sdk_s3::operation::complete_multipart_upload::CompleteMultipartUploadOut
 use aws_sdk_s3::operation::copy_object::CopyObjectOutput;
 use aws_sdk_s3::operation::put_object::PutObjectOutput;
 
-use super::ObjectName;
+use crate::storage::ObjectName;
 
 /// Endings of names that stand for a bucket of another name (Amazon S3 User Guide, "Access point aliases").
 const ALIASES: [&str; 3] = ["-s3alias", "--op-s3", "--ol-s3"];
 
 /// What tells that an object is there.
-pub(super) trait TellsOf {
+pub(in crate::storage) trait TellsOf {
     /// Whether it tells of this object.
     fn tells_of(&self, name: &ObjectName) -> bool;
 }
@@ -38,17 +38,18 @@ impl TellsOf for CompleteMultipartUploadOutput {
 }
 
 /// Whether it is one that a part or an object may have.
-pub(super) fn is_etag(text: Option<&str>) -> bool {
+pub(in crate::storage) fn is_etag(text: Option<&str>) -> bool {
     text.is_some_and(|text| !text.trim_matches(['"', ' ']).is_empty())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::location::Provider;
 
     #[test]
     fn only_an_answer_about_the_object_tells_of_it() {
-        let name = ObjectName { bucket: "bucket".to_owned(), key: "k".to_owned() };
+        let name = ObjectName { provider: Provider::S3, bucket: "bucket".to_owned(), key: "k".to_owned() };
         let answer = || CompleteMultipartUploadOutput::builder();
         assert!(answer().e_tag("\"a-2\"").build().tells_of(&name));
         assert!(answer().e_tag("a").bucket("bucket").key("k").build().tells_of(&name));
