@@ -134,6 +134,30 @@ def test_a_process_whose_keys_came_from_a_server_through_its_socket_holds_no_dat
     finish(process, feeding)
 
 
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
+@pytest.mark.parametrize("what", ["encrypt", "decrypt"])
+def test_a_process_whose_keys_came_across_the_network_holds_no_data_key(fresh_host, tmp_path, what, tls):
+    """HTTP and TLS are other people's code, whose buffers nobody wipes before they are freed."""
+    args = ["--tls-auto", "localhost,127.0.0.1"] if tls else []
+    server = Server(fresh_host, tmp_path / "data", *args)
+    with server:
+        trusted = ["--ca-file", server.dir / "ca.pem"] if tls else []
+        key = server.client(**({"verify": str(server.dir / "ca.pem")} if tls else {})).create_key()["KeyMetadata"]["Arn"]
+        across = ["--endpoint-url", server.endpoint, *trusted, "-k", key]
+        if what == "encrypt":
+            process = started(server, what, *across)
+            feeding = feed(process, CONTENT)
+            message, rest = read_some(process, 600), b""
+        else:
+            message = server.host.run("encrypt", "--data-dir", server.dir, "-k", key, input=CONTENT).stdout
+            process = started(server, what, *across)
+            feeding, rest = feed(process, message[:-1]), message[-1:]
+            read_some(process, 1)
+    server.args = ()
+    check(process, *data_key_of(server, message))
+    finish(process, feeding, rest)
+
+
 @pytest.mark.parametrize("length", [16, 32])
 @pytest.mark.parametrize("what", ["encrypt", "decrypt"])
 def test_a_raw_wrapping_key_stands_in_locked_memory_alone(fresh_host, what, length):

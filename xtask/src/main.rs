@@ -1,5 +1,5 @@
 //! The project's own tasks, run as `cargo xtask NAME`.
-#![allow(clippy::print_stdout, reason = "a program for the terminal")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
 use std::process::{Command, ExitCode};
 

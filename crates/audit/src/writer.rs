@@ -324,6 +324,14 @@ const ROUNDS_MAX: u32 = 4;
 
 /// The thread that stands by, until the sink is closed; where there is none, what is left to do then.
 pub(crate) fn run_writer(shared: &Shared, writer: &Mutex<Writer>) {
+    /// Also when this thread panics: the other is waited for.
+    struct LetsTheSyncerEnd<'a>(&'a Shared);
+    impl Drop for LetsTheSyncerEnd<'_> {
+        fn drop(&mut self) {
+            self.0.close_disk();
+        }
+    }
+    let _at_the_end = LetsTheSyncerEnd(shared);
     while shared.wait_for_jobs() {
         locked(writer).write_next();
     }
@@ -334,7 +342,6 @@ pub(crate) fn run_writer(shared: &Shared, writer: &Mutex<Writer>) {
             Err(error) => drop(shared.fail_disk(&error)),
         }
     }
-    shared.close_disk();
 }
 
 /// The syncing thread: at most [`SYNC_DELAY`] after something was written, it asks the disk to keep it.

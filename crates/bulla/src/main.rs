@@ -47,6 +47,11 @@ use crate::cli::{Cli, Command};
 use crate::config::Values;
 use crate::exit::{Exit, Failure};
 
+/// Wipes what is freed: no secret stays behind in what other people's code held of it, such as the client of a KMS.
+#[global_allocator]
+static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
+    zeroizing_alloc::ZeroAlloc(std::alloc::System);
+
 /// Set by tests that scan this process's memory, which `memfd_secret` would hide even from them.
 const TEST_MLOCK: &str = "BULLA_TEST_MLOCK";
 

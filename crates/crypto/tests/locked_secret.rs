@@ -1,5 +1,5 @@
 //! The arena as it is by default. A process of its own, since the arena is one a process.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
 
 use bulla_crypto::arena::{self, ArenaError, ArenaOptions, Backing, BackingChoice};
 use bulla_crypto::{LockedKey, SystemRng};

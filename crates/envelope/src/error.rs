@@ -332,6 +332,9 @@ pub enum KeyFailure {
     /// The KMS answered for another key than the one asked.
     #[error("the KMS answered for another key")]
     AnotherKey,
+    /// The KMS answered without a wrapped data key, or with one that it would not take back.
+    #[error("the KMS gave no wrapped data key, or one that is too long to be opened again")]
+    NotWrapped,
     /// The data key has a length that the suite can't have.
     #[error("the data key has the wrong length for the suite")]
     WrongLength,
@@ -349,6 +352,7 @@ impl KeyFailure {
             Self::Kms(error) => ErrorClass::of_kms(error),
             Self::DoesNotOpen
             | Self::AnotherKey
+            | Self::NotWrapped
             | Self::WrongLength
             | Self::CallLimit(_)
             | Self::CannotWrap => ErrorClass::NotAuthentic,

@@ -1,4 +1,5 @@
-//! Answers that are not content have an end: whoever answers can't fill this process's memory.
+//! Answers that are not content have an end: whoever answers can't fill this process's memory. And an answer with a secret
+//! ends its connection, whose buffers would hold it for as long as the connection is kept for another request.
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
@@ -19,6 +20,17 @@ const CONTENT: &str = "x-id=GetObject";
 
 /// By this header a request for content in Azure Blob Storage is known: each is for a range.
 const RANGE_AT_AZURE: &str = "x-ms-range";
+/// Operations with a key in the clear in the request or in the answer.
+const SECRET: [&str; 8] = [
+    "TrentService.Decapsulate",
+    "TrentService.Decrypt",
+    "TrentService.DeriveSharedSecret",
+    "TrentService.Encapsulate",
+    "TrentService.Encrypt",
+    "TrentService.GenerateDataKey",
+    "TrentService.GenerateDataKeyPair",
+    "TrentService.GenerateRandom",
+];
 
 /// A client whose answers are cut at a length.
 #[derive(Debug)]
@@ -64,7 +76,10 @@ impl HttpClient for Bounded {
 struct BoundedConnector(SharedHttpConnector);
 
 impl HttpConnector for BoundedConnector {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+    fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
+        if request.headers().get("x-amz-target").is_some_and(|target| SECRET.contains(&target)) {
+            request.headers_mut().insert("connection", "close");
+        }
         let content = request.method() == "GET"
             && (is_content(request.uri()) || request.headers().contains_key(RANGE_AT_AZURE));
         let called = self.0.call(request);

@@ -44,6 +44,9 @@ const BACKOFF_MAX: Duration = Duration::from_secs(2);
 /// More attempts than any wait allows: time ends the retries, not their number.
 const ATTEMPTS_MAX: u32 = 1000;
 
+/// More turns than the task of a connection needs to end.
+const TURNS_TO_END: usize = 16;
+
 /// The option that names a profile for its credentials.
 const PROFILE: &str = "--profile";
 
@@ -184,7 +187,7 @@ impl Intercept for Exchange {
         _components: &RuntimeComponents,
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        // What the SDK holds is not wiped: that memory is never dumped, and goes with the process.
+        // What the SDK holds is given back to the allocator, which the program has wipe it.
         let body = context.response().body().bytes().unwrap_or_default();
         *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = WipedBuffer::from(body.to_vec());
         Ok(())
@@ -372,6 +375,10 @@ impl RemoteKms {
                 })?
             }
         };
+        // So that a connection that has ended gives back its buffers now: its task may not run again before the work is done.
+        for _ in 0..TURNS_TO_END {
+            tokio::task::yield_now().await;
+        }
         Ok(std::mem::take(&mut *exchange.answer.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 

@@ -46,7 +46,7 @@ pub enum LogError {
     Twice,
 }
 
-/// Sends the process's log to standard error. `level` is a level's name, or directives such as
+/// Sends the process's log to standard error; lines that can't be written there are lost. `level` is a level's name, or directives such as
 /// `info,bulla_server=debug`. Values of secret types have no textual form, so no level can reveal one;
 /// the HTTP and TLS libraries, which see raw bytes, are held at `warn` unless named explicitly.
 ///
@@ -55,6 +55,8 @@ pub enum LogError {
 pub fn init(format: LogFormat, level: &str) -> Result<(), LogError> {
     let filter = filter(level)?;
     let lines = fmt().with_env_filter(filter).with_writer(io::stderr).with_target(true);
+    // A line that can't be written is lost. To say so on standard error, too, would panic.
+    let lines = lines.log_internal_errors(false);
     match format {
         LogFormat::Text => {
             lines.with_ansi(false).map_event_format(|lines| WithRequestId { lines, format }).try_init()

@@ -15,6 +15,7 @@ use crate::registry::{Registry, Slots};
 use crate::tls::{Tls, WallClock};
 use bulla_engine::Engine;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -124,12 +125,14 @@ impl Server {
                 return Err(error);
             }
         };
-        let listening = format!("listening on {endpoint_url}");
-        if config.json && !config.quiet {
-            let line = serde_json::json!({ "event": "listening", "message": listening, "endpoint_url": endpoint_url });
-            eprintln!("{line}");
-        } else if !config.quiet {
-            eprintln!("{listening}");
+        if !config.quiet {
+            let mut line = format!("listening on {endpoint_url}");
+            if config.json {
+                line = serde_json::json!({ "event": "listening", "message": line, "endpoint_url": endpoint_url })
+                    .to_string();
+            }
+            // Standard error may be a full disk, or a pipe that nobody reads: no reason not to serve.
+            let _ = writeln!(std::io::stderr(), "{line}");
         }
         notify(State::Ready);
         Ok(RunningServer { addresses, admin_address, endpoint_url, shared, tls, stop, tasks, signals, files })

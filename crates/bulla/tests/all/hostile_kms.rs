@@ -35,6 +35,13 @@ const ALIAS: Does = answer!("alias/x", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
 const ANOTHER_DATA_KEY: Does =
     answer!("key/00000000-0000-4000-8000-000000000000", "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=");
 const SHORT: Does = answer!("key/00000000-0000-4000-8000-000000000000", "AAAAAAAAAAAAAAAAAAAAAA==");
+const NOT_WRAPPED: Does = Does::Answers(
+    200,
+    "",
+    "{\"CiphertextBlob\":\"\",\"EncryptionAlgorithm\":\"SYMMETRIC_DEFAULT\",\"KeyId\":\
+     \"arn:aws:kms:us-east-1:111122223333:key/00000000-0000-4000-8000-000000000000\",\"Plaintext\":\
+     \"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"}",
+);
 const EMPTY: Does = Does::Answers(200, "", "{}");
 const NO_JSON: Does = Does::Answers(200, "", "<html>proxy</html>");
 const NO_PAGE: Does = Does::Answers(404, "", "<html>not found</html>");
@@ -114,6 +121,21 @@ fn one_that_answers_for_another_key() {
     opens_nothing(&[ANOTHER_KEY], 3, &["answered for another key", ARN]);
     opens_nothing(&[ALIAS], 3, &["answered for another key", ARN]);
     seals_nothing(&[ALIAS], 1, &["answered for another key", ARN]);
+    seals_nothing(&[ANOTHER_KEY], 1, &["answered for another key", ARN]);
+}
+
+/// Or without what would be needed to open again: what was sealed so would be lost.
+#[test]
+fn one_that_gives_no_wrapped_data_key() {
+    seals_nothing(&[NOT_WRAPPED], 1, &["no wrapped data key", ARN]);
+    let home = home();
+    let before = FILES.map(|file| home.read(file));
+    for to in [ARN.replace("-4000-", "-4001-"), "alias/x".to_owned()] {
+        let kms = Stub::new(&[RIGHT, NOT_WRAPPED]);
+        let ended = kms.run(&home, &["rewrap", "-q", "-k", ARN, "--kms-wait", "1", "--to", &to, "g.sealed"]);
+        assert_ne!(ended.code, 0, "{}", ended.err);
+        assert_eq!(FILES.map(|file| home.read(file)), before, "{}", ended.err);
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The command after `--`: what it writes is sealed, what is opened is fed to it, and how it ends decides.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 use crate::common;
 

@@ -77,6 +77,34 @@ fn a_server_starts_amid_commands_that_loop_over_its_store() {
 }
 
 #[test]
+fn a_server_whose_log_cannot_be_written_serves() {
+    let full = |command: &mut std::process::Command| {
+        command.stderr(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+    };
+    let read_by_nobody = |command: &mut std::process::Command| {
+        command.stderr(std::io::pipe().unwrap().1);
+    };
+    for prepare in [&full as &dyn Fn(&mut std::process::Command), &read_by_nobody] {
+        for format in ["text", "json"] {
+            let home = Home::new();
+            let arguments = ["--log-level", "trace", "--log-format", format];
+            let server = Server::start_with(&home, &arguments, prepare);
+            home.ok(&["profile", "p"]);
+            home.ok(&["key", "create", "alias/k", "--profile", "p"]);
+            home.write("f", "text");
+            home.ok(&["encrypt", "-q", "-k", "alias/k@p", "f"]);
+            // A failure that is logged by the thread that writes the audit log.
+            std::fs::rename(home.data().join("audit.log"), home.file("aside")).unwrap();
+            home.fails(&["decrypt", "--profile", "p", "-o", "o", "f.sealed"], 5, &["InternalException"]);
+            std::fs::rename(home.file("aside"), home.data().join("audit.log")).unwrap();
+            home.ok(&["decrypt", "--profile", "p", "-o", "o", "f.sealed"]);
+            assert_eq!(server.stop(), 0);
+            home.ok(&["audit", "verify"]);
+        }
+    }
+}
+
+#[test]
 fn starting_and_stopping_leaves_the_files_that_scripts_wait_for() {
     let home = Home::new();
     let server = Server::start(

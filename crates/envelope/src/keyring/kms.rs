@@ -8,6 +8,9 @@ use super::KMS_PROVIDER;
 use crate::error::{EnvelopeError, KeyFailure};
 use crate::format::EncryptedDataKey;
 
+/// Longest ciphertext that Decrypt takes, in bytes (AWS KMS API reference, "Decrypt", CiphertextBlob).
+const CIPHERTEXT_BYTES_MAX: usize = 6144;
+
 /// One KMS key, and the KMS that has it.
 pub struct KmsKey {
     kms: Arc<dyn Kms>,
@@ -53,7 +56,7 @@ impl KmsKey {
         if output.plaintext.len() != bytes {
             return Err(KeyFailure::WrongLength);
         }
-        Ok((output.plaintext, wrapped(output.key_id, output.ciphertext_blob)?))
+        Ok((output.plaintext, self.wrapped(output.key_id, output.ciphertext_blob)?))
     }
 
     /// The data key, wrapped under this key too.
@@ -69,7 +72,34 @@ impl KmsKey {
             ..EncryptInput::default()
         };
         let output = self.kms.encrypt(input).await?;
-        wrapped(output.key_id, output.ciphertext_blob)
+        self.wrapped(output.key_id, output.ciphertext_blob)
+    }
+
+    /// The EDK that an answer gives. What could never be opened again is refused: an answer for another key than the one
+    /// that was named, one without a key ARN, and one without ciphertext.
+    fn wrapped(&self, answered: String, ciphertext: Vec<u8>) -> Result<EncryptedDataKey, KeyFailure> {
+        if !self.may_be(&answered) {
+            return Err(KeyFailure::AnotherKey);
+        }
+        if ciphertext.is_empty() || ciphertext.len() > CIPHERTEXT_BYTES_MAX {
+            return Err(KeyFailure::NotWrapped);
+        }
+        Ok(EncryptedDataKey {
+            provider_id: KMS_PROVIDER.to_owned(),
+            provider_info: answered.into_bytes(),
+            ciphertext,
+        })
+    }
+
+    /// Whether the key with this ARN can be the one that was named. What an alias stands for, only the KMS knows.
+    fn may_be(&self, arn: &str) -> bool {
+        let named = self.key_id.as_str();
+        let Some((place, id)) = Arn::parse(arn).and_then(|_| arn.split_once(":key/")) else { return false };
+        match named.split_once(":alias/") {
+            Some((alias_place, _)) => alias_place == place,
+            None if named.starts_with("alias/") => true,
+            None => named == arn || named == id,
+        }
     }
 
     /// Refuses a key that can't open: an alias or a bare id could be anyone's tomorrow.
@@ -90,18 +120,6 @@ impl KmsKey {
     pub(crate) fn kms(&self) -> &Arc<dyn Kms> {
         &self.kms
     }
-}
-
-/// The EDK that names the key as the KMS answered. An answer without a key ARN can't be opened again.
-fn wrapped(key_id: String, ciphertext: Vec<u8>) -> Result<EncryptedDataKey, KeyFailure> {
-    if Arn::parse(&key_id).is_none() {
-        return Err(KeyFailure::AnotherKey);
-    }
-    Ok(EncryptedDataKey {
-        provider_id: KMS_PROVIDER.to_owned(),
-        provider_info: key_id.into_bytes(),
-        ciphertext,
-    })
 }
 
 /// The KMS keys that a message names, limited to a partition and accounts.

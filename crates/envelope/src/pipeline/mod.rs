@@ -1,11 +1,13 @@
 //! Moving the body: units of frames, several threads, bounded memory.
 //!
 //! Every thread does the same: it takes the next unit of the input, seals or opens it, and puts it where it
-//! belongs. Whatever must happen in order (reading a pipe, hashing for a signature, writing a pipe) each
-//! thread does for its own unit when its turn has come ([`Turnstile`]); whatever needn't (reading and writing files
-//! by position, AES) they do side by side. There is no queue: the buffers are those of the threads, so
-//! memory is bounded by their number, and a slow end holds everyone up, as it should.
+//! belongs. Whatever must happen in order (reading a pipe, writing a pipe) each thread does for its own unit when its
+//! turn has come ([`turnstile`]); the hash for a signature, which takes longer than all the rest, one thread makes for all
+//! of them ([`chain`]); whatever needn't (reading files by position, AES) they do side by side. There is no
+//! queue: the buffers are those of the threads, so memory is bounded by their number, and a slow end holds everyone up,
+//! as it should.
 
+mod chain;
 pub(crate) mod large;
 pub(crate) mod open;
 mod reader;
@@ -22,7 +24,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::error::EnvelopeError;
 
 pub use reader::SealedReader;
-pub(crate) use turnstile::Turnstile;
 
 /// Largest piece that is held whole in memory, in bytes of plaintext.
 pub(crate) const MAX_PIECE_IN_MEMORY_BYTES: usize = 16 << 20;

@@ -7,12 +7,13 @@ use std::sync::{Mutex, PoisonError};
 
 use bulla_crypto::ecdsa::MessageHash;
 
+use super::chain::Chain;
 use super::seal::read_piece;
 use super::sink::{PutError, Sink};
 use super::twice::TwoReadings;
 use super::unit::{Lane, Shape};
 use super::{
-    Fate, Job, MAX_PIECE_IN_MEMORY_BYTES, OnPanic, PANICKED, Summary, Turnstile, large, on_threads,
+    Fate, Job, MAX_PIECE_IN_MEMORY_BYTES, OnPanic, PANICKED, Summary, large, on_threads,
     threads_within_budget,
 };
 use crate::derive::MessageCipher;
@@ -273,12 +274,13 @@ impl Body<'_> {
             window,
             source,
             sink: Sink::new(output, length)?,
-            hash: self.hash().map(Turnstile::new),
+            hash: self.hash().map(Chain::new),
             fate: Fate::new(self.job),
             plaintext_bytes: AtomicU64::new(0),
             frames: AtomicU64::new(0),
         };
-        on_threads(work.threads(), &|| work.thread());
+        let threads = work.threads();
+        Chain::beside(work.hash.as_ref(), threads, || on_threads(threads, &|| work.thread()));
         let Work { source, sink, fate, plaintext_bytes, frames, .. } = work;
         fate.result()?;
         let plaintext_bytes = plaintext_bytes.into_inner();
@@ -296,7 +298,7 @@ struct Work<'a, 'io> {
     window: Window,
     source: Source<'io>,
     sink: Sink<'io>,
-    hash: Option<Turnstile<MessageHash>>,
+    hash: Option<Chain>,
     fate: Fate<'a>,
     plaintext_bytes: AtomicU64,
     frames: AtomicU64,
@@ -345,12 +347,14 @@ impl Work<'_, '_> {
         self.fate.check_cancelled()?;
         let ReadUnit { unit, bytes, last, footer } = read;
         if let (Some(hash), Some(verifier)) = (&self.hash, self.verifier) {
-            let frames = lane.frames(bytes)?;
-            hash.pass(unit, |hash| {
-                hash.update(frames);
+            // Not the room that was kept for a longer final frame.
+            lane.frames(bytes)?;
+            hash.pass(unit, lane)?;
+            if last {
                 // The last unit goes nowhere before the signature holds.
-                if last { verifier.verify(hash.clone(), parse_footer(&footer)?) } else { Ok(()) }
-            })??;
+                let footer = parse_footer(&footer).map_err(EnvelopeError::from)?;
+                verifier.verify(hash.hash(), footer)?;
+            }
         }
         let sequence = self.shape.first_sequence(unit)?;
         let plaintext = lane.open(self.cipher, sequence, bytes, last)?;

@@ -4,11 +4,10 @@ use std::io::Read;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use bulla_crypto::ecdsa::MessageHash;
-
+use super::chain::Chain;
 use super::sink::{PutError, Sink};
 use super::unit::{Lane, Shape};
-use super::{Fate, Job, OnPanic, PANICKED, Summary, Turnstile, on_threads, threads_within_budget};
+use super::{Fate, Job, OnPanic, PANICKED, Summary, on_threads, threads_within_budget};
 use crate::derive::MessageCipher;
 use crate::error::EnvelopeError;
 use crate::format::FrameLayout;
@@ -32,7 +31,7 @@ pub(crate) fn run(
     sink.put_first(&head)?;
     let hash = signer.as_mut().map(|signer| {
         signer.hash.update(&head);
-        Turnstile::new(signer.hash.clone())
+        Chain::new(signer.hash.clone())
     });
 
     let work = Work {
@@ -44,7 +43,8 @@ pub(crate) fn run(
         hash,
         fate: Fate::new(job),
     };
-    on_threads(work.threads(), &|| work.thread());
+    let threads = work.threads();
+    Chain::beside(work.hash.as_ref(), threads, || on_threads(threads, &|| work.thread()));
     let Work { source, sink, hash, fate, .. } = work;
     fate.result()?;
 
@@ -63,13 +63,10 @@ pub(crate) fn run(
     })
 }
 
-fn footer(
-    signer: Option<MessageSigner>,
-    hash: Option<Turnstile<MessageHash>>,
-) -> Result<Vec<u8>, EnvelopeError> {
+fn footer(signer: Option<MessageSigner>, hash: Option<Chain>) -> Result<Vec<u8>, EnvelopeError> {
     match (signer, hash) {
         (Some(mut signer), Some(hash)) => {
-            signer.hash = hash.into_inner();
+            signer.hash = hash.hash();
             signer.footer()
         }
         _ => Ok(Vec::new()),
@@ -83,7 +80,7 @@ struct Work<'a> {
     body_start: u64,
     source: Source<'a>,
     sink: Sink<'a>,
-    hash: Option<Turnstile<MessageHash>>,
+    hash: Option<Chain>,
     fate: Fate<'a>,
 }
 
@@ -122,12 +119,12 @@ impl Work<'_> {
         self.fate.check_cancelled()?;
         let sequence = self.shape.first_sequence(unit)?;
         let last = filled < self.shape.plaintext_bytes();
-        let frames = lane.seal(self.cipher, sequence, filled, last)?;
+        lane.seal(self.cipher, sequence, filled, last)?;
         if let Some(hash) = &self.hash {
-            hash.pass(unit, |hash| hash.update(frames))?;
+            hash.pass(unit, lane)?;
         }
         let offset = self.body_start.saturating_add(self.shape.body_offset(unit));
-        self.sink.put(unit, offset, frames)
+        self.sink.put(unit, offset, lane.message())
     }
 
     fn stop(&self, unit: u64, error: EnvelopeError) {

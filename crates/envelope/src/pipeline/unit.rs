@@ -3,6 +3,8 @@
 //! A unit of one frame is worked on in place, in the buffer it was read into. Smaller frames are worked on from
 //! one buffer into another, so that a unit is still one read and one write however short they are.
 
+use std::ops::Range;
+
 use zeroize::Zeroize;
 
 use crate::derive::MessageCipher;
@@ -24,7 +26,7 @@ const SHORT: EnvelopeError = EnvelopeError::Internal("a frame lies outside its b
 const REFUSED: EnvelopeError = EnvelopeError::Internal("the cryptographic library refused a frame");
 
 /// How a body is cut into units.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Shape {
     /// Plaintext in a frame, in bytes.
     pub(crate) frame: usize,
@@ -100,6 +102,7 @@ const CACHE_LINE: usize = 64;
 /// It begins a cache line after a page does. The kernel's copies from page-aligned data (the page cache, pipes) to an
 /// address 1 to 31 bytes into a page run at a fifth of their speed on AMD's Zen 3, and an allocator's large blocks begin
 /// 16 bytes into one.
+#[derive(Default)]
 pub(crate) struct Buffer {
     bytes: Vec<u8>,
     start: usize,
@@ -141,13 +144,17 @@ impl Drop for Buffer {
     }
 }
 
-/// The buffers of one thread.
+/// The buffers of one thread. The default has none.
+#[derive(Default)]
 pub(crate) struct Lane {
     shape: Shape,
     /// What was read, and for units of one frame also what is written.
     input: Buffer,
     /// What is written, for units of several frames.
     output: Buffer,
+    /// Where the unit's part of the message lies: in `output` or in `input`.
+    message: Range<usize>,
+    message_in_output: bool,
 }
 
 impl Lane {
@@ -164,7 +171,13 @@ impl Lane {
 
     fn with_bytes(shape: Shape, bytes: usize) -> Self {
         let output = if shape.in_place() { 0 } else { bytes };
-        Self { shape, input: Buffer::new(bytes.saturating_add(FINAL_PREFIX)), output: Buffer::new(output) }
+        Self {
+            shape,
+            input: Buffer::new(bytes.saturating_add(FINAL_PREFIX)),
+            output: Buffer::new(output),
+            message: 0..0,
+            message_in_output: false,
+        }
     }
 
     /// Where `bytes` of a unit's plaintext are read into before [`Lane::seal`].
@@ -175,18 +188,25 @@ impl Lane {
 
     /// Where `bytes` of a unit's frames are read into before [`Lane::open`].
     pub(crate) fn frames(&mut self, bytes: usize) -> Result<&mut [u8], EnvelopeError> {
+        (self.message, self.message_in_output) = (0..bytes, false);
         self.input.range(0, bytes)
     }
 
-    /// Seals what is in [`Lane::plaintext`], of which the last unit has less than a full unit's, and gives the
-    /// frames. `last` makes the final frame, empty when nothing is left over.
+    /// The unit's part of the message: what [`Lane::seal`] made, or what was read into [`Lane::frames`].
+    pub(crate) fn message(&self) -> &[u8] {
+        let buffer = if self.message_in_output { &self.output } else { &self.input };
+        buffer.bytes().get(self.message.clone()).unwrap_or_default()
+    }
+
+    /// Seals what is in [`Lane::plaintext`], of which the last unit has less than a full unit's, into
+    /// [`Lane::message`]. `last` makes the final frame, empty when nothing is left over.
     pub(crate) fn seal(
         &mut self,
         cipher: &MessageCipher,
         first_sequence: u32,
         plaintext_bytes: usize,
         last: bool,
-    ) -> Result<&[u8], EnvelopeError> {
+    ) -> Result<(), EnvelopeError> {
         if self.shape.in_place() {
             return self.seal_in_place(cipher, first_sequence, plaintext_bytes, last);
         }
@@ -210,7 +230,8 @@ impl Lane {
             seal_final(cipher, sequence, piece, rest)?;
             at = at.saturating_add(piece.len()).saturating_add(FINAL_FRAME_OVERHEAD);
         }
-        self.output.bytes().get(..at).ok_or(SHORT)
+        (self.message, self.message_in_output) = (0..at, true);
+        Ok(())
     }
 
     fn seal_in_place(
@@ -219,7 +240,7 @@ impl Lane {
         sequence: u32,
         plaintext_bytes: usize,
         last: bool,
-    ) -> Result<&[u8], EnvelopeError> {
+    ) -> Result<(), EnvelopeError> {
         let iv = sequence_iv(sequence);
         let kind = if last { PieceKind::Final } else { PieceKind::Regular };
         let whole = self.input.range(0, FINAL_PREFIX + plaintext_bytes + TAG_BYTES)?;
@@ -235,7 +256,8 @@ impl Lane {
             write_regular_prefix(prefix, sequence, &iv)?;
             FINAL_PREFIX - REGULAR_PREFIX
         };
-        whole.get(start..).ok_or(SHORT)
+        (self.message, self.message_in_output) = (start..whole.len(), false);
+        Ok(())
     }
 
     /// Opens what is in [`Lane::frames`] and gives the plaintext. Every number is checked; `last` says whether the
