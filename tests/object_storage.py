@@ -92,6 +92,7 @@ class Answer(NamedTuple):
     status: int
     body: str = ""
     done: bool = False
+    headers: tuple = ()
 
 
 class Endless(NamedTuple):
@@ -138,7 +139,7 @@ class Proxy:
                     self.go_on(wrong.status)
                     return
                 if isinstance(wrong, Answer) and not wrong.done:
-                    self.answer(wrong.status, [], wrong.body.encode())
+                    self.answer(wrong.status, wrong.headers, wrong.body.encode())
                     return
                 if type(wrong) is tuple:
                     status, code = wrong
@@ -161,7 +162,7 @@ class Proxy:
                     self.connection.shutdown(socket.SHUT_RDWR)
                     return
                 if isinstance(wrong, Answer):
-                    self.answer(wrong.status, [], wrong.body.encode())
+                    self.answer(wrong.status, wrong.headers, wrong.body.encode())
                     return
                 self.answer(answer.status, headers, content, cut=wrong == "cut")
 

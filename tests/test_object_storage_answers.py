@@ -33,7 +33,11 @@ def test_an_answer_that_tells_of_no_object_is_no_success(storage, s3, bucket, bo
     assert storage.open("-o", "-", f"s3://{bucket}/x").stdout == bytes(PART)
 
 
-@pytest.mark.parametrize("answer", [Answer(200), Answer(200, "<html>log in</html>"), Answer(204), Answer(503)], ids=str)
+#: Of a web server that says yes to whatever it is sent.
+PAGE = Answer(200, "<html>log in</html>", headers=(("ETag", '"2aa6-5e1f"'), ("Content-Type", "text/html")))
+
+
+@pytest.mark.parametrize("answer", [Answer(200), Answer(200, "<html>log in</html>"), PAGE, Answer(204), Answer(503)], ids=str)
 def test_the_same_of_a_short_object(storage, s3, bucket, answer):
     args = ["--s3-wait", "0", "-o", f"s3://{bucket}/x"]
     with Proxy(s3, lambda method, *_: answer if method == "PUT" else None) as proxy:
@@ -42,6 +46,25 @@ def test_the_same_of_a_short_object(storage, s3, bucket, answer):
     with Proxy(s3, lambda method, *_: answer._replace(done=True) if method == "PUT" else None) as proxy:
         storage.seal(*args, input=b"short", url=proxy.url)
     assert storage.open("-o", "-", f"s3://{bucket}/x").stdout == b"short"
+
+
+def test_a_page_in_the_place_of_a_part_makes_no_object(storage, s3, bucket):
+    with Proxy(s3, lambda method, _path, query, _: PAGE if query.get("partNumber") == ["1"] else None) as proxy:
+        one_line(storage.seal("--s3-wait", "0", "-o", f"s3://{bucket}/x", input=bytes(PART), url=proxy.url, check=1))
+    assert s3.keys(bucket) == [] and s3.uploads(bucket) == []
+
+
+def test_a_server_that_says_no_checksum_is_asked_for_the_object(storage, s3, bucket):
+    url = f"s3://{bucket}/x"
+    for looks, done in ((Answer(403), True), (None, True), (Answer(403), False)):
+        etag = (("ETag", '"0123"'),) if done else ()
+        faults = {"PUT": Answer(200, done=done, headers=etag), "HEAD": looks}
+        with Proxy(s3, lambda method, *_: faults.get(method)) as proxy:
+            storage.seal("--force", "--s3-wait", "0", "-o", url, input=b"short", url=proxy.url, check=0 if done else 1)
+        assert len([seen for seen in proxy.seen if seen[0] == "HEAD"]) >= 1
+    with Proxy(s3, lambda *_: None) as proxy:
+        storage.seal("--force", "-o", url, input=b"short", url=proxy.url)
+    assert [seen[0] for seen in proxy.seen] == ["PUT"], "no more than one request where it says it"
 
 
 @pytest.mark.parametrize("parts", [False, True], ids=["one request", "parts"])

@@ -1,6 +1,7 @@
 //! JSON as records are written: names known to the program, texts from anywhere.
 //!
-//! Each request writes a record, and most texts in it need no escape: those are copied whole. The others are serde_json's.
+//! Each request writes a record, and most texts in it need no escape: those are copied whole. The others are serde_json's, and
+//! hold nothing that drives the terminal of who looks at the log.
 
 /// An object that is being written.
 pub(crate) struct Object<'o> {
@@ -106,11 +107,11 @@ impl<'o> Object<'o> {
 }
 
 fn push_text(text: &str, out: &mut Vec<u8>) {
-    // Without a branch for each byte, so that the compiler looks at many at a time.
-    let escaped = text.bytes().fold(false, |found, byte| found | matches!(byte, 0..0x20 | b'"' | b'\\'));
-    if escaped {
-        // Writing to memory has no error.
-        let _ = serde_json::to_writer(out, text);
+    // Without a branch for each byte, so that the compiler looks at many at a time. What is not ASCII may drive a terminal, too.
+    let plain = |byte| !matches!(byte, 0..0x20 | b'"' | b'\\' | 0x7f..);
+    if !text.bytes().fold(true, |all, byte| all & plain(byte)) {
+        let text = serde_json::Value::from(text).to_string();
+        out.extend_from_slice(bulla_api::json_in_print(text).as_bytes());
         return;
     }
     out.push(b'"');

@@ -126,8 +126,9 @@ impl App {
     pub(crate) fn check(&self, command: &Command) -> Result<(), Failure> {
         self.settings.check()?;
         self.refuse_kms_options(command)?;
-        // Without HOME there may be no place, which only some commands need.
-        if self.common.root_key.is_some() || self.common.account_id.is_some() {
+        // Without HOME there may be no place, which only some commands need. A drill makes its own.
+        let is_drill = matches!(command, Command::Drill(_));
+        if !is_drill && (self.common.root_key.is_some() || self.common.account_id.is_some()) {
             self.place()?;
         }
         Ok(())

@@ -72,6 +72,20 @@ impl<'a> At<'a> {
         }
     }
 
+    /// Whether a regular file of this user's, of anybody's for root, has this name, and no link to one.
+    pub(crate) fn is_own_file(self) -> bool {
+        let stat = match (self.within, self.name()) {
+            (None, _) => rustix::fs::lstat(self.path),
+            (Some(_), Err(_)) => return false,
+            (Some(directory), Ok(name)) => rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW),
+        };
+        let user = rustix::process::geteuid();
+        stat.is_ok_and(|stat| {
+            FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+                && (user.is_root() || stat.st_uid == user.as_raw())
+        })
+    }
+
     /// Whether anything has this name.
     pub(crate) fn exists(self) -> bool {
         match (self.within, self.name()) {

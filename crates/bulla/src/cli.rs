@@ -360,7 +360,7 @@ pub(crate) struct Decrypt {
     /// Write only these bytes of the content, counted from 0, the last one included; FIRST- is all from there on
     #[arg(long, value_name = "FIRST-LAST")]
     pub(crate) range: Option<String>,
-    /// Unpack what is opened, a tar archive, into a directory of its own
+    /// Unpack what is opened, a tar archive, into a directory of its own; setuid and setgid bits are left out
     #[arg(long, conflicts_with_all = ["run", "range"])]
     pub(crate) archive: bool,
     /// Files to open; - is standard input. The files of a directory are opened one by one, from DIR.sealed into DIR

@@ -404,9 +404,7 @@ impl KeysFile<'_> {
         let output = at.beside(output);
         settle(output, at, limits)?;
         if output.exists() && at.exists() {
-            refuse_other_than_keys(at.beside(&next_of(at)), limits)?;
-            keys.spare_kept()?;
-            keys.named_next(NEXT).commit()?;
+            publish_next(keys, at, limits)?;
             file.commit()?;
             return take_name(at);
         }
@@ -424,12 +422,31 @@ fn is_special(at: At<'_>) -> bool {
     at.within.is_none() && std::fs::metadata(at.path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
 }
 
-/// Something under the name that the new keys need for a moment, that this program did not put there.
-fn refuse_other_than_keys(next: At<'_>, limits: HeaderLimits) -> Result<(), Failure> {
-    match read(next, limits) {
-        Ok(_) => Ok(()),
-        Err(failure) => Err(failure.although("the name is needed for new keys; move it away")),
+/// Gives new keys the name that they have for a moment. Keys that a killed command has left there for a file that never came
+/// make way; nothing else does.
+fn publish_next(keys: Fresh<'_>, at: At<'_>, limits: HeaderLimits) -> Result<(), Failure> {
+    let next = next_of(at);
+    let next = at.beside(&next);
+    let not_ours = |why: &str| {
+        let next = next.path.display();
+        Failure::new(
+            Exit::Failed,
+            format!(
+                "`{next}` is there, and {why}; nothing was written; the name is needed for new keys: move it away"
+            ),
+        )
+    };
+    keys.spare_kept()?;
+    if next.exists() {
+        if !next.is_own_file() {
+            return Err(not_ours("is no file of this user's own"));
+        }
+        if !matches!(read(next, limits), Ok(Some(_))) {
+            return Err(not_ours("holds no detached keys"));
+        }
+        next.remove().map_err(|error| Failure::io("cannot write", next.path.display(), &error))?;
     }
+    if keys.commit_beside(NEXT)? { Ok(()) } else { Err(not_ours("was put there meanwhile")) }
 }
 
 /// Gives the new keys their name.

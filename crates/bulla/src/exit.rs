@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use bulla_api::{ErrorCode, KmsError, LocalFailure};
+use bulla_api::{ErrorCode, KmsError, LocalFailure, is_unprintable};
 use bulla_envelope::{EnvelopeError, ErrorClass, FormatError, Side};
 
 /// What a process ends with. Scripts rely on the numbers.
@@ -275,9 +275,18 @@ fn without_numbers(text: &str) -> String {
     out
 }
 
-/// Whatever a message carries (file names, a server's text), it stays one line and can't drive a terminal.
+/// Whatever a message carries (file names, a server's text), it stays one line, can't drive a terminal, and is shown in the
+/// order in which it stands.
 pub(crate) fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\r' | '\t' => out.push(' '),
+            c if is_unprintable(c) => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -312,7 +321,8 @@ mod tests {
     #[test]
     fn a_message_is_one_line_without_control_characters() {
         let failure = Failure::usage("a\nb\u{1b}[31mc");
-        assert_eq!(failure.to_string(), "a b [31mc");
+        assert_eq!(failure.to_string(), "a b\\u{1b}[31mc");
+        assert_eq!(one_line("x\u{202e}\u{9b}\u{2028}é"), "x\\u{202e}\\u{9b}\\u{2028}é");
         let failure =
             Failure::usage("the log: No space left on device (os error 28); free some (os error x)");
         assert_eq!(failure.to_string(), "the log: No space left on device; free some (os error x)");

@@ -171,15 +171,22 @@ pub(crate) async fn each_sealed(
     worst.end()
 }
 
-/// Whether there is anything to open below a directory, as far as it can be read.
+/// Whether there is anything to open below a directory, as far as it can be read: something sealed, or directories alone, of
+/// a tree that had no files.
 fn holds_sealed(directory: &Path) -> Result<bool, Failure> {
-    Ok(Walk::of(directory)?.any(|entry| match entry {
-        Ok(entry) => {
-            entry.kind == Kind::File && Way::Open.target(entry.path.file_name().unwrap_or_default()).is_some()
+    let mut others = false;
+    for entry in Walk::of(directory)? {
+        // What can't be read is told when the tree is opened.
+        let Ok(entry) = entry else { return Ok(true) };
+        match entry.kind {
+            Kind::Directory => {}
+            Kind::File if Way::Open.target(entry.path.file_name().unwrap_or_default()).is_some() => {
+                return Ok(true);
+            }
+            _ => others = true,
         }
-        // It is told when the tree is opened.
-        Err(_) => true,
-    }))
+    }
+    Ok(!others)
 }
 
 fn nothing_sealed(directory: &Path) -> Failure {

@@ -313,11 +313,16 @@ impl<'a> Fresh<'a> {
         kept::spare(&self.directory, &self.name, &self.shown)
     }
 
-    /// The same file, to be named so with this behind it, whatever stands there.
-    pub(crate) fn named_next(mut self, suffix: &str) -> Self {
+    /// Gives the file its permissions and its name, with this behind that. False where something has that name.
+    pub(crate) fn commit_beside(mut self, suffix: &str) -> Result<bool, Failure> {
+        self.spare_kept()?;
         self.name.push(suffix);
-        self.rules.force = true;
-        self
+        self.rules.force = false;
+        match self.publish() {
+            Ok(()) => Ok(true),
+            Err(Errno::EXIST) => Ok(false),
+            Err(error) => Err(Failure::io("cannot write", self.shown.display(), &error.into())),
+        }
     }
 
     /// Gives the file its permissions and its name. Only now can anyone find it.
@@ -416,7 +421,7 @@ pub(crate) fn open_directory(within: impl AsFd, path: &Path, flags: OFlags) -> R
 }
 
 /// A file without a name, where the file system has such and `/proc` can give it one later.
-fn unnamed(directory: &OwnedFd) -> Option<File> {
+pub(crate) fn unnamed(directory: &OwnedFd) -> Option<File> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     let fd = rustix::fs::openat(directory, ".", flags, Mode::from_raw_mode(MODE_PRIVATE)).ok()?;
     rustix::fs::stat(format!("/proc/self/fd/{}", fd.as_raw_fd())).ok()?;
@@ -425,9 +430,10 @@ fn unnamed(directory: &OwnedFd) -> Option<File> {
     Some(File::from(fd))
 }
 
-fn link_unnamed(file: &File, directory: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
+/// Gives a file without a name one.
+pub(crate) fn link_unnamed(file: &File, directory: impl AsFd, name: impl AsRef<Path>) -> Result<(), Errno> {
     let from = format!("/proc/self/fd/{}", file.as_raw_fd());
-    rustix::fs::linkat(CWD, from, directory, name, AtFlags::SYMLINK_FOLLOW)
+    rustix::fs::linkat(CWD, from, directory, name.as_ref(), AtFlags::SYMLINK_FOLLOW)
 }
 
 fn named(directory: &OwnedFd) -> Result<(File, OsString), Errno> {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::exit::one_line;
-use crate::say::{Say, error_line};
+use crate::say::{Say, error_event};
 
 /// Shorter work shows nothing.
 const DELAY: Duration = Duration::from_secs(1);
@@ -91,7 +91,7 @@ fn tell_each_second(
             "total_bytes": length,
             "seconds": started.elapsed().as_secs_f64(),
         });
-        error_line(&event.to_string());
+        error_event(&event);
         if stopped.recv_timeout(DELAY) != Err(RecvTimeoutError::Timeout) {
             return;
         }

@@ -2,7 +2,9 @@
 
 use std::io::{self, Write};
 
-use crate::exit::Failure;
+use bulla_api::{is_unprintable, json_in_print};
+
+use crate::exit::{Failure, one_line};
 
 /// How much is told, and in which form.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +25,7 @@ impl Say {
         }
         if self.json {
             let message = line.strip_prefix("bulla: ").unwrap_or(line);
-            error_line(&serde_json::json!({ "event": "note", "message": message }).to_string());
+            error_event(&serde_json::json!({ "event": "note", "message": message }));
         } else {
             error_line(line);
         }
@@ -39,10 +41,11 @@ impl Say {
     ) -> Result<(), Failure> {
         if self.json {
             if data_on_stdout {
-                error_line(&event.to_string());
+                error_event(event);
                 return Ok(());
             }
-            return self.line(&event.to_string()).map_err(|failure| failure.although(summary));
+            let line = json_in_print(event.to_string());
+            return to_stdout(format!("{line}\n").as_bytes()).map_err(|failure| failure.although(summary));
         }
         if self.verbose {
             error_line(summary);
@@ -50,14 +53,22 @@ impl Say {
         Ok(())
     }
 
-    /// A result: text for people, or JSON.
+    /// A result: text for people, or JSON. The text may have several lines and a terminal's colours: strangers' names in it
+    /// have gone through [`one_line`]. What colours don't need, it can't have in any case.
     pub(crate) fn result(self, text: &str, json: &serde_json::Value) -> Result<(), Failure> {
-        if self.json { self.line(&json.to_string()) } else { self.line(text) }
-    }
-
-    /// A line on standard output.
-    fn line(self, line: &str) -> Result<(), Failure> {
-        to_stdout(format!("{line}\n").as_bytes())
+        let mut out = String::with_capacity(text.len());
+        if self.json {
+            out = json_in_print(json.to_string());
+        } else {
+            for c in text.chars() {
+                match c {
+                    c if is_unprintable(c) && !c.is_ascii() => out.extend(c.escape_unicode()),
+                    c => out.push(c),
+                }
+            }
+        }
+        out.push('\n');
+        to_stdout(out.as_bytes())
     }
 }
 
@@ -74,9 +85,14 @@ pub(crate) fn counted(number: u64, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
+/// An event for programs on standard error.
+pub(crate) fn error_event(event: &serde_json::Value) {
+    error_line(&json_in_print(event.to_string()));
+}
+
 /// A line on standard error. Nothing can be done when that fails.
 pub(crate) fn error_line(line: &str) {
-    let mut line = crate::exit::one_line(line);
+    let mut line = one_line(line);
     line.push('\n');
     let _ = io::stderr().lock().write_all(line.as_bytes());
 }

@@ -80,7 +80,7 @@ fn lock(path: &Path) -> Option<OwnedFd> {
 }
 
 /// Removes directories of this user whose owners were killed: what was unpacked into them is plaintext.
-fn remove_abandoned(parent: &Path) {
+pub(crate) fn remove_abandoned(parent: &Path) {
     let Ok(entries) = std::fs::read_dir(parent) else { return };
     for entry in entries.flatten() {
         let ours = is_temporary(entry.file_name().as_encoded_bytes())

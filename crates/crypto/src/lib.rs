@@ -18,6 +18,7 @@
 //! except where aws-lc draws its own (RSA and EC keys, ECDSA nonces, RSA padding), which the function's page says.
 
 pub mod aead;
+mod at_rest;
 pub mod attestation;
 pub mod barrier;
 pub mod blob;

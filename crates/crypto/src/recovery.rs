@@ -120,6 +120,7 @@ fn open_with_rsa(bytes: &[u8], block: &Block) -> Result<RootKey, RecoveryError> 
         RsaKeyError::Unusable => RecoveryError::WrongPrivateKey,
         RsaKeyError::Pem(error) => error.into(),
         RsaKeyError::WrongHalf { .. } => RecoveryError::PublicKeyGiven,
+        RsaKeyError::LockedMemoryFull(error) => error.into(),
     })?;
     let (fingerprint, wrapped) = bytes.split_first_chunk::<FINGERPRINT_BYTES>().ok_or(NOT_SEALED_TO_KEY)?;
     let mut opened =

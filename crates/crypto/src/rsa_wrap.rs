@@ -1,6 +1,8 @@
 //! Wrapping of data keys with RSA, as the raw RSA keyring of the AWS Encryption SDK does. Source: RFC 8017.
 
+use crate::at_rest::SecretAtRest;
 use crate::pem::{self, Label};
+use crate::{LockedMemoryFull, SystemRng};
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rsa::{
     OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OAEP_SHA384_MGF1SHA384, OAEP_SHA512_MGF1SHA512,
@@ -55,6 +57,9 @@ pub enum RsaKeyError {
     /// Not RSA, damaged, or of a size that is not accepted.
     #[error("not an RSA key of 2048 to 8192 bits")]
     Unusable,
+    /// No slot for the key that a private key rests under.
+    #[error(transparent)]
+    LockedMemoryFull(#[from] LockedMemoryFull),
 }
 
 /// Why nothing was wrapped.
@@ -136,8 +141,13 @@ impl PublicKey {
     }
 }
 
-/// An RSA private key of 2048 to 8192 bits. aws-lc keeps it and wipes it when it is dropped. No `Debug`, no `Clone`.
-pub struct PrivateKey(PrivateDecryptingKey);
+/// An RSA private key of 2048 to 8192 bits. It may be kept for long, and so it rests sealed, under a key in locked memory; for each use
+/// aws-lc parses it, and wipes all that it frees. No `Debug`, no `Clone`.
+pub struct PrivateKey {
+    /// In PKCS#8.
+    private: SecretAtRest,
+    public: PublicKey,
+}
 
 impl PrivateKey {
     /// From unencrypted PEM: `PRIVATE KEY` (PKCS#8) or `RSA PRIVATE KEY` (PKCS#1).
@@ -149,27 +159,36 @@ impl PrivateKey {
     }
 
     pub(crate) fn from_block(block: &pem::Block) -> Result<Self, RsaKeyError> {
-        let key = match block.label {
-            Label::Private => PrivateDecryptingKey::from_pkcs8(&block.der),
-            Label::RsaPrivate => PrivateDecryptingKey::from_pkcs8(&pem::rsa_pkcs8(&block.der)),
+        let wrapped;
+        let pkcs8: &[u8] = match block.label {
+            Label::Private => &block.der,
+            Label::RsaPrivate => {
+                wrapped = pem::rsa_pkcs8(&block.der);
+                &wrapped
+            }
             Label::Public | Label::RsaPublic => {
                 return Err(RsaKeyError::WrongHalf { found: "public", wanted: "private" });
             }
             Label::EcPrivate => return Err(RsaKeyError::Unusable),
         };
-        key.map(Self).map_err(|_| RsaKeyError::Unusable)
+        let key = PrivateDecryptingKey::from_pkcs8(pkcs8).map_err(|_| RsaKeyError::Unusable)?;
+        // Made of its own bytes: aws-lc-rs's own answer holds the private key, too.
+        let spki = AsDer::as_der(&key.public_key()).map_err(|_| RsaKeyError::Unusable)?;
+        let public = PublicEncryptingKey::from_der(spki.as_ref()).map_err(|_| RsaKeyError::Unusable)?;
+        let private = SecretAtRest::of(pkcs8, &[], &SystemRng)?;
+        Ok(Self { private, public: PublicKey(public) })
     }
 
     /// The public half.
     #[must_use]
     pub fn public_key(&self) -> PublicKey {
-        PublicKey(self.0.public_key())
+        PublicKey(self.public.0.clone())
     }
 
     /// Size of the modulus.
     #[must_use]
     pub fn bits(&self) -> usize {
-        self.0.key_size_bits()
+        self.public.bits()
     }
 
     /// Unwraps a data key.
@@ -180,11 +199,14 @@ impl PrivateKey {
     /// # Errors
     /// [`DoesNotOpen`].
     pub fn decrypt(&self, padding: RsaPadding, wrapped: &[u8]) -> Result<SecretBytes, DoesNotOpen> {
-        let mut out = SecretBytes::zeroed(self.0.key_size_bytes());
+        let pkcs8 = self.private.open(&[]).map_err(|_| DoesNotOpen)?;
+        let key = PrivateDecryptingKey::from_pkcs8(pkcs8.expose()).map_err(|_| DoesNotOpen)?;
+        drop(pkcs8);
+        let mut out = SecretBytes::zeroed(key.key_size_bytes());
         let written = match padding.oaep() {
-            Some(algorithm) => OaepPrivateDecryptingKey::new(self.0.clone())
+            Some(algorithm) => OaepPrivateDecryptingKey::new(key)
                 .and_then(|key| key.decrypt(algorithm, wrapped, out.expose_mut(), None).map(|p| p.len())),
-            None => Pkcs1PrivateDecryptingKey::new(self.0.clone())
+            None => Pkcs1PrivateDecryptingKey::new(key)
                 .and_then(|key| key.decrypt(wrapped, out.expose_mut()).map(|p| p.len())),
         }
         .map_err(|_| DoesNotOpen)?;

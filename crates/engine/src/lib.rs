@@ -97,7 +97,7 @@ pub use explain::{ExplainConnection, ExplainInput};
 pub use oidc::{IssuerKeys, KEY_SET_BYTES_MAX, KeySetRefused, NoOidcClient, OidcClient, OidcFuture};
 pub use outbox::{RecordedChanges, recorded_changes};
 pub use principal::{Named, Principal, PrincipalKind, Session, WebIdentity};
-pub use references::{Finding, check_references};
+pub use references::{Finding, Through, check_references, look_through};
 pub use request::{Answer, Protocol, RequestId, RequestMeta};
 pub use xks::{
     NoXksClient, XksCiphertext, XksClient, XksError, XksFuture, XksHealth, XksKeyMetadata, XksOrigin,

@@ -71,30 +71,48 @@ const PASSES_MAX: u32 = 5;
 /// # Errors
 /// [`VaultError`]; one record that is not authentic too.
 pub async fn check_references(vault: &Vault) -> Result<Vec<Finding>, VaultError> {
+    look_through(vault).await.map(|through| through.findings)
+}
+
+/// What a look through a store came to, in which every record was authentic.
+#[derive(Debug, Clone, Default)]
+pub struct Through {
+    /// How many records there are, but for those that the others are opened with.
+    pub records: u64,
+    /// What doesn't fit.
+    pub findings: Vec<Finding>,
+}
+
+/// The same, with the number of records, each of which was opened: a check of them all takes no look of its own.
+///
+/// # Errors
+/// As [`check_references`].
+pub async fn look_through(vault: &Vault) -> Result<Through, VaultError> {
     let mut found: Option<BTreeSet<Finding>> = None;
+    let mut records = 0;
     for _ in 0..PASSES_MAX {
         let before = vault.store().revision().await?;
-        let now = Seen::read(vault).await?.findings();
+        let seen = Seen::read(vault).await?;
+        records = seen.records;
+        let now = seen.findings();
         let quiet = vault.store().revision().await? == before;
-        if quiet {
-            return Ok(now.into_iter().collect());
-        }
         let both: BTreeSet<Finding> = match found {
-            Some(earlier) => earlier.intersection(&now).cloned().collect(),
-            None => now,
+            Some(earlier) if !quiet => earlier.intersection(&now).cloned().collect(),
+            _ => now,
         };
-        if both.is_empty() {
-            return Ok(Vec::new());
+        if quiet || both.is_empty() {
+            return Ok(Through { records, findings: both.into_iter().collect() });
         }
         found = Some(both);
     }
-    Ok(found.unwrap_or_default().into_iter().collect())
+    Ok(Through { records, findings: found.unwrap_or_default().into_iter().collect() })
 }
 
 /// What one look through the store saw. Nothing is remembered for each record, and nothing for each key but while the look
 /// goes through its account and region: there may be millions.
 #[derive(Default)]
 struct Seen {
+    records: u64,
     /// Where the look is, and what it counted there.
     here: Option<(Place, Counted)>,
     /// What the last records speak of, and was not looked for yet.
@@ -177,6 +195,7 @@ impl Seen {
         loop {
             let page = vault.scan(Prefix::everything(), after, PAGE).await?;
             for (path, stored) in &page.records {
+                seen.records += 1;
                 if seen.look(path, stored).is_none() {
                     seen.findings.insert(Finding::Unreadable(path.to_string()));
                 }

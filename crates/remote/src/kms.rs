@@ -7,6 +7,7 @@ use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_kms::config::StalledStreamProtectionConfig;
+use aws_sdk_kms::config::retry::{RetryPartition, TokenBucket};
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::{
@@ -41,8 +42,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Between two attempts at most, so that a server that comes back is noticed soon.
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
-/// More attempts than any wait allows: time ends the retries, not their number.
-const ATTEMPTS_MAX: u32 = 1000;
+/// Attempts a second at most, and for the shortest wait: time ends the retries, not their number. The SDK reckons with each of them
+/// before a request, so that they must be few enough.
+const ATTEMPTS_PER_SECOND: u64 = 4;
+const ATTEMPTS_MIN: u64 = 1000;
+const ATTEMPTS_MAX: u64 = 1 << 20;
 
 /// More turns than the task of a connection needs to end.
 const TURNS_TO_END: usize = 16;
@@ -251,11 +255,13 @@ impl RemoteKms {
         // Set or unset, so that what the SDK itself finds configured doesn't lead elsewhere.
         let mut kms = aws_sdk_kms::config::Builder::from(&shared);
         kms.set_endpoint_url(to.endpoint.clone());
+        kms.set_retry_partition(Some(without_budget()));
         let last_failure = LastFailure::default();
         kms.push_interceptor(SharedInterceptor::new(last_failure.clone()));
         kms.push_retry_classifier(SharedRetryClassifier::new(Hopeless));
         let mut sts = aws_sdk_sts::config::Builder::from(&shared);
         sts.set_endpoint_url(to.sts_endpoint.clone());
+        sts.set_retry_partition(Some(without_budget()));
         sts.push_interceptor(SharedInterceptor::new(last_failure.clone()));
         sts.push_retry_classifier(SharedRetryClassifier::new(Hopeless));
         Ok(Self {
@@ -417,8 +423,14 @@ fn code_of(name: &str) -> ErrorCode {
 }
 
 fn retries(wait: Duration) -> RetryConfig {
-    let attempts = if wait.is_zero() { 1 } else { ATTEMPTS_MAX };
+    let many = wait.as_secs().saturating_mul(ATTEMPTS_PER_SECOND).clamp(ATTEMPTS_MIN, ATTEMPTS_MAX);
+    let attempts = if wait.is_zero() { 1 } else { u32::try_from(many).unwrap_or(u32::MAX) };
     RetryConfig::standard().with_max_attempts(attempts).with_max_backoff(BACKOFF_MAX)
+}
+
+/// Nor does a budget of retries end them, of which the SDK gives some 35 to each process.
+fn without_budget() -> RetryPartition {
+    RetryPartition::custom("kms").token_bucket(TokenBucket::unlimited()).build()
 }
 
 fn timeouts(wait: Duration, attempt: Duration) -> TimeoutConfig {
@@ -472,6 +484,16 @@ mod tests {
         ] {
             assert_eq!(code_of(name), code, "{name}");
         }
+    }
+
+    #[test]
+    fn time_ends_the_retries_and_not_their_number() {
+        // Half of the longest pause lies between two of them.
+        let attempts_of = |wait| u64::from(retries(Duration::from_secs(wait)).max_attempts());
+        for wait in [1, 60, 1020, 86_400] {
+            assert!(attempts_of(wait) * BACKOFF_MAX.as_secs() / 2 >= 2 * wait, "{wait} s");
+        }
+        assert_eq!(attempts_of(0), 1);
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub use store::{
     GET_PATHS_MAX, PAGE_RECORDS_MAX, Record, Scan, ScanPage, Store, StoreError, StoreFuture, Write,
 };
 pub use upkeep::{
-    BackupSource, Existing, Fault, Report, Restoring, UpkeepError, backup, backup_stream, check,
+    BackupSource, Existing, Fault, Report, Restoring, UpkeepError, backup, backup_stream, check, check_file,
     create_store, open_store, restore,
 };
 pub use value::{MalformedValue, SealedValue};

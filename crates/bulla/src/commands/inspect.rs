@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::at::At;
 use crate::cli::Inspect;
 use crate::detached::{self, Found};
-use crate::exit::Failure;
+use crate::exit::{Failure, one_line};
 use crate::mirror;
 use crate::recipients::KeyName;
 use crate::storage::{self, Access, Incoming, Prefix, sealed};
@@ -66,7 +66,7 @@ async fn one(app: &mut App, command: &Inspect, input: &Path, limits: HeaderLimit
     let source = Incoming::open(app, &command.storage, input).await?;
     let title = match command.input.len() {
         1 => String::new(),
-        _ => format!("{}:\n", printable(&source.shown)),
+        _ => format!("{}:\n", one_line(&source.shown)),
     };
     if let Some(object) = sealed::object_of(&source, command.storage.format)? {
         let (text, json) = sealed::inspection(&source, &object);
@@ -197,7 +197,7 @@ impl Tally {
     fn text(&self, directory: &str) -> String {
         let Self { sealed, unnamed, others, failed, keys } = self;
         let mut out =
-            format!("{}: {sealed} sealed, {others} not sealed, {failed} failed", printable(directory));
+            format!("{}: {sealed} sealed, {others} not sealed, {failed} failed", one_line(directory));
         if *unnamed > 0 {
             let _ = write!(
                 out,
@@ -209,7 +209,7 @@ impl Tally {
             let _ = write!(
                 out,
                 "\n  {} opens {files} {files_word}, {alone} of which no other key opens",
-                printable(&name.shown())
+                one_line(&name.shown())
             );
         }
         out
@@ -234,12 +234,12 @@ impl Tally {
 
 /// One line of a directory's.
 fn line(shown: &str, found: &Inspection, openers: &Openers) -> String {
-    let keys: Vec<_> = openers.keys.iter().map(|key| printable(&key.display_name())).collect();
+    let keys: Vec<_> = openers.keys.iter().map(|key| one_line(&key.display_name())).collect();
     let pairs = found.header.context.iter();
     let pairs: Vec<_> =
-        pairs.map(|(name, value)| format!("{}={}", printable(name), printable(value))).collect();
+        pairs.map(|(name, value)| format!("{}={}", one_line(name), one_line(value))).collect();
     let context = if pairs.is_empty() { String::new() } else { format!("  ({})", pairs.join(", ")) };
-    format!("{}: {}{context}", printable(shown), keys.join(", "))
+    format!("{}: {}{context}", one_line(shown), keys.join(", "))
 }
 
 fn text(found: &Inspection, openers: &Openers) -> String {
@@ -257,13 +257,13 @@ fn text(found: &Inspection, openers: &Openers) -> String {
         let _ = writeln!(out, "plaintext     {} bytes in {} {frames}", size.bytes, size.frames);
     }
     for (name, value) in header.context.iter() {
-        let _ = writeln!(out, "context       {}={}", printable(name), printable(value));
+        let _ = writeln!(out, "context       {}={}", one_line(name), one_line(value));
     }
     if let Some(place) = &openers.place {
-        let _ = writeln!(out, "keys in       {}", printable(place));
+        let _ = writeln!(out, "keys in       {}", one_line(place));
     }
     for key in &openers.keys {
-        let _ = writeln!(out, "key           {}", printable(&key.display_name()));
+        let _ = writeln!(out, "key           {}", one_line(&key.display_name()));
     }
     out.push_str("(not authenticated; bulla verify checks it)");
     out
@@ -319,9 +319,4 @@ fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
-}
-
-/// A stranger's text must not drive a terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

@@ -24,7 +24,7 @@ use crate::output::{FileId, OutputRules};
 use crate::progress::Progress;
 use crate::range::{self, Range};
 use crate::say::counted;
-use crate::scratch::{self, Scratch};
+use crate::scratch;
 use crate::storage::{self, Access, Incoming, Listing, Look, Outgoing, Prefix, is_object, sealed};
 use crate::unlocking::Unlocking;
 use crate::work::{self, Naming, STREAM, Worst};
@@ -176,10 +176,7 @@ impl<'a> Opener<'a> {
         }
         if none {
             // Nothing checked is not all well.
-            return Err(Failure::new(
-                Exit::Failed,
-                format!("`{shown}` is the beginning of no sealed object's name; check bucket and prefix"),
-            ));
+            return Err(nothing_behind(&shown));
         }
         worst.end()
     }
@@ -254,13 +251,13 @@ impl<'a> Opener<'a> {
         let job = work::sized(&self.job, content.length);
         let output = mirror::plain(output);
         let parent = output.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let scratch = Scratch::within(parent.unwrap_or(Path::new(".")))?;
+        let parent = parent.unwrap_or(Path::new("."));
         let io = |error: std::io::Error| Failure::io("cannot unpack", &source.shown, &error);
         let (reader, writer) = std::io::pipe().map_err(io)?;
         let progress = self.progress(&source, &job, content.length);
         let say = self.app.say;
         let (opened, unpacked) = std::thread::scope(|scope| {
-            let unpacking = scope.spawn(|| archive::unpack(reader, scratch.path(), &source.shown));
+            let unpacking = scope.spawn(|| archive::unpack(reader, parent, &source.shown));
             let opened = content.run(None, Output::stream(File::from(OwnedFd::from(writer))), &job);
             (opened, unpacking.join())
         });
@@ -274,14 +271,19 @@ impl<'a> Opener<'a> {
             }
             Err(error) => return Err(failed(&error)),
         };
-        let (unpacked, left_out) = unpacked?;
-        scratch.publish(&output, self.arguments.work.sync)?;
-        let (files, bytes) = (unpacked.files, unpacked.bytes);
+        let (count, left_out) = unpacked?.publish(&output, self.arguments.work.sync)?;
         if !say.json {
             say.note(&format!(
-                "bulla: unpacked {} of `{}` into `{output_shown}`, {bytes} bytes",
-                counted(files, "file"),
-                source.shown
+                "bulla: unpacked {} of `{}` into `{output_shown}`, {} bytes",
+                counted(count.files, "file"),
+                source.shown,
+                count.bytes
+            ));
+        }
+        if count.without_set_id > 0 {
+            say.note(&format!(
+                "bulla: {} of the files and directories of `{}` had setuid or setgid bits, which are left out; set them by chmod",
+                count.without_set_id, source.shown
             ));
         }
         let summary = Some((summary, elapsed));
@@ -341,7 +343,7 @@ impl<'a> Opener<'a> {
         let event = serde_json::json!({
             "event": "rehearsed", "input": input, "key": key, "plaintext_bytes": bytes, "seconds": seconds,
         });
-        let input = one_line(input);
+        let (input, key) = (one_line(input), one_line(&key));
         self.app.say.result(&format!("{input}: {bytes} bytes in {seconds:.1} s, by {key}"), &event)
     }
 
@@ -431,6 +433,14 @@ impl<'a> Opener<'a> {
     fn progress(&self, source: &Incoming, job: &Job, length: Option<u64>) -> Progress {
         Progress::start(source.shown.clone(), job.progress.clone(), length, self.app.say)
     }
+}
+
+/// A prefix that leads to nothing sealed.
+pub(crate) fn nothing_behind(prefix: &str) -> Failure {
+    Failure::new(
+        Exit::Failed,
+        format!("`{prefix}` is the beginning of no sealed object's name; check bucket and prefix"),
+    )
 }
 
 /// Sealed data doesn't come from a keyboard.

@@ -93,6 +93,14 @@ struct Count {
     failed: u64,
 }
 
+impl Count {
+    /// Nothing changed, as there was nothing to change, is not all well.
+    fn found_nothing(&self) -> bool {
+        let Self { changed, unchanged, not_sealed: _, failed } = self;
+        changed.saturating_add(*unchanged).saturating_add(*failed) == 0
+    }
+}
+
 struct Rewrapping<'a> {
     app: &'a mut App,
     command: &'a Rewrap,
@@ -135,7 +143,14 @@ impl Rewrapping<'_> {
             self.count.failed += u64::from(result.is_err());
             worst.see(result);
         }
-        worst.see(self.summary(&directory.display().to_string(), "file"));
+        let shown = directory.display().to_string();
+        worst.see(self.summary(&shown, "file"));
+        if self.count.found_nothing() {
+            worst.add(Failure::new(
+                Exit::Failed,
+                format!("no sealed files in `{shown}`; nothing was changed; check the path"),
+            ));
+        }
     }
 
     /// What was done with several.

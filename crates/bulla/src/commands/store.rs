@@ -9,7 +9,8 @@ use bulla_api::{Effect, SecretBytes};
 use bulla_crypto::recovery::RecoveryError;
 use bulla_crypto::{RootKey, SystemRng};
 use bulla_store::{
-    BackupSource, DataDir, Existing, RecoveryForm, Report, Restoring, RootKeySource, Vault, names,
+    BackupSource, DataDir, Existing, RecoveryForm, Report, Restoring, RootKeySource, UpkeepError, Vault,
+    names,
 };
 
 use crate::app::App;
@@ -383,14 +384,11 @@ async fn verify_root(directory: &DataDir, root: &RootKey) -> Result<(), Failure>
 async fn check(app: &App) -> Result<(), Failure> {
     let directory = directory(app)?;
     let root = app.local()?.root_key().await?;
-    let report = bulla_store::check(&directory, &root, Arc::new(SystemRng))
-        .await
-        .map_err(|error| opening::upkeep_failure(error, &directory))?;
+    let (report, missing) = checked(&directory, &root).await?;
     let mut faults: Vec<_> = report.first_faults.iter().map(ToString::to_string).collect();
     let mut log = None;
-    // Among records that can't be read, nothing can be said of those that are missing.
     if report.is_sound() {
-        faults.extend(missing(&directory, &root).await?);
+        faults.extend(missing);
         log = audit::misfit_at_the_end(&directory, &root).await?;
     }
     let shown = directory.path().display();
@@ -420,20 +418,42 @@ async fn check(app: &App) -> Result<(), Failure> {
 /// The most findings that are told.
 const FINDINGS_MAX: usize = 10;
 
-/// What the store lacks of what its records speak of.
-async fn missing(directory: &DataDir, root: &RootKey) -> Result<Vec<String>, Failure> {
-    let store =
-        bulla_store::open_store(directory).map_err(|error| opening::upkeep_failure(error, directory))?;
-    let opened = Vault::open(store, root, Arc::new(SystemRng)).await;
-    let vault = opened.map_err(|error| opening::upkeep_failure(error.into(), directory))?;
-    let found = bulla_engine::check_references(&vault).await;
+/// What the store's records are, and what it lacks of what they speak of. While all is well, each is read once; the file's structure
+/// is looked at beside that.
+async fn checked(directory: &DataDir, root: &RootKey) -> Result<(Report, Vec<String>), Failure> {
+    let failed = |error: UpkeepError| Failure::from(opening::upkeep_failure(error, directory));
+    let store = bulla_store::open_store(directory).map_err(failed)?;
+    let (file, (tell, told)) = (directory.file(names::STORE), tokio::sync::oneshot::channel());
+    let looking = std::thread::Builder::new().name("structure".to_owned()).spawn(move || {
+        // Nobody waits for it any more where the store doesn't open.
+        let _ = tell.send(bulla_store::check_file(&file));
+    });
+    looking.map_err(|error| Failure::new(Exit::Failed, format!("cannot start a thread: {error}")))?;
+    let vault = Vault::open(store, root, Arc::new(SystemRng)).await.map_err(|error| failed(error.into()))?;
+    let through = bulla_engine::look_through(&vault).await;
     vault.store().close().await.map_err(|error| opening::store_failure(&error, directory))?;
-    let found = found.map_err(|error| opening::upkeep_failure(error.into(), directory))?;
-    let mut told: Vec<_> = found.iter().take(FINDINGS_MAX).map(ToString::to_string).collect();
-    if found.len() > told.len() {
-        told.push(format!("and {} more", found.len() - told.len()));
+    let structure = told.await.map_err(|_| Failure::new(Exit::Failed, "the check's thread ended"))?;
+    let is_whole = structure.map_err(failed)?.is_empty();
+    match through {
+        Ok(through) if is_whole => {
+            let mut told: Vec<_> =
+                through.findings.iter().take(FINDINGS_MAX).map(ToString::to_string).collect();
+            if through.findings.len() > told.len() {
+                told.push(format!("and {} more", through.findings.len() - told.len()));
+            }
+            // And the one that the keys of all others are in.
+            Ok((Report { sound: through.records + 1, ..Report::default() }, told))
+        }
+        // Among records that can't be read, nothing can be said of those that are missing; but all of the first kind are told.
+        _ => {
+            let report = bulla_store::check(directory, root, Arc::new(SystemRng)).await.map_err(failed)?;
+            match through {
+                // It was for a moment.
+                Err(error) if report.is_sound() => Err(failed(error.into())),
+                _ => Ok((report, Vec::new())),
+            }
+        }
     }
-    Ok(told)
 }
 
 async fn recovery_key(app: &App, to: Option<&Path>) -> Result<(), Failure> {

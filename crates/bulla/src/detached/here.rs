@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bulla_envelope::{Header, HeaderLimits};
 
-use super::{NEXT, Turn, next_of, read, refuse_other_than_keys, take_name};
+use super::{Turn, next_of, publish_next, read, take_name};
 use crate::at::At;
 use crate::exit::{Exit, Failure};
 use crate::output::Fresh;
@@ -23,7 +23,9 @@ pub(super) fn settle_by(header: &Header, keys: At<'_>, limits: HeaderLimits) -> 
     if belong(keys) {
         return Ok(true);
     }
-    if !belong(keys.beside(&next_of(keys))) {
+    let next = next_of(keys);
+    let next = keys.beside(&next);
+    if !belong(next) || !next.is_own_file() {
         return Ok(false);
     }
     take_name(keys)?;
@@ -60,7 +62,7 @@ fn settle(
         None => false,
     };
     if settled {
-        return refuse_other_than_keys(At::path(&next), limits);
+        return Ok(());
     }
     Err(Failure::new(
         Exit::Failed,
@@ -118,8 +120,7 @@ pub(super) fn publish(
         return upload.finish().map_err(|failure| failure.although(&stand_as(path)));
     }
     settle(upload.storage(), upload.name(), at, limits)?;
-    keys.spare_kept()?;
-    keys.named_next(NEXT).commit()?;
+    publish_next(keys, at, limits)?;
     upload.finish().map_err(|failure| failure.although(&stand_as(&next_of(at))))?;
     take_name(at)
 }

@@ -203,6 +203,12 @@ impl Storage {
         metadata.iter().all(|(name, value)| found.get(name) == Some(value))
     }
 
+    /// Whether an object isn't shown to who asks for it here.
+    pub(super) async fn hides(&self, name: &ObjectName) -> bool {
+        let looked = tokio::time::timeout(LOOK_TIMEOUT, self.server.head(name, None, self.pace(0))).await;
+        matches!(looked, Ok(Err(problem)) if problem.status() == Some(403))
+    }
+
     /// All of a short object.
     pub(crate) fn read_whole(self: &Arc<Self>, object: &Pinned) -> Result<Vec<u8>, Failure> {
         let (this, object) = (Arc::clone(self), object.clone());

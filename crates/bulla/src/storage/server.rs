@@ -132,6 +132,17 @@ impl Making {
     }
 }
 
+/// What an answer to the request that makes an object says of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// That it is there.
+    Made,
+    /// What may say so, and may as well be of something else between here and the server.
+    Perhaps,
+    /// Nothing.
+    Nothing,
+}
+
 /// A part that the server has.
 #[derive(Debug, Clone)]
 pub(super) struct Part {
@@ -171,7 +182,7 @@ macro_rules! at {
     };
 }
 
-/// Each is one request, with its retries. None, and false, is an answer that lacks what one about an object has.
+/// Each is one request, with its retries. None, and [`Told::Nothing`], is an answer that lacks what one about an object has.
 impl Server {
     /// Looks at an object; with an ETag, at that version only.
     pub(super) async fn head(
@@ -201,7 +212,7 @@ impl Server {
         body: Bytes,
         making: Making,
         pace: Pace,
-    ) -> Result<bool, Problem> {
+    ) -> Result<Told, Problem> {
         at!(self, server => server.put(name, body, making, pace))
     }
 
@@ -235,7 +246,7 @@ impl Server {
         parts: Vec<Part>,
         making: Making,
         pace: Pace,
-    ) -> Result<bool, Problem> {
+    ) -> Result<Told, Problem> {
         at!(self, server => server.complete(name, id, parts, making, pace))
     }
 

@@ -427,17 +427,22 @@ impl Shared {
 
     /// What came of the request that makes the object. Whatever is answered, or nothing, it may be done, by this request or by
     /// the one whose answer was lost: then the object is there, with this upload's mark.
-    async fn made(&self, answer: Result<bool, Problem>) -> Result<Made, Failure> {
+    async fn made(&self, answer: Result<Told, Problem>) -> Result<Made, Failure> {
         let unclear = match &answer {
-            Ok(true) => return Ok(Made::Yes),
-            Ok(false) => true,
+            Ok(Told::Made) => return Ok(Made::Yes),
+            Ok(Told::Perhaps | Told::Nothing) => true,
             Err(problem) => problem.may_be_done(),
         };
         let mark = HashMap::from([(MARK.to_owned(), self.mark.clone())]);
         if unclear && self.storage.has(&self.name, &mark).await {
             return Ok(Made::Yes);
         }
-        let Err(problem) = answer else { return Err(self.tried().not_storage()) };
+        let problem = match answer {
+            Err(problem) => problem,
+            // Who may write but not look has no more to go by.
+            Ok(Told::Perhaps) if self.storage.hides(&self.name).await => return Ok(Made::Yes),
+            Ok(_) => return Err(self.tried().not_storage()),
+        };
         if self.condition == Condition::Absent && problem.is_presence() {
             return Ok(Made::Unmet(self.exists()));
         }

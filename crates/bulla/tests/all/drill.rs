@@ -52,6 +52,16 @@ fn a_drill_opens_every_file_with_the_backup_alone() {
 }
 
 #[test]
+fn a_drill_needs_no_home() {
+    let home = home_with_backup();
+    let mut command =
+        home.command(&["drill", "--store-backup", "keys.bak", "--root-key", "file:root", "more"]);
+    let done = ended(command.env_remove("HOME").env("TMPDIR", home.file("tmp")).output().unwrap());
+    assert_eq!((done.code, done.text().lines().count()), (0, 1), "{}", done.err);
+    nothing_is_left(&home);
+}
+
+#[test]
 fn a_drill_fails_when_one_file_or_the_backup_would() {
     let home = home_with_backup();
     let mut bad = home.read("a.sealed");

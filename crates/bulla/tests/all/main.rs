@@ -5,6 +5,7 @@
 mod access;
 mod access_together;
 mod administering;
+mod archives;
 mod audit_logs;
 mod backups;
 mod bad_input;
@@ -32,6 +33,7 @@ mod reuse;
 mod rewrap;
 mod running_commands;
 mod serving;
+mod strangers_text;
 mod targets;
 mod telling;
 mod waiting;

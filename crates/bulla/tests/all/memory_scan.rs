@@ -47,6 +47,47 @@ fn a_live_servers_memory_holds_no_data_key() {
 }
 
 #[test]
+fn a_command_at_work_holds_no_private_rsa_key() {
+    if !may_scan() {
+        return;
+    }
+    let home = Home::new();
+    if home.shell("command -v openssl").code != 0 {
+        return;
+    }
+    let made = home.shell(
+        "umask 077; openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out k.pem 2>/dev/null && \
+         openssl pkey -in k.pem -outform DER -traditional -out k.der",
+    );
+    assert_eq!(made.code, 0, "{}", made.err);
+    home.write("f", common::noise(4_000_000));
+    let key = "raw-rsa:ns:n:OAEP_SHA256:k.pem";
+    home.ok(&["encrypt", "-q", "-k", key, "f"]);
+    let sealed = home.read("f.sealed");
+    let mut child = home
+        .command(&["decrypt", "-q", "-k", key])
+        .env("BULLA_TEST_MLOCK", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    stdin.write_all(&sealed[..sealed.len() * 3 / 4]).unwrap();
+    let mut opened = vec![0; 1 << 20];
+    stdout.read_exact(&mut opened).unwrap();
+    // What follows the public half: the private exponent and the primes. As in the file, as numbers are held, and as text.
+    let der = home.read("k.der");
+    let mut needles: Vec<Vec<u8>> = der[320..].chunks_exact(32).map(<[u8]>::to_vec).collect();
+    needles.extend(needles.clone().into_iter().map(|needle| needle.into_iter().rev().collect()));
+    let pem = String::from_utf8(home.read("k.pem")).unwrap();
+    needles.extend(pem.lines().filter(|line| line.len() == 64).skip(8).map(|line| line.as_bytes().to_vec()));
+    let found = scan(child.id(), &needles);
+    assert!(found.is_empty(), "{} traces of the private key, first at {:x?}", found.len(), found.first());
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
 fn the_scanner_finds_a_key_in_a_process_that_keeps_one() {
     if !may_scan() {
         return;

@@ -168,6 +168,55 @@ fn keys_beside_good_ones_do_not_take_their_place() {
 }
 
 #[test]
+fn what_stands_under_the_name_that_new_keys_need_is_not_replaced() {
+    let home = home();
+    seal(&home, b"one", &["a"], &[]);
+    std::fs::rename(home.file("f.sealed.keys"), home.file("g.sealed.keys")).unwrap();
+    std::fs::remove_file(home.file("f.sealed")).unwrap();
+    seal(&home, b"one", &["a"], &[]);
+    let (file, keys) = (home.read("f.sealed"), home.read("f.sealed.keys"));
+    home.write("f", "two");
+    let key = raw("b");
+    let again = ["encrypt", "--detached-keys", "-k", &key, "--force", "f"];
+    let next = home.file("f.sealed.keys.new");
+    let refused = |home: &Home| {
+        home.fails(&again, 1, &["f.sealed.keys.new", "move it away"]);
+        assert_eq!((home.read("f.sealed"), home.read("f.sealed.keys")), (file.clone(), keys.clone()));
+    };
+    home.write("f.sealed.keys.new", "notes");
+    refused(&home);
+    assert_eq!(home.read("f.sealed.keys.new"), b"notes");
+    for target in ["nowhere", "g.sealed.keys"] {
+        std::fs::remove_file(&next).unwrap();
+        std::os::unix::fs::symlink(target, &next).unwrap();
+        refused(&home);
+        assert_eq!(std::fs::read_link(&next).unwrap(), std::path::Path::new(target));
+    }
+    std::fs::remove_file(&next).unwrap();
+    std::fs::create_dir(&next).unwrap();
+    refused(&home);
+    // A link to the right keys isn't moved to where keys stand.
+    std::fs::remove_dir(&next).unwrap();
+    std::fs::rename(home.file("f.sealed.keys"), home.file("aside")).unwrap();
+    std::os::unix::fs::symlink("aside", &next).unwrap();
+    std::fs::copy(home.file("g.sealed.keys"), home.file("f.sealed.keys")).unwrap();
+    home.run(&["rewrap", "-k", &raw("a"), "--add", &raw("b"), "f.sealed"]);
+    assert!(!std::fs::symlink_metadata(home.file("f.sealed.keys")).unwrap().is_symlink());
+}
+
+#[test]
+fn nothing_to_rewrap_is_told() {
+    let home = home();
+    std::fs::create_dir(home.file("d")).unwrap();
+    let rewrap = |home: &Home| home.run(&["rewrap", "-k", &raw("a"), "--add", &raw("b"), "d"]);
+    rewrap(&home).is_failure(1, &["no sealed files in `d`"]);
+    home.write("d/plain", "x");
+    rewrap(&home).is_failure(1, &["no sealed files in `d`"]);
+    home.ok(&["encrypt", "-q", "-k", &raw("a"), "d/plain"]);
+    assert_eq!(rewrap(&home).code, 0);
+}
+
+#[test]
 fn pipes_and_links_find_their_keys() {
     let home = home();
     let key = raw("a");

@@ -1,20 +1,16 @@
 //! A pair that was made before anybody asked for it, at rest in memory.
 //!
-//! Its private key is sealed with AES-256-GCM under a random key of its own, which rests in locked memory and never seals
-//! anything else: hence the nonce of zeros. The associated data is the name of the spec and the public key. Dropping it
-//! wipes that key, and what is left opens no more. Nothing of this is ever stored.
+//! Its private key is bound to the name of the spec and the public key. Nothing of this is ever stored.
 
 use super::{KeyPair, NotMade, PairSpec};
-use crate::aead::{AesGcm, NONCE_BYTES, TAG_BYTES};
-use crate::{LockedKey, LockedMemoryFull, NotAuthentic, Rng};
+use crate::at_rest::SecretAtRest;
+use crate::{LockedMemoryFull, NotAuthentic, Rng};
 use bulla_api::SecretBytes;
 
 /// A pair at rest. It can be taken once, and then is no more. No `Debug`, no `Clone`.
 pub struct RestingPair {
     spec: PairSpec,
-    key: LockedKey<32>,
-    ciphertext: Vec<u8>,
-    tag: [u8; TAG_BYTES],
+    private: SecretAtRest,
     public: Vec<u8>,
 }
 
@@ -35,16 +31,9 @@ impl KeyPair {
     /// # Errors
     /// [`NotRested`].
     pub fn rest(self, rng: &dyn Rng) -> Result<RestingPair, NotRested> {
-        let key = LockedKey::generate(rng)?;
         let (pkcs8, public) = (self.to_pkcs8()?, self.public_key_spki_der()?);
-        let mut ciphertext = vec![0; pkcs8.len()];
-        let tag = AesGcm::new(key.expose())
-            .and_then(|cipher| {
-                let aad = associated_data(self.spec, &public);
-                cipher.seal_from(&[0; NONCE_BYTES], &aad, pkcs8.expose(), &mut ciphertext)
-            })
-            .map_err(|_| NotMade)?;
-        Ok(RestingPair { spec: self.spec, key, ciphertext, tag, public })
+        let private = SecretAtRest::of(pkcs8.expose(), &associated_data(self.spec, &public), rng)?;
+        Ok(RestingPair { spec: self.spec, private, public })
     }
 }
 
@@ -55,10 +44,7 @@ impl RestingPair {
     /// # Errors
     /// [`NotAuthentic`] when its memory was changed.
     pub fn take(self) -> Result<(SecretBytes, Vec<u8>), NotAuthentic> {
-        let cipher = AesGcm::new(self.key.expose()).map_err(|_| NotAuthentic)?;
-        let mut pkcs8 = SecretBytes::zeroed(self.ciphertext.len());
-        let aad = associated_data(self.spec, &self.public);
-        cipher.open_from(&[0; NONCE_BYTES], &aad, &self.ciphertext, &self.tag, pkcs8.expose_mut())?;
+        let pkcs8 = self.private.open(&associated_data(self.spec, &self.public))?;
         Ok((pkcs8, self.public))
     }
 

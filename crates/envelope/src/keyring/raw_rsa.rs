@@ -1,14 +1,14 @@
 //! Raw RSA keys. The encryption context is not bound to what they wrap: the header's tag binds it.
 
 use bulla_api::SecretBytes;
-use bulla_crypto::rsa_wrap::{PrivateKey, PublicKey, RsaPadding};
+use bulla_crypto::rsa_wrap::{PrivateKey, PublicKey, RsaKeyError, RsaPadding};
 
 use super::RawKeyName;
 use crate::error::{EnvelopeError, KeyFailure};
 use crate::format::EncryptedDataKey;
 
 /// An RSA key with its padding, and the namespace and name by which messages refer to it. The padding
-/// isn't recorded in messages: both sides must agree on it.
+/// isn't recorded in messages: both sides must agree on it. A private key rests sealed under a key in locked memory.
 pub struct RawRsaKey {
     pub(super) name: RawKeyName,
     padding: RsaPadding,
@@ -33,7 +33,12 @@ impl RawRsaKey {
             || EnvelopeError::Usage(format!("`{}` is not a PEM file of an RSA key", name.display()));
         let text = std::str::from_utf8(pem.expose()).map_err(|_| not_a_key())?;
         if text.contains("PRIVATE KEY-----") {
-            let private = PrivateKey::from_pem(pem.expose()).map_err(|_| not_a_key())?;
+            let private = PrivateKey::from_pem(pem.expose()).map_err(|error| match error {
+                RsaKeyError::LockedMemoryFull(_) => {
+                    EnvelopeError::Internal("no locked memory is left for another key")
+                }
+                _ => not_a_key(),
+            })?;
             let public = Some(private.public_key());
             return Ok(Self { name, padding, public, private: Some(private) });
         }

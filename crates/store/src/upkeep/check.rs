@@ -63,15 +63,21 @@ impl Report {
 pub async fn check(directory: &DataDir, root: &RootKey, rng: Arc<dyn Rng>) -> Result<Report, UpkeepError> {
     let mut report = Report::default();
     let store = open_store(directory)?;
-    {
-        let connection = sqlite::connect(&directory.file(names::STORE), OpenMode::Existing)?;
-        for fault in sqlite::integrity(&connection)? {
-            report.note(Fault::Database(fault));
-        }
+    for fault in check_file(&directory.file(names::STORE))? {
+        report.note(fault);
     }
     let vault = Vault::open(store, root, rng).await?;
     vault.check_records(&mut report).await?;
     Ok(report)
+}
+
+/// Checks the structure of a store's file alone: the first part of [`check`]. Reads all of it, and blocks.
+///
+/// # Errors
+/// [`UpkeepError`] when the file can't be read.
+pub fn check_file(file: &std::path::Path) -> Result<Vec<Fault>, UpkeepError> {
+    let connection = sqlite::connect(file, OpenMode::Existing)?;
+    Ok(sqlite::integrity(&connection)?.into_iter().map(Fault::Database).collect())
 }
 
 impl Vault {

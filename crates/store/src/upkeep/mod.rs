@@ -6,7 +6,7 @@ mod place;
 mod restore;
 
 pub use backup::{Existing, backup, backup_stream};
-pub use check::{Fault, Report, check};
+pub use check::{Fault, Report, check, check_file};
 pub use place::{create_store, open_store};
 pub use restore::{BackupSource, Restoring, restore};
 

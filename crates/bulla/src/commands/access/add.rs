@@ -322,7 +322,7 @@ fn tell(app: &App, plan: &Plan, dry_run: bool, beside_key: bool) -> Result<(), F
         return Ok(());
     }
     if app.say.json {
-        crate::say::error_line(&json.to_string());
+        crate::say::error_event(&json);
     } else {
         text.trim_end().lines().for_each(crate::say::error_line);
     }

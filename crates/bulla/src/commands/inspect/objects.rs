@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use bulla_envelope::HeaderLimits;
 
-use super::{Tally, printable};
+use super::Tally;
 use crate::app::App;
 use crate::cli::Inspect;
 use crate::detached::{self, Found};
-use crate::exit::Failure;
+use crate::exit::{Failure, one_line};
 use crate::storage::{Format, Incoming, Listed, Listing, Look, Prefix, Storage, sealed};
 use crate::work::Worst;
 
@@ -87,7 +87,7 @@ impl Objects<'_> {
                 self.tally.sealed += 1;
                 self.tally.unnamed += 1;
                 let (_, json) = sealed::inspection(&source, &object);
-                let line = format!("{}: {}", printable(&shown), printable(&object.describe()));
+                let line = format!("{}: {}", one_line(&shown), one_line(&object.describe()));
                 self.app.say.result(&line, &json)?;
             }
             Look::Message(_, found) => {

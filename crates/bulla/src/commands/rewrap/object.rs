@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bulla_envelope::{EnvelopeError, Header, Message, Output};
 
+use super::super::open::nothing_behind;
 use super::Rewrapping;
 use crate::at::At;
 use crate::detached;
@@ -42,6 +43,9 @@ impl Rewrapping<'_> {
             }
         }
         worst.see(self.summary(&shown, "object"));
+        if self.count.found_nothing() {
+            worst.add(nothing_behind(&shown));
+        }
     }
 
     async fn listed(&mut self, listed: Listed, changes: &Changes) -> Result<(), Failure> {

@@ -117,12 +117,12 @@ impl Azure {
         body: Bytes,
         making: Making,
         pace: Pace,
-    ) -> Result<bool, Problem> {
+    ) -> Result<Told, Problem> {
         let request = Request::new("PUT", name).header("x-ms-blob-type", "BlockBlob");
         let request =
             with_beside(request, &making).header("content-md5", digest(&body).await).with_body(body);
         let reply = self.send(request, pace).await?;
-        Ok(tells_of_blob(&reply))
+        Ok(told(&reply))
     }
 
     /// Only chooses a name for its blocks.
@@ -159,7 +159,7 @@ impl Azure {
         parts: Vec<Part>,
         making: Making,
         pace: Pace,
-    ) -> Result<bool, Problem> {
+    ) -> Result<Told, Problem> {
         let mut list = String::from("<?xml version=\"1.0\" encoding=\"utf-8\"?><BlockList>");
         for part in parts {
             // What base64 has needs no escapes.
@@ -173,7 +173,7 @@ impl Azure {
             .header("content-md5", digest(&body).await)
             .with_body(body);
         let reply = self.send(request, pace).await?;
-        Ok(tells_of_blob(&reply))
+        Ok(told(&reply))
     }
 
     /// Blocks can't be taken back: Azure removes those that no list names, a week after the last one.
@@ -233,8 +233,8 @@ fn metadata_of(reply: &Reply) -> std::collections::HashMap<String, String> {
 }
 
 /// Whether an answer is one to the request that makes a blob: 200 is said by much that stands between here and a server.
-fn tells_of_blob(reply: &Reply) -> bool {
-    reply.status == 201 && is_etag(reply.header("etag"))
+fn told(reply: &Reply) -> Told {
+    if reply.status == 201 && is_etag(reply.header("etag")) { Told::Made } else { Told::Nothing }
 }
 
 /// All of a blob have the same length, as they must.

@@ -17,7 +17,7 @@ use super::ObjectName;
 use super::failure::Problem;
 use super::listing::decoded;
 use super::retries::Deadline;
-use super::server::{Content, Found, Kept, Making, Next, Pace, Page, Part};
+use super::server::{Content, Found, Kept, Making, Next, Pace, Page, Part, Told};
 
 pub(super) use answers::is_etag;
 
@@ -116,7 +116,7 @@ impl S3 {
         body: Bytes,
         making: Making,
         pace: Pace,
-    ) -> Result<bool, Problem> {
+    ) -> Result<Told, Problem> {
         let mut request = self
             .client
             .put_object()
@@ -131,7 +131,7 @@ impl S3 {
             request = keeping!(request, headers);
         }
         let made = request.customize().config_override(config(pace)).send().await?;
-        Ok(made.tells_of(name))
+        Ok(made.told(name))
     }
 
     pub(super) async fn begin(
@@ -185,7 +185,7 @@ impl S3 {
         parts: Vec<Part>,
         making: Making,
         pace: Pace,
-    ) -> Result<bool, Problem> {
+    ) -> Result<Told, Problem> {
         let parts = parts.into_iter().map(|part| {
             CompletedPart::builder()
                 .part_number(as_number(part.number))
@@ -205,7 +205,7 @@ impl S3 {
             .set_if_match(making.if_match())
             .customize()
             .config_override(config(pace));
-        Ok(request.send().await?.tells_of(name))
+        Ok(request.send().await?.told(name))
     }
 
     pub(super) async fn abort(&self, name: &ObjectName, id: &str, pace: Pace) -> Result<(), Problem> {
