@@ -97,7 +97,7 @@ impl FileSink {
                 "the audit log ends in a torn line; it is kept and closed by a recovery record"
             );
         }
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::new(path));
         let has_threads = policy != SyncPolicy::AtTheEnd;
         let syncer_file = if has_threads { Some(file.try_clone().map_err(unusable)?) } else { None };
         let file = LogFile::new(path, file, &opened);

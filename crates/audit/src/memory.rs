@@ -44,7 +44,7 @@ impl MemorySink {
 
     fn keep(&self, write: impl FnOnce(&mut Kept)) -> Result<(), AuditError> {
         if self.failing.load(Ordering::SeqCst) {
-            return Err(AuditError::Failed("told to fail".to_owned()));
+            return Err(AuditError::Failed { path: "memory".into(), cause: "told to fail".to_owned() });
         }
         write(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(())

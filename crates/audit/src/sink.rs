@@ -2,6 +2,7 @@
 
 use crate::record::Entry;
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 
 /// What recording gives.
@@ -11,8 +12,13 @@ pub type Recorded<'a> = Pin<Box<dyn Future<Output = Result<(), AuditError>> + Se
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AuditError {
     /// The operating system refused.
-    #[error("the audit log could not be written: {0}")]
-    Failed(String),
+    #[error("the audit log `{}` could not be written: {cause}", path.display())]
+    Failed {
+        /// The log's file.
+        path: PathBuf,
+        /// What the system said.
+        cause: String,
+    },
     /// Too many records wait to be written.
     #[error("the audit log can't keep up: {0} records wait")]
     Full(usize),

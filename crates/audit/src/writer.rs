@@ -13,6 +13,7 @@ use crate::sink::{AuditError, RelayMark, not_yet_relayed};
 use crate::tail::Tail;
 use std::fs::File;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -76,12 +77,14 @@ struct Queue {
 struct DiskState {
     dirty: bool,
     closed: bool,
-    failed: Option<String>,
+    failed: Option<AuditError>,
 }
 
 /// What submitters and the two threads share.
 #[derive(Default)]
 pub(crate) struct Shared {
+    /// Of the log, for messages.
+    path: PathBuf,
     queue: Mutex<Queue>,
     submitted: Condvar,
     disk: Mutex<DiskState>,
@@ -94,6 +97,10 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
+    pub(crate) fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), ..Self::default() }
+    }
+
     /// Joins the batch being gathered. `to_thread` leaves the writing to the thread.
     pub(crate) fn submit(&self, job: Job, to_thread: bool) -> Result<Arc<Batch>, AuditError> {
         let mut queue = locked(&self.queue);
@@ -168,15 +175,20 @@ impl Shared {
     }
 
     fn disk_failure(&self) -> Option<AuditError> {
-        locked(&self.disk).failed.clone().map(AuditError::Failed)
+        locked(&self.disk).failed.clone()
     }
 
     /// After this the log takes no more records: the kernel forgets, after one failed sync, which pages it lost.
     fn fail_disk(&self, error: &io::Error) -> AuditError {
         tracing::error!(%error, "the audit log could not be brought to the disk; no more requests are answered");
-        let text = error.to_string();
-        locked(&self.disk).failed = Some(text.clone());
-        AuditError::Failed(text)
+        let failure = self.failure(error.to_string());
+        locked(&self.disk).failed = Some(failure.clone());
+        failure
+    }
+
+    /// Of which log it is.
+    fn failure(&self, cause: String) -> AuditError {
+        AuditError::Failed { path: self.path.clone(), cause }
     }
 
     fn close_disk(&self) {
@@ -222,7 +234,7 @@ impl Writer {
         if let Some(failure) = self.shared.disk_failure() {
             return Err(failure);
         }
-        self.file.check_place().map_err(AuditError::Failed)?;
+        self.file.check_place().map_err(|fault| self.shared.failure(fault))?;
         buffer.clear();
         let mut end = self.end.clone();
         // After each line: where it ends in the buffer, and the chain's end.
@@ -259,7 +271,7 @@ impl Writer {
         self.account(buffer.get(..written).unwrap_or_default(), &lines);
         if let Err(error) = outcome {
             tracing::error!(%error, "the audit log could not be written");
-            return Err(AuditError::Failed(error.to_string()));
+            return Err(self.shared.failure(error.to_string()));
         }
         if sync {
             self.file.file().sync_data().map_err(|error| self.shared.fail_disk(&error))?;

@@ -40,7 +40,7 @@ impl Place {
         let (directory, explicit) = match &common.data_dir {
             // At once, so that it stays right wherever the process goes.
             Some(path) => (dirs::resolved_here(path), true),
-            None => (dirs::data_home().ok_or_else(dirs::no_home)?.join("bulla"), false),
+            None => (default_directory().ok_or_else(dirs::no_home)?, false),
         };
         let root = match &common.root_key {
             Some(text) => text
@@ -48,11 +48,8 @@ impl Place {
                 .map(in_home)
                 .and_then(|source| source.with_descriptor(inherited_key))
                 .map_err(|error| Failure::usage(format!("--root-key: {error}")))?,
-            None if explicit => RootKeySource::file(&directory.join(names::ROOT_KEY)),
-            None => {
-                let home = dirs::config_home().ok_or_else(dirs::no_home_for_root_key)?;
-                RootKeySource::file(&home.join("bulla").join(names::ROOT_KEY))
-            }
+            None if explicit => RootKeySource::file(&root_key_of(&directory)),
+            None => RootKeySource::file(&default_root_key().ok_or_else(dirs::no_home_for_root_key)?),
         };
         Ok(Self {
             because: if explicit { because } else { "the default".to_owned() },
@@ -82,13 +79,36 @@ impl Place {
 
     /// The warning for a new store whose root key stands beside it.
     pub(crate) fn key_beside_store(&self) -> Option<String> {
-        (self.explicit && !self.root_named).then(|| {
+        let beside = RootKeySource::file(&self.directory.join(names::ROOT_KEY));
+        (self.explicit && !self.root_named && self.root == beside).then(|| {
             format!(
                 "the root key is beside the store, in {}: whoever copies the directory can open everything; \
                  --root-key keeps it elsewhere",
                 self.directory.join(names::ROOT_KEY).display()
             )
         })
+    }
+}
+
+fn default_directory() -> Option<PathBuf> {
+    Some(dirs::data_home()?.join("bulla"))
+}
+
+fn default_root_key() -> Option<PathBuf> {
+    Some(dirs::config_home()?.join("bulla").join(names::ROOT_KEY))
+}
+
+/// Where the root key of a directory that was named is: beside the store. The default directory's is in its own place though it
+/// was named, as by a command that a server printed.
+fn root_key_of(directory: &Path) -> PathBuf {
+    let beside = directory.join(names::ROOT_KEY);
+    let is_default = || {
+        let default = default_directory().and_then(|default| default.canonicalize().ok());
+        default.is_some() && default == directory.canonicalize().ok()
+    };
+    match default_root_key() {
+        Some(key) if !beside.exists() && key.exists() && is_default() => key,
+        _ => beside,
     }
 }
 

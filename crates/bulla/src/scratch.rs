@@ -1,5 +1,6 @@
 //! A directory that is gone again, whatever happens.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -18,7 +19,12 @@ pub(crate) struct Scratch {
     // As long as it is held, nobody takes the directory for left behind.
     _lock: OwnedFd,
     watched: Option<Watched>,
+    // The same among hosts that share the file system.
+    held: Option<File>,
 }
+
+/// The file in a directory by which other hosts see that it is in use: a lock on the directory holds on this one only.
+const HELD: &str = "held";
 
 impl Scratch {
     /// Makes one in `parent`.
@@ -32,13 +38,25 @@ impl Scratch {
             match std::fs::DirBuilder::new().mode(0o700).create(&path) {
                 Ok(()) => {
                     let Some(lock) = lock(&path) else { continue };
-                    return Ok(Self { path, _lock: lock, watched: Some(watched) });
+                    return Ok(Self { path, _lock: lock, watched: Some(watched), held: None });
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(failed(&error)),
             }
         }
         Err(failed(&Errno::EXIST.into()))
+    }
+
+    /// Makes one where other hosts may make theirs too, such as a share for the backups of all. It holds a file more, and is
+    /// not to be published.
+    pub(crate) fn held_within(parent: &Path) -> Result<Self, Failure> {
+        let mut scratch = Self::within(parent)?;
+        let held = File::create_new(scratch.path.join(HELD))
+            .map_err(|error| Failure::io("cannot make a directory in", parent.display(), &error))?;
+        // Where there are no such locks, it is as without.
+        let _ = rustix::fs::flock(&held, FlockOperation::NonBlockingLockExclusive);
+        scratch.held = Some(held);
+        Ok(scratch)
     }
 
     /// Where it is.
@@ -87,10 +105,20 @@ pub(crate) fn remove_abandoned(parent: &Path) {
             && entry
                 .metadata()
                 .is_ok_and(|meta| meta.is_dir() && meta.uid() == rustix::process::geteuid().as_raw());
-        if ours && let Some(_held) = lock(&entry.path()) {
+        if ours
+            && let Some(_held) = lock(&entry.path())
+            && !is_held_elsewhere(&entry.path())
+        {
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }
+}
+
+/// Whether another host has it in use.
+fn is_held_elsewhere(path: &Path) -> bool {
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let Ok(held) = rustix::fs::open(path.join(HELD), flags, Mode::empty()) else { return false };
+    rustix::fs::flock(held, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
 }
 
 /// A directory isn't replaced, also not with `--force`.
@@ -103,6 +131,8 @@ pub(crate) fn exists(target: &Path) -> Failure {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
+        // Closed first: across a network a file that is open can't be removed with its directory.
+        drop(self.held.take());
         if self.watched.is_some() {
             let _ = std::fs::remove_dir_all(&self.path);
         }

@@ -132,13 +132,18 @@ fn report(what: &str, outcome: Result<(), Fault>) {
 impl Core {
     /// How many changes wait for the audit log, as the store has it.
     pub(crate) async fn count_outbox(&self) -> Result<(), Fault> {
-        let mut head = self.outbox.lock().await;
-        let next = self.outbox_head(&mut head).await?.next();
         let prefix = crate::record::outbox_path().children();
         let first = self.vault.scan(prefix, None, 1).await?;
         let first = first.records.first().map(|(path, _)| path.last());
         let first: Option<u64> = first.and_then(|text| String::from_utf8(text).ok()?.parse().ok());
-        let pending = first.map_or(0, |first| next.saturating_sub(first));
+        let pending = match first {
+            Some(first) => {
+                let mut head = self.outbox.lock().await;
+                self.outbox_head(&mut head).await?.next().saturating_sub(first)
+            }
+            // Without a number of changes none is made, but what is sealed opens still.
+            None => 0,
+        };
         self.outbox_pending.store(pending, Ordering::SeqCst);
         if pending > 0 {
             self.outbox_filled.notify_one();

@@ -36,6 +36,9 @@ pub(crate) enum Fault {
     /// A key is there, its policy isn't.
     #[error("the store lacks the policy of key {0}; restore a backup")]
     PolicyMissing(String),
+    /// There are changes, the record that numbers them isn't.
+    #[error("the store lacks the record of how many changes were made; restore a backup")]
+    ChangesUncounted,
     /// What was read in several steps was changed between them. The request is decided anew.
     #[error("what was asked for was changed at the same moment")]
     Changed,
@@ -86,7 +89,8 @@ impl Fault {
         let kind = match self {
             Self::Answer(_) | Self::Denied(_) => return None,
             Self::Vault(VaultError::NotAuthentic(_) | VaultError::Store(StoreError::Damaged(_)))
-            | Self::Incomplete(_) => LocalFailureKind::NotAuthentic,
+            | Self::Incomplete(_)
+            | Self::ChangesUncounted => LocalFailureKind::NotAuthentic,
             Self::Vault(VaultError::Store(StoreError::Busy)) => LocalFailureKind::Busy,
             _ => LocalFailureKind::Failed,
         };

@@ -5,7 +5,7 @@ use crate::core::Core;
 use crate::fault::Fault;
 use crate::record::{outbox_entry_path, outbox_head_path, outbox_path};
 use bulla_audit::{AuditError, Entry, RelayMark};
-use bulla_store::{Fields, Generation, Transaction, Vault, VaultError};
+use bulla_store::{Fields, Generation, Prefix, Stored, Transaction, Vault, VaultError};
 use std::sync::atomic::Ordering;
 
 /// Numbers the changes of the store.
@@ -70,22 +70,59 @@ pub struct RecordedChanges {
     pub relayed_through: u64,
 }
 
-/// What the store knows of its changes. Only reads, and so also beside a server.
+/// What the store knows of its changes; `None` where its record of how many there were was taken out, so that nothing can be
+/// said of a log. Only reads, and so also beside a server.
 ///
 /// # Errors
 /// [`VaultError`].
-pub async fn recorded_changes(vault: &Vault) -> Result<RecordedChanges, VaultError> {
+pub async fn recorded_changes(vault: &Vault) -> Result<Option<RecordedChanges>, VaultError> {
     // Those that wait first: what is written meanwhile is then taken for waiting still.
     let waiting = vault.scan(outbox_path().children(), None, 1).await?;
     let first = waiting.records.first().map(|(path, _)| path.last());
     let first = first.and_then(|name| std::str::from_utf8(&name).ok()?.parse::<u64>().ok());
-    let head = vault.read(&outbox_head_path()).await?.map(|stored| stored.fields);
+    let head = match read_head(vault).await? {
+        Head::At(stored) => Some(stored.fields),
+        Head::NotBegun => None,
+        Head::Missing => return Ok(None),
+    };
     let last = head.as_ref().and_then(next_of).map_or(0, |next| next.saturating_sub(1));
-    Ok(RecordedChanges {
+    Ok(Some(RecordedChanges {
         last,
         last_event_id: head.and_then(|head| head.get_str(HEAD_LAST_EVENT_ID).map(ToOwned::to_owned)),
         relayed_through: first.map_or(last, |first| first.saturating_sub(1)),
-    })
+    }))
+}
+
+/// The record that numbers the changes.
+enum Head {
+    At(Stored),
+    /// Nothing was changed yet.
+    NotBegun,
+    /// There are changes, and the record isn't: somebody took it out. Numbering anew would hide that the log was emptied.
+    Missing,
+}
+
+async fn read_head(vault: &Vault) -> Result<Head, VaultError> {
+    let path = outbox_head_path();
+    if let Some(stored) = vault.read(&path).await? {
+        return Ok(Head::At(stored));
+    }
+    if !has_changes(vault).await? {
+        return Ok(Head::NotBegun);
+    }
+    // Once more: the first change may have been made meanwhile.
+    Ok(vault.read(&path).await?.map_or(Head::Missing, Head::At))
+}
+
+/// Kinds of the records that a store has before its first change.
+const BEFORE_CHANGES: [&[u8]; 2] = [b"header", b"clock"];
+
+/// Whether a store holds anything that only a change can have written.
+async fn has_changes(vault: &Vault) -> Result<bool, VaultError> {
+    // One more than those, and that of the barrier keys, which a scan leaves out.
+    let some = vault.scan(Prefix::everything(), None, BEFORE_CHANGES.len() + 2).await?;
+    let is_before = |kind: &Vec<u8>| BEFORE_CHANGES.contains(&kind.as_slice());
+    Ok(some.records.iter().any(|(path, _)| !path.components().get(3).is_some_and(is_before)))
 }
 
 /// The number of the next change, in the head's record.
@@ -103,12 +140,13 @@ impl Core {
         if let Some(head) = *known {
             return Ok(head);
         }
-        let head = match self.vault.read(&outbox_head_path()).await? {
-            Some(stored) => OutboxHead {
+        let head = match read_head(&self.vault).await? {
+            Head::At(stored) => OutboxHead {
                 next: next_of(&stored.fields).ok_or(Fault::Incomplete("the outbox"))?,
                 generation: Some(stored.generation),
             },
-            None => OutboxHead { next: 1, generation: None },
+            Head::NotBegun => OutboxHead { next: 1, generation: None },
+            Head::Missing => return Err(Fault::ChangesUncounted),
         };
         *known = Some(head);
         Ok(head)

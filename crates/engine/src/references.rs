@@ -522,6 +522,11 @@ impl Seen {
                 findings.extend(differs(what, format!("account {account}"), recorded, found));
             }
         }
+        // Whatever is recorded came with a change, which was numbered.
+        if self.outbox_next.is_none() && (self.has_places || !self.accounts.is_empty()) {
+            findings
+                .insert(Finding::Missing { what: "the number", of: "the changes that were made".to_owned() });
+        }
         // Records that wait for the audit log are removed from the front only.
         if let Some(first) = self.outbox.iter().min() {
             let recorded = self.outbox_next.unwrap_or_default().saturating_sub(*first);

@@ -190,7 +190,18 @@ struct StoreOfLog {
 
 impl StoreOfLog {
     async fn changes(&self) -> Result<RecordedChanges, Failure> {
-        changes_in(&self.directory, &self.root).await
+        let known = changes_in(&self.directory, &self.root).await?;
+        known.ok_or_else(|| {
+            let store = self.directory.file(names::STORE);
+            Failure::new(
+                Exit::NotIntact,
+                format!(
+                    "the store `{}` lacks the number of the changes that were made: it was taken out, and whether the audit log \
+                     is whole can't be said; restore a backup, and compare the log with a copy kept elsewhere",
+                    store.display()
+                ),
+            )
+        })
     }
 }
 
@@ -210,7 +221,8 @@ async fn store_of_log(app: &App) -> Result<Result<StoreOfLog, Failure>, Failure>
     Ok(root.map(|root| StoreOfLog { directory, root }).map_err(Failure::from))
 }
 
-async fn changes_in(directory: &DataDir, root: &RootKey) -> Result<RecordedChanges, Failure> {
+/// None where the store lacks what it should know.
+async fn changes_in(directory: &DataDir, root: &RootKey) -> Result<Option<RecordedChanges>, Failure> {
     let store =
         bulla_store::open_store(directory).map_err(|error| opening::upkeep_failure(error, directory))?;
     let opened = Vault::open(store, root, Arc::new(SystemRng)).await;
@@ -225,7 +237,8 @@ pub(super) async fn misfit_at_the_end(
     directory: &DataDir,
     root: &RootKey,
 ) -> Result<Option<String>, Failure> {
-    let before = changes_in(directory, root).await?;
+    // A store that lacks it is told to be damaged.
+    let Some(before) = changes_in(directory, root).await? else { return Ok(None) };
     let path = directory.file(names::AUDIT_LOG);
     let shown = path.display();
     let end = match bulla_audit::last_change(&path) {
@@ -237,7 +250,7 @@ pub(super) async fn misfit_at_the_end(
         }
         Err(error) => return Err(Failure::io("cannot read audit log", shown, &error)),
     };
-    let last = changes_in(directory, root).await?.last;
+    let Some(RecordedChanges { last, .. }) = changes_in(directory, root).await? else { return Ok(None) };
     let sought = end.as_ref().filter(|end| end.sequence == before.relayed_through);
     let misfit = Comparison { before: &before, last }.misfit(end.as_ref(), sought);
     Ok(misfit.map(|misfit| format!("audit log `{shown}`: {misfit}")))

@@ -5,10 +5,11 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bulla_api::Region;
 use bulla_server::aws_profile::{SERVICES, is_valid_name, render_credentials};
-use bulla_store::names;
+use bulla_store::{DataDir, names};
 use zeroize::Zeroizing;
 
 use crate::app::App;
@@ -38,7 +39,9 @@ pub(crate) fn run(app: &App, command: &Profile) -> Result<(), Failure> {
     let region = app.common.region.as_deref().map(region).transpose()?;
     let config_path = dirs::aws_config_file().ok_or_else(no_place)?;
     let credentials_path = dirs::aws_credentials_file().ok_or_else(no_place)?;
-    let mut server = Server::read(&app.place()?.directory)?;
+    let directory = &app.place()?.directory;
+    wait_for_start(app, directory);
+    let mut server = Server::read(directory)?;
     if let Some(region) = region {
         server.reached.region = region;
     }
@@ -80,6 +83,34 @@ pub(crate) fn run(app: &App, command: &Profile) -> Result<(), Failure> {
     let summary =
         format!("wrote profile {name} for {} to `{}`", server.reached.endpoint_url, config_path.display());
     app.say.done(&summary, &event, false)
+}
+
+/// How often it is looked whether a server has started.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How long a server that starts is waited for.
+const START_MAX: Duration = Duration::from_secs(5);
+/// How long nothing is to be seen of a server that was started just before, such as by `bulla serve &`.
+const SIGN_MAX: Duration = Duration::from_secs(1);
+
+/// Waits for a server that starts on the data directory, or may be about to: it says where it is once it is ready.
+fn wait_for_start(app: &App, directory: &Path) {
+    let has = |name: &str| directory.join(name).exists();
+    let is_held = || DataDir::open_to_reach(directory).is_ok_and(|directory| directory.is_held());
+    let (mut waited, mut told) = (Duration::ZERO, false);
+    loop {
+        let held = is_held();
+        // What a server wrote that has stopped since serves too.
+        let is_told = has(names::ENDPOINT) || (!held && has(names::CONFIG));
+        if is_told || waited >= if held { START_MAX } else { SIGN_MAX } {
+            return;
+        }
+        if held && !told {
+            app.say.note(&format!("bulla: waiting for the server that starts on {}", directory.display()));
+            told = true;
+        }
+        std::thread::sleep(LOOK_EVERY);
+        waited += LOOK_EVERY;
+    }
 }
 
 /// The region of `--region`, which the server must serve.

@@ -12,7 +12,7 @@ use bulla_server::{
     DEFAULT_ADMIN_LISTEN, DEFAULT_LISTEN, Listeners, Server, ServerConfig, ServerError, TlsSource, logging,
     parse_listen,
 };
-use bulla_store::{DataDir, DataDirError, ServeLock, Vault, names};
+use bulla_store::{DataDir, DataDirError, RootKeySource, ServeLock, Vault, names};
 
 use crate::app::App;
 use crate::cli::{self, AuditSync, LogFormat, LogLevel};
@@ -189,19 +189,30 @@ async fn check(place: &Place, regions: &[Region]) -> Result<(), Failure> {
         // It will be made.
         Err(DataDirError::Missing(_)) => {
             can_be_made(&place.directory)?;
-            return refuse_odd_regions(regions, &[]);
+            return check_new(place, regions);
         }
         Err(error) => return Err(directory_failure(error)),
     };
     if !directory.has_store() {
         opening::refuse_lost_store(&directory, place)?;
-        return refuse_odd_regions(regions, &[]);
+        return check_new(place, regions);
     }
     let root = opening::obtain_root(&place.root, &directory).await?;
     fits_store(place, &directory, &root, regions).await
 }
 
-/// Whether a directory can be made: the nearest that is there must be one that may be written to.
+/// Looks at what a new store would be made with.
+fn check_new(place: &Place, regions: &[Region]) -> Result<(), Failure> {
+    place.root.check_for_new().map_err(|error| opening::root_failure(&error))?;
+    if let RootKeySource::File(path) = &place.root
+        && !path.exists()
+    {
+        can_be_made(path)?;
+    }
+    refuse_odd_regions(regions, &[])
+}
+
+/// Whether a directory, or a file, can be made: the nearest directory above must be one that may be written to.
 fn can_be_made(directory: &Path) -> Result<(), Failure> {
     let there = directory.ancestors().skip(1).map(|path| match path {
         path if path.as_os_str().is_empty() => Path::new("."),

@@ -22,6 +22,7 @@ use crate::opening;
 use crate::output::{self, FileId, OutputRules, Spot};
 use crate::place::Place;
 use crate::say::error_line;
+use crate::scratch::Scratch;
 use crate::work::STREAM;
 
 /// Longer than any form of a recovery key or of a PEM file.
@@ -75,7 +76,10 @@ fn backup(app: &App, out: &Path) -> Result<(), Failure> {
             ));
         }
         Ok(Spot::Stream(mut stream)) => {
-            let mut copy = bulla_store::backup_stream(&directory).map_err(failed)?;
+            let mut copy = {
+                let scratch = Scratch::held_within(directory.path())?;
+                bulla_store::backup_stream(&directory, scratch.path()).map_err(failed)?
+            };
             std::io::copy(&mut copy, &mut stream)
                 .map_err(|error| Failure::io("cannot write", &shown, &error))?;
         }
@@ -84,9 +88,11 @@ fn backup(app: &App, out: &Path) -> Result<(), Failure> {
             let cannot_write = |error| Failure::io("cannot write", &shown, &error);
             let target = output::follow_links(out).map_err(cannot_write)?;
             let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty());
-            std::fs::metadata(parent.unwrap_or(Path::new("."))).map_err(cannot_write)?;
+            let parent = parent.unwrap_or(Path::new("."));
+            std::fs::metadata(parent).map_err(cannot_write)?;
             crate::kept::spare_path(&target, out)?;
-            bulla_store::backup(&directory, &target, existing(app)).map_err(failed)?;
+            let scratch = Scratch::held_within(parent)?;
+            bulla_store::backup(&directory, &target, scratch.path(), existing(app)).map_err(failed)?;
         }
         Err(failure) => return Err(failure),
     }

@@ -19,7 +19,7 @@ use super::buffer::WipedBytes;
 use super::failure::{Problem, Tried};
 use super::parts::{OBJECT_BYTES_MAX, PARTS_MAX, PartSizes};
 use super::rewrite::{copying, only_at_s3};
-use super::server::{Kept, Making, Part};
+use super::server::{Kept, Making, Part, Told};
 use super::{ObjectName, Pinned, Storage};
 use crate::exit::{Exit, Failure};
 use crate::signals::{Undo, Watched, undo_on_signal};

@@ -4,7 +4,7 @@
 
 use crate::common;
 
-use common::{Home, noise};
+use common::{Home, can_mount, ended, noise};
 
 #[test]
 fn only_a_backup_is_restored() {
@@ -170,4 +170,88 @@ fn a_backup_never_takes_the_place_of_what_the_program_keeps() {
     assert_eq!([read("store.db"), read("root.key"), read("audit.log")], before);
     home.ok(&["store", "check", "--data-dir", "d"]);
     home.ok(&["store", "backup", "--data-dir", "d", "d/keys.bak"]);
+}
+
+/// The hidden files in a home that the program was not to make for good.
+fn hidden(home: &Home) -> Vec<String> {
+    home.visible().into_iter().filter(|name| name.starts_with('.')).collect()
+}
+
+/// Starts a backup and sends it a signal while it writes. False when it was too fast.
+fn interrupt_a_backup(home: &Home, signal: &str) -> bool {
+    let mut backup = home.command(&["store", "backup", "-q", "--force", "b"]).spawn().unwrap();
+    while hidden(home).is_empty() {
+        if backup.try_wait().unwrap().is_some() {
+            return false;
+        }
+    }
+    common::signal(&backup, signal);
+    let ended = backup.wait().unwrap();
+    ended.code() != Some(0)
+}
+
+#[test]
+fn what_a_killed_backup_left_is_removed_by_the_next() {
+    let home = backed_up();
+    assert!(
+        (0..50).any(|_| interrupt_a_backup(&home, "KILL") && !hidden(&home).is_empty()),
+        "never killed in time"
+    );
+    // Whatever its name is: backups are often named after the day.
+    home.ok(&["store", "backup", "-q", "another"]);
+    assert_eq!(hidden(&home), [""; 0]);
+    assert!((0..50).any(|_| interrupt_a_backup(&home, "TERM")), "never ended in time");
+    assert_eq!(hidden(&home), [""; 0], "by a signal that can be heard nothing is left");
+    home.ok(&["store", "restore", "--data-dir", "d", "--recovery-key", "paper", "b"]);
+}
+
+#[test]
+fn a_restore_in_place_of_a_store_leaves_no_moment_without_one() {
+    let home = backed_up();
+    let store = home.data().join("store.db");
+    let log = home.data().join("store.db-wal");
+    for _ in 0..3 {
+        let mut restore = home
+            .command(&["store", "restore", "-q", "--force", "--recovery-key", "paper", "b"])
+            .spawn()
+            .unwrap();
+        while restore.try_wait().unwrap().is_none() {
+            assert!(store.exists(), "whoever is killed now leaves none");
+        }
+        assert!(restore.wait().unwrap().success());
+        assert!(!log.exists() && home.data().join("store.db.replaced").exists());
+        home.ok(&["verify", "-q", "f.sealed"]);
+    }
+    assert!(home.run(&["store", "check", "-q"]).code == 0);
+}
+
+#[test]
+fn the_disk_that_is_full_or_only_to_be_read_is_named() {
+    let home = backed_up();
+    if !can_mount() {
+        return;
+    }
+    let mounted = |script: &str| {
+        let script = format!("mkdir -p m && mount -t tmpfs -o size=$SIZE none m || exit 99; {script}");
+        let size = if script.contains("cp ") { "4m" } else { "8k" };
+        let mut command = home.program("unshare");
+        ended(
+            command
+                .env("BULLA", common::BULLA)
+                .env("SIZE", size)
+                .args(["-m", "sh", "-c", &script])
+                .output()
+                .unwrap(),
+        )
+    };
+    let full = mounted("exec \"$BULLA\" store backup m/keys.bak");
+    full.is_failure(1, &["m/keys.bak", "space"]);
+    assert!(!full.err.contains("store.db"), "{}", full.err);
+    for what in ["check", "backup b2"] {
+        let read_only = mounted(&format!(
+            "cp -a .local/share/bulla m/d && cp .config/bulla/root.key m/d && mount -o remount,ro m && \
+             exec \"$BULLA\" store {what} --data-dir m/d"
+        ));
+        read_only.is_failure(1, &["m/d/store.db", "can't be written", "file system"]);
+    }
 }

@@ -33,6 +33,7 @@ mod reuse;
 mod rewrap;
 mod running_commands;
 mod serving;
+mod starting;
 mod strangers_text;
 mod targets;
 mod telling;

@@ -41,3 +41,20 @@ fn a_store_without_its_material_is_not_called_whole() {
     assert!(opened.err.contains("restore a backup"), "{}", opened.err);
     assert!(!opened.err.contains("undamaged copy"), "{}", opened.err);
 }
+
+#[test]
+fn an_emptied_audit_log_is_missed_also_when_the_stores_count_of_changes_was_taken_out() {
+    let home = Home::new();
+    home.write("f", "hello");
+    home.ok(&["encrypt", "f"]);
+    home.ok(&["key", "create", "alias/one"]);
+    home.ok(&["audit", "verify"]);
+    assert_eq!(take_out(&home, "outbox-head"), 1);
+    std::fs::write(home.data().join("audit.log"), "").unwrap();
+    home.fails(&["audit", "verify", "-q"], 3, &["lacks the number of the changes", "restore a backup"]);
+    home.fails(&["store", "check", "-q"], 3, &["lacks the number of the changes"]);
+    // Changes aren't numbered anew, which would hide it.
+    home.fails(&["key", "create", "alias/two"], 3, &["how many changes were made", "restore a backup"]);
+    assert_eq!(home.ok(&["decrypt", "f.sealed", "-o", "-"]).out, b"hello");
+    home.fails(&["audit", "verify", "-q"], 3, &["lacks the number of the changes"]);
+}

@@ -198,6 +198,8 @@ fn a_full_disk_under_the_store_is_told_in_words() {
             "{line}"
         );
     }
+    let last = full.err.lines().last().unwrap();
+    assert!(last.contains("/full/d/audit.log"), "of which file: {last}");
 }
 
 #[test]

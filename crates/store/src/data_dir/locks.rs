@@ -111,6 +111,16 @@ impl DataDir {
         Err(DataDirError::Busy(self.path().to_owned()))
     }
 
+    /// Whether a server, or a restore, holds the store at this moment. Makes no file.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let Ok(file) = rustix::fs::openat(self, names::SERVE_LOCK, flags, Mode::empty()) else {
+            return false;
+        };
+        rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
+    }
+
     fn lock_file(&self, name: &str) -> Result<OwnedFd, DataDirError> {
         let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         rustix::fs::openat(self, name, flags, Mode::RUSR | Mode::WUSR)

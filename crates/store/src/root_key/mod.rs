@@ -69,6 +69,11 @@ pub enum RootKeyError {
         "the root key is not at `{0}`; a store opens with no other: put it back, or restore it from the recovery key"
     )]
     Missing(RootKeySource),
+    /// There is nothing where the key of a new store should be.
+    #[error(
+        "there is no root key for the new store at `{0}`; put one there, or name file:PATH, where it is made"
+    )]
+    MissingForNew(RootKeySource),
     /// Group or others may read the file.
     #[error("`{}` can be read by other users (mode {mode:04o}); run: chmod 600 {}", path.display(), path.display())]
     TooOpen {
@@ -129,6 +134,16 @@ pub enum RootKeyError {
         #[source]
         source: std::io::Error,
     },
+}
+
+impl RootKeyError {
+    /// The same, of a store that is yet to be made: no key of its own can be put back.
+    fn for_new(self) -> Self {
+        match self {
+            Self::Missing(from) => Self::MissingForNew(from),
+            other => other,
+        }
+    }
 }
 
 /// A root key made for a new store.
@@ -206,7 +221,7 @@ impl RootKeySource {
     pub fn create_new(&self, rng: &dyn Rng) -> Result<NewRootKey, RootKeyError> {
         if self.is_passphrase() {
             let params = PassphraseParams::generate(rng);
-            let key = params.derive(&self.read_passphrase(true)?)?;
+            let key = params.derive(&self.read_passphrase(true).map_err(RootKeyError::for_new)?)?;
             return Ok(NewRootKey { key, passphrase: Some(params), made: true });
         }
         if let Self::File(path) = self
@@ -217,7 +232,21 @@ impl RootKeySource {
                 return Ok(NewRootKey { key, passphrase: None, made: true });
             }
         }
-        Ok(NewRootKey { key: self.key_of(&self.read_text()?)?, passphrase: None, made: false })
+        let text = self.read_text().map_err(RootKeyError::for_new)?;
+        Ok(NewRootKey { key: self.key_of(&text)?, passphrase: None, made: false })
+    }
+
+    /// Whether [`RootKeySource::create_new`] would find what it needs. Makes nothing, and asks nobody.
+    ///
+    /// # Errors
+    /// [`RootKeyError`].
+    pub fn check_for_new(&self) -> Result<(), RootKeyError> {
+        match self {
+            Self::PassphraseTty => Ok(()),
+            Self::File(path) if !path.exists() => Ok(()),
+            _ if self.is_passphrase() => self.read_passphrase(true).map(drop).map_err(RootKeyError::for_new),
+            _ => self.key_of(&self.read_text().map_err(RootKeyError::for_new)?).map(drop),
+        }
     }
 
     fn key_of(&self, text: &[u8]) -> Result<RootKey, RootKeyError> {

@@ -61,8 +61,19 @@ impl Settings {
         if mode == OpenMode::Create && self.dangerous.vfs.is_none() {
             self.make()?;
         }
-        let connection = self.open(mode).map_err(|error| failure(&error))?;
-        Self::check_identity(connection, mode)
+        let connection = self.open(mode).map_err(|error| self.blame_directory(failure(&error)))?;
+        Self::check_identity(connection, mode).map_err(|error| self.blame_directory(error))
+    }
+
+    /// What a database that can't be opened mostly means: its log can't be made beside it, also to read.
+    fn blame_directory(&self, error: StoreError) -> StoreError {
+        use rustix::fs::Access;
+        let is_cannot_open =
+            matches!(&error, StoreError::Failed(failure) if failure.code & 0xff == ffi::SQLITE_CANTOPEN);
+        let directory = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let directory = directory.unwrap_or(Path::new("."));
+        let is_writable = || rustix::fs::access(directory, Access::WRITE_OK | Access::EXEC_OK).is_ok();
+        if is_cannot_open && !is_writable() { StoreError::ReadOnly } else { error }
     }
 
     /// A connection to a database that nobody changes while it is open: without locks, and without files beside it. None

@@ -3,7 +3,9 @@
 use super::UpkeepError;
 use crate::data_dir::{DataDir, io, name_beside, names, rename_new, sync_parent};
 use crate::sqlite::{self, OpenMode};
+use crate::store::StoreError;
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -20,12 +22,15 @@ pub enum Existing {
 /// Writes a backup of the store to `out`, also while a server or commands use it: consistent as of one moment,
 /// without what was deleted before, and checked. The file appears whole or not at all, 0600.
 ///
+/// The copy is made in the directory `within`, on the file system of `out`: whoever has it to itself can tell what a run that
+/// was killed left there, SQLite's own files too.
+///
 /// It holds every record as it is sealed, and for a store made with a passphrase its salt and cost; to open it, the
 /// root key or its recovery key is needed, which is never in it.
 ///
 /// # Errors
 /// [`UpkeepError`]; then there is no file, or the one that was there.
-pub fn backup(directory: &DataDir, out: &Path, existing: Existing) -> Result<(), UpkeepError> {
+pub fn backup(directory: &DataDir, out: &Path, within: &Path, existing: Existing) -> Result<(), UpkeepError> {
     if !directory.has_store() {
         return Err(UpkeepError::NoStore(directory.path().to_owned()));
     }
@@ -33,18 +38,19 @@ pub fn backup(directory: &DataDir, out: &Path, existing: Existing) -> Result<(),
         return Err(UpkeepError::FileExists(out.to_owned()));
     }
     spare_own(directory, out)?;
-    Temporary::copy_of(directory, out)?.land(out, existing)
+    Temporary::copy_of(directory, out, within)?.land(out, existing)
 }
 
-/// The same backup as [`backup`] makes, in a file without a name: for what is no place for a file, such as a pipe.
+/// The same backup as [`backup`] makes, in a file without a name, on the file system of `within`: for what is no place for a
+/// file, such as a pipe.
 ///
 /// # Errors
 /// [`UpkeepError`].
-pub fn backup_stream(directory: &DataDir) -> Result<File, UpkeepError> {
+pub fn backup_stream(directory: &DataDir, within: &Path) -> Result<File, UpkeepError> {
     if !directory.has_store() {
         return Err(UpkeepError::NoStore(directory.path().to_owned()));
     }
-    let copy = Temporary::copy_of(directory, &directory.file("backup"))?;
+    let copy = Temporary::copy_of(directory, &directory.file("backup"), within)?;
     // It keeps its content when its name goes.
     File::open(&copy.path).map_err(|source| io("can't open", &copy.path, source).into())
 }
@@ -76,30 +82,34 @@ struct Temporary {
 }
 
 impl Temporary {
-    fn beside(out: &Path) -> Result<Self, UpkeepError> {
-        let path = name_beside(out);
+    fn of(out: &Path, within: &Path) -> Result<Self, UpkeepError> {
+        let path = within.join(name_beside(out).file_name().unwrap_or_default());
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
         rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR)
-            .map_err(|errno| io("can't create", &path, errno.into()))?;
+            .map_err(|errno| io("can't write", out, errno.into()))?;
         Ok(Self { path, landed: false })
     }
 
-    /// A consistent copy of the store, checked, beside where it is to go.
-    fn copy_of(directory: &DataDir, out: &Path) -> Result<Self, UpkeepError> {
-        let beside = Self::beside(out)?;
+    /// A consistent copy of the store, checked, for `out`.
+    fn copy_of(directory: &DataDir, out: &Path, within: &Path) -> Result<Self, UpkeepError> {
+        let copy = Self::of(out, within)?;
         let connection = sqlite::connect(&directory.file(names::STORE), OpenMode::Existing)?;
-        sqlite::copy_into(&connection, &beside.path)?;
+        sqlite::copy_into(&connection, &copy.path).map_err(|error| match error {
+            // The store was opened and is only read.
+            StoreError::Full => io("can't write", out, Errno::NOSPC.into()).into(),
+            other => UpkeepError::from(other),
+        })?;
         drop(connection);
-        let faults = sqlite::integrity(&sqlite::connect_read_only(&beside.path)?)?;
+        let faults = sqlite::integrity(&sqlite::connect_read_only(&copy.path)?)?;
         match faults.into_iter().next() {
             Some(fault) => Err(UpkeepError::NotIntact { path: directory.file(names::STORE), fault }),
-            None => Ok(beside),
+            None => Ok(copy),
         }
     }
 
     fn land(mut self, out: &Path, existing: Existing) -> Result<(), UpkeepError> {
         let file = File::open(&self.path).map_err(|source| io("can't open", &self.path, source))?;
-        file.sync_all().map_err(|source| io("can't sync", &self.path, source))?;
+        file.sync_all().map_err(|source| io("can't write", out, source))?;
         let fail = |source| io("can't rename into place", out, source);
         self.landed = match existing {
             Existing::Refuse => rename_new(&self.path, out).map_err(fail)?,

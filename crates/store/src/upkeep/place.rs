@@ -74,6 +74,25 @@ fn new_name() -> String {
 
 /// Renames a finished store into place, durably, and never over another.
 pub(super) fn land(directory: &DataDir, new: &Path) -> Result<(), UpkeepError> {
+    finish(new)?;
+    if !directory.has_store() {
+        // The log of a store that is gone would be taken for this one's.
+        remove_log(directory)?;
+    }
+    let renamed = rename_new(new, &directory.file(names::STORE));
+    if !renamed.map_err(|source| io("can't rename into place", new, source))? {
+        return Err(UpkeepError::StoreExists(directory.path().to_owned()));
+    }
+    Ok(directory.sync()?)
+}
+
+/// Removes what SQLite keeps beside the store.
+pub(super) fn remove_log(directory: &DataDir) -> Result<(), DataDirError> {
+    ["-wal", "-shm"].iter().try_for_each(|end| directory.remove_file(&format!("{}{end}", names::STORE)))
+}
+
+/// Makes a new store's file whole and durable: nothing of it is in a file beside it any more.
+pub(super) fn finish(new: &Path) -> Result<(), UpkeepError> {
     let fail = |what| move |source: std::io::Error| io(what, new, source);
     let log = with_end(new, "-wal");
     if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
@@ -83,17 +102,7 @@ pub(super) fn land(directory: &DataDir, new: &Path) -> Result<(), UpkeepError> {
     // Empty, and without a store it belongs to once that has its name.
     let _ = std::fs::remove_file(&log);
     let _ = std::fs::remove_file(with_end(new, "-shm"));
-    File::open(new).and_then(|file| file.sync_all()).map_err(fail("can't sync"))?;
-    if !directory.has_store() {
-        // The log of a store that is gone would be taken for this one's.
-        for end in ["-wal", "-shm"] {
-            directory.remove_file(&format!("{}{end}", names::STORE))?;
-        }
-    }
-    if !rename_new(new, &directory.file(names::STORE)).map_err(fail("can't rename into place"))? {
-        return Err(UpkeepError::StoreExists(directory.path().to_owned()));
-    }
-    Ok(directory.sync()?)
+    Ok(File::open(new).and_then(|file| file.sync_all()).map_err(fail("can't sync"))?)
 }
 
 /// The path of a file that SQLite keeps beside a database.

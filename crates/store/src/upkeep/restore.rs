@@ -3,15 +3,15 @@
 use super::UpkeepError;
 use super::backup::Existing;
 use super::check::Report;
-use super::place::{clear_new, land, new_file, with_end};
-use crate::data_dir::{DataDir, ServeLock, io, names};
+use super::place::{clear_new, finish, land, new_file, remove_log, with_end};
+use crate::data_dir::{DataDir, ServeLock, io, names, rename_new};
 use crate::root_key::PassphraseParams;
 use crate::sqlite::{self, OpenMode, SqliteStore};
 use crate::store::Store;
 use crate::vault::{Vault, passphrase_params};
 use bulla_crypto::Rng;
 use bulla_crypto::barrier::RootKey;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -115,10 +115,12 @@ impl<'a> Restoring<'a> {
     /// [`UpkeepError`].
     pub fn land(mut self) -> Result<(Option<ServeLock>, bool), UpkeepError> {
         let aside = self.existing == Existing::Replace && self.directory.has_store();
-        if aside {
-            put_aside(self.directory)?;
+        if !(aside && exchange(self.directory, &self.new)?) {
+            if aside {
+                put_aside(self.directory)?;
+            }
+            land(self.directory, &self.new)?;
         }
-        land(self.directory, &self.new)?;
         Ok((self.held.take(), aside))
     }
 
@@ -227,15 +229,58 @@ fn open_backup(backup: &Path) -> Result<Source<'static>, UpkeepError> {
     Ok(Source { start: std::io::Cursor::default(), rest: Box::new(file), length: Some(status.len()) })
 }
 
+/// Puts the store aside and the new one in its place, in one step: whenever the program is killed, one of them is there.
+/// False where that can't be done, and nothing was.
+fn exchange(directory: &DataDir, new: &Path) -> Result<bool, UpkeepError> {
+    let store = directory.file(names::STORE);
+    close_log(&store);
+    if std::fs::metadata(with_end(&store, "-wal")).is_ok_and(|log| log.len() > 0) {
+        return Ok(false);
+    }
+    remove_log(directory)?;
+    finish(new)?;
+    remove_aside(directory)?;
+    let aside = directory.file(names::REPLACED_STORE);
+    let fail = |source| io("can't put aside", &store, source);
+    if !rename_new(new, &aside).map_err(fail)? {
+        return Ok(false);
+    }
+    let (from, to) = (names::REPLACED_STORE, names::STORE);
+    match rustix::fs::renameat_with(directory, from, directory, to, RenameFlags::EXCHANGE) {
+        Ok(()) => {
+            directory.sync()?;
+            Ok(true)
+        }
+        Err(errno) => {
+            rename_new(&aside, new).map_err(fail)?;
+            match errno {
+                // File systems without it, such as NFS.
+                Errno::INVAL | Errno::NOSYS | Errno::NOTSUP => Ok(false),
+                errno => Err(fail(errno.into()).into()),
+            }
+        }
+    }
+}
+
+/// Closing the last connection moves the log into the file, so that there is one file to move. A store too damaged for that
+/// keeps its log beside it.
+fn close_log(store: &Path) {
+    drop(sqlite::connect(store, OpenMode::Existing));
+}
+
+/// Removes the store that was put aside the last time.
+fn remove_aside(directory: &DataDir) -> Result<(), UpkeepError> {
+    for end in ["-shm", "-wal", ""] {
+        directory.remove_file(&format!("{}{end}", names::REPLACED_STORE))?;
+    }
+    Ok(())
+}
+
 /// Renames a store with its log to `store.db.replaced`, where SQLite finds them as a pair.
 fn put_aside(directory: &DataDir) -> Result<(), UpkeepError> {
-    // Closing the last connection moves the log into the file, so that there is one file to move. A store too
-    // damaged for that keeps its log beside it.
-    drop(sqlite::connect(&directory.file(names::STORE), OpenMode::Existing));
+    close_log(&directory.file(names::STORE));
+    remove_aside(directory)?;
     let aside = names::REPLACED_STORE;
-    for end in ["-shm", "-wal", ""] {
-        directory.remove_file(&format!("{aside}{end}"))?;
-    }
     // The file first: left alone, it would open without its log, and be old.
     for end in ["", "-wal"] {
         let (from, to) = (format!("{}{end}", names::STORE), format!("{aside}{end}"));

@@ -127,6 +127,7 @@ async fn make() {
         let made = passphrase_source(place.path()).create_new(&SystemRng).unwrap();
         let vault = create_store(&directory, &made.key, params(made.passphrase), rng()).await.unwrap();
         write_content(&vault).await;
-        backup(&directory, &golden("backup-v1-passphrase.db"), Existing::Refuse).unwrap();
+        let out = golden("backup-v1-passphrase.db");
+        backup(&directory, &out, out.parent().unwrap(), Existing::Refuse).unwrap();
     }
 }

@@ -98,10 +98,13 @@ async fn a_backup_of_a_store_in_use_opens_elsewhere() {
                 }
             });
         });
-        backup(&made.directory, &out, Existing::Refuse).unwrap();
+        backup(&made.directory, &out, out.parent().unwrap(), Existing::Refuse).unwrap();
     });
     assert_eq!(mode(&out), 0o600);
-    assert!(matches!(backup(&made.directory, &out, Existing::Refuse), Err(UpkeepError::FileExists(_))));
+    assert!(matches!(
+        backup(&made.directory, &out, out.parent().unwrap(), Existing::Refuse),
+        Err(UpkeepError::FileExists(_))
+    ));
     let bytes = fs::read(&out).unwrap();
     let line = made.root.to_line();
     for secret in [&b"canary-7c1f"[..], line.expose(), &line.expose()[13..]] {
@@ -128,7 +131,7 @@ async fn a_restore_refuses_what_would_lose_something() {
     let (made, vault) = made().await;
     put(&vault, 1).await;
     let out = made.directory.file("backup.db");
-    backup(&made.directory, &out, Existing::Refuse).unwrap();
+    backup(&made.directory, &out, out.parent().unwrap(), Existing::Refuse).unwrap();
     put(&vault, 2).await;
 
     assert!(matches!(restore(&out, &made.directory, Existing::Refuse), Err(UpkeepError::StoreExists(_))));
@@ -162,7 +165,7 @@ async fn a_damaged_or_foreign_file_is_not_restored_and_leaves_nothing() {
         put(&vault, number).await;
     }
     let out = made.directory.file("backup.db");
-    backup(&made.directory, &out, Existing::Refuse).unwrap();
+    backup(&made.directory, &out, out.parent().unwrap(), Existing::Refuse).unwrap();
     let intact = fs::read(&out).unwrap();
     let elsewhere = tempfile::tempdir().unwrap();
     let other = DataDir::open_or_create(&elsewhere.path().join("other")).unwrap();

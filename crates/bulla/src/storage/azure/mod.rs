@@ -22,7 +22,7 @@ use self::send::Request;
 use super::ObjectName;
 use super::failure::Problem;
 use super::s3::is_etag;
-use super::server::{Content, Found, Kept, Making, Pace, Page, Part};
+use super::server::{Content, Found, Kept, Making, Pace, Page, Part, Told};
 use super::upload::{MARK, random_mark};
 use crate::exit::Failure;
 use crate::storage::StorageOptions;
