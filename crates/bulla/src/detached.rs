@@ -32,7 +32,7 @@ use crate::unlocking::Unlocking;
 use crate::work::STREAM;
 
 /// What is added to a file's name for that of its keys.
-const SUFFIX: &str = ".keys";
+pub(crate) const SUFFIX: &str = ".keys";
 /// And to that while both are being replaced.
 const NEXT: &str = ".new";
 /// How long another command's turn to publish may take.

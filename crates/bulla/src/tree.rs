@@ -4,7 +4,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use rustix::io::Errno;
 
 use crate::at::{At, open_regular};
 use crate::exit::{Exit, Failure};
+use crate::output::is_temporary;
 
 /// Directories in each other: each that is being read takes a descriptor.
 const DEPTH_MAX: usize = 200;
@@ -53,6 +54,11 @@ impl Entry {
     pub(crate) fn open(&self) -> Result<File, Failure> {
         open_regular(&*self.parent, &self.name)
             .map_err(|error| Failure::io("cannot read", self.shown.display(), &error))
+    }
+
+    /// Whether it is called as bulla's own files are before they are whole.
+    pub(crate) fn is_temporary(&self) -> bool {
+        is_temporary(self.name.as_bytes())
     }
 
     /// Where it stands, and what is beside it.

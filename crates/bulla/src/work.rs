@@ -5,10 +5,11 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bulla_envelope::{CommitmentPolicy, EnvelopeError, Header, HeaderLimits, Job, Output, Summary};
+use bulla_envelope::{CommitmentPolicy, EnvelopeError, FormatError, Header, HeaderLimits, Job, Output, Summary};
 
 use crate::app::App;
 use crate::cli::Work;
+use crate::detached;
 use crate::exit::Failure;
 use crate::mirror;
 use crate::output::Target;
@@ -18,6 +19,19 @@ use crate::storage::{self, ObjectName};
 
 /// What a sealed file's name ends with.
 pub(crate) const SUFFIX: &str = ".sealed";
+
+/// Whether what was found under this name isn't sealed, but something else. One in 256 files begins as a message does: unless it
+/// is called as what is sealed is, it takes the number of a suite, too, to be taken for one.
+pub(crate) fn is_something_else(error: &EnvelopeError, name: &[u8]) -> bool {
+    match error {
+        EnvelopeError::Format(FormatError::NotAMessage | FormatError::Base64) => true,
+        EnvelopeError::Format(FormatError::UnknownSuite(_)) => {
+            let name = name.strip_suffix(detached::SUFFIX.as_bytes()).unwrap_or(name);
+            !name.ends_with(SUFFIX.as_bytes())
+        }
+        _ => false,
+    }
+}
 /// What a sealed archive's name ends with.
 const ARCHIVE_SUFFIX: &str = ".tar.sealed";
 /// Below this, in bytes, starting threads costs more than they save.

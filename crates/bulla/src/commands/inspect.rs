@@ -5,10 +5,11 @@ mod objects;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use bulla_envelope::{
-    ContentType, EncryptedDataKey, EnvelopeError, FormatError, HeaderLimits, Input, Inspection,
+    ContentType, EncryptedDataKey, HeaderLimits, Input, Inspection,
 };
 
 use crate::app::App;
@@ -20,7 +21,7 @@ use crate::mirror;
 use crate::recipients::KeyName;
 use crate::storage::{self, Access, Incoming, Prefix, sealed};
 use crate::tree::{Kind, Walk};
-use crate::work::Worst;
+use crate::work::{self, Worst};
 
 /// Shows what each input says of itself.
 pub(crate) async fn run(app: &mut App, command: &Inspect) -> Result<(), Failure> {
@@ -137,7 +138,7 @@ fn directory(app: &App, directory: &Path, limits: HeaderLimits, worst: &mut Wors
     for entry in walk {
         let result = match entry {
             Err(failure) => Err(failure),
-            Ok(entry) if entry.kind != Kind::File => continue,
+            Ok(entry) if entry.kind != Kind::File || entry.is_temporary() => continue,
             Ok(entry) => entry.open().and_then(|file| tally.file(app, entry.at(), &file, limits)),
         };
         tally.failed += u64::from(result.is_err());
@@ -153,7 +154,7 @@ impl Tally {
         let reading = file.try_clone().and_then(Input::file);
         let reading = reading.map_err(|error| Failure::io("cannot read", &shown, &error))?;
         let found = match bulla_envelope::inspect(reading, limits) {
-            Err(EnvelopeError::Format(FormatError::NotAMessage | FormatError::Base64)) => {
+            Err(error) if work::is_something_else(&error, at.path.as_os_str().as_bytes()) => {
                 self.others += 1;
                 return Ok(());
             }

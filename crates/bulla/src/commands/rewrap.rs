@@ -6,11 +6,12 @@ mod s3ec;
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use bulla_envelope::{
-    ContentType, DEFAULT_FRAME_LENGTH, EncryptedDataKey, EnvelopeError, FormatError, Header, HeaderLimits,
+    ContentType, DEFAULT_FRAME_LENGTH, EncryptedDataKey, EnvelopeError, Header, HeaderLimits,
     Input, Job, Keyring, MAX_SEALED_FRAME_LENGTH, Message, OpenOptions, Opener, Output, SealOptions, Sealer,
 };
 use serde_json::json;
@@ -127,7 +128,7 @@ impl Rewrapping<'_> {
         for entry in walk {
             let result = match entry {
                 Err(failure) => Err(failure),
-                Ok(entry) if entry.kind != Kind::File => continue,
+                Ok(entry) if entry.kind != Kind::File || entry.is_temporary() => continue,
                 Ok(entry) => match entry.open() {
                     Ok(file) => match holds(&file, entry.at(), self.limits) {
                         Holds::Sealed => self.one(entry.at(), file, changes).await,
@@ -445,7 +446,7 @@ enum Holds {
 fn holds(file: &File, at: At<'_>, limits: HeaderLimits) -> Holds {
     let Ok(input) = file.try_clone().and_then(Input::file) else { return Holds::Sealed };
     let header = match bulla_envelope::inspect(input, limits) {
-        Err(EnvelopeError::Format(FormatError::NotAMessage | FormatError::Base64)) => return Holds::Else,
+        Err(error) if work::is_something_else(&error, at.path.as_os_str().as_bytes()) => return Holds::Else,
         Err(_) => return Holds::Sealed,
         Ok(found) => found.header,
     };

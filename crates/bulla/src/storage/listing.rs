@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use bulla_envelope::{EnvelopeError, FormatError, HeaderLimits, Input, Inspection, S3ecObject};
+use bulla_envelope::{HeaderLimits, Input, Inspection, S3ecObject};
 
 use super::failure::Tried;
 use super::location::Provider;
@@ -15,6 +15,7 @@ use super::reader::{ObjectReader, START_BYTES};
 use super::server::{Next, Page};
 use super::{ObjectName, Pinned, Storage, resolve};
 use crate::exit::{Exit, Failure};
+use crate::work;
 
 /// Objects that are looked at together: what is known of them is in memory until it is told, in order.
 const TOGETHER: usize = 64;
@@ -156,7 +157,7 @@ impl Storage {
         let reading = reading.map_err(|error| Failure::io("cannot read", &shown, &error))?;
         match bulla_envelope::inspect(reading, limits) {
             Ok(found) => Ok(Look::Message(object, Box::new(found))),
-            Err(EnvelopeError::Format(FormatError::NotAMessage | FormatError::Base64)) => Ok(Look::Other),
+            Err(error) if work::is_something_else(&error, name.key.as_bytes()) => Ok(Look::Other),
             Err(error) => Err(Failure::envelope(&error, &shown, "standard output")),
         }
     }

@@ -458,6 +458,11 @@ fn directories_are_rewrapped_and_tell_which_files_need_which_key() {
     }
     home.write("d/whole", "whole");
     home.ok(&["encrypt", "-k", &a, "d/whole"]);
+    // It begins as a message does; and bulla's own, of which somebody is writing one.
+    home.write("d/notes", b"\x02hello");
+    home.write("d/.bulla-tmp-1-0", home.read("d/whole.sealed"));
+    let writing = std::fs::File::open(home.file("d/.bulla-tmp-1-0")).unwrap();
+    writing.lock().unwrap();
 
     let shown = home.ok(&["inspect", "--json", "d"]);
     let lines: Vec<_> = shown.text().lines().map(json).collect();
@@ -468,7 +473,7 @@ fn directories_are_rewrapped_and_tell_which_files_need_which_key() {
     assert_eq!(lines[0]["context"]["x"], "y");
     let summary = &lines[4];
     assert_eq!((&summary["event"], &summary["sealed"]), (&"summary".into(), &4.into()));
-    assert_eq!((&summary["not_sealed"], &summary["failed"]), (&5.into(), &0.into()), "{summary}");
+    assert_eq!((&summary["not_sealed"], &summary["failed"]), (&6.into(), &0.into()), "{summary}");
     assert_eq!(
         summary["keys"][0],
         serde_json::json!({ "provider": "ns", "name": "ns:a", "files": 3, "alone": 2 })
@@ -483,13 +488,17 @@ fn directories_are_rewrapped_and_tell_which_files_need_which_key() {
 
     let one = std::fs::metadata(home.file("d/one.sealed")).unwrap().ino();
     let told = home.ok(&["rewrap", "-v", "-k", &a, "-k", &b, "--to", &c, "d"]);
-    assert!(told.err.contains("`d`: 4 files changed, 0 unchanged, 5 others"), "{}", told.err);
+    assert!(told.err.contains("`d`: 4 files changed, 0 unchanged, 6 others"), "{}", told.err);
     assert_eq!(std::fs::metadata(home.file("d/one.sealed")).unwrap().ino(), one);
     for file in ["d/one", "d/e/two", "d/e/three", "d/whole"] {
         let sealed = format!("{file}.sealed");
         assert_eq!(recipients(&home, &sealed), ["ns:c"]);
         assert_eq!(home.ok(&["decrypt", "-o", "-", "-k", &c, &sealed]).out, home.read(file));
     }
+    home.write("damaged.sealed", b"\x02hello");
+    std::fs::create_dir(home.file("e")).unwrap();
+    std::fs::rename(home.file("damaged.sealed"), home.file("e/damaged.sealed")).unwrap();
+    home.fails(&["inspect", "-q", "e"], 3, &["e/damaged.sealed", "suite"]);
     // Once more does nothing, and a part that can't be done doesn't keep the rest.
     let told = home.ok(&["rewrap", "-v", "--to", &c, "d"]);
     assert!(told.err.contains("0 files changed, 4 unchanged"), "{}", told.err);
