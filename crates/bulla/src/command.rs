@@ -22,7 +22,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 
 use crate::exit::{Exit, Failure, cause};
 use crate::say::{Say, error_line};
-use crate::signals::{Undo, Watched, undo_on_signal};
+use crate::signals::{Undo, Watched, started};
 
 /// How long a command that is told to end may take before it is made to.
 const END_WAIT: Duration = Duration::from_secs(5);
@@ -197,17 +197,19 @@ impl Running {
         let others = children_of(own, &parents());
         // Refused, only those are found that keep their parents.
         let _refused = rustix::process::set_child_subreaper(Some(own));
-        let mut child = command.spawn().map_err(|error| cannot_run(program, &error))?;
-        let Some(leader) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else {
-            let _ = child.kill();
-            return Err(Failure::new(
-                Exit::Command,
-                format!("cannot run `{name}`: it has no process number"),
-            ));
-        };
-        let family = Family { leader, name, grouped, others };
-        let watched = Some(undo_on_signal(Undo::Command(family.clone())));
-        Ok(Self { child, family, watched, ended: false })
+        let ((child, family), watched) = started(|| {
+            let mut child = command.spawn().map_err(|error| cannot_run(program, &error))?;
+            let Some(leader) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else {
+                let _ = child.kill();
+                return Err(Failure::new(
+                    Exit::Command,
+                    format!("cannot run `{name}`: it has no process number"),
+                ));
+            };
+            let family = Family { leader, name, grouped, others };
+            Ok(((child, family.clone()), Undo::Command(family)))
+        })?;
+        Ok(Self { child, family, watched: Some(watched), ended: false })
     }
 
     /// Waits for its end.

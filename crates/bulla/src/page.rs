@@ -105,6 +105,6 @@ mod tests {
     fn what_a_policy_holds_can_not_drive_a_terminal() {
         let mut out = String::new();
         Page { columns: 60, colours: false }.hanging(&mut out, "", "a \u{1b}[31mred\u{7} word\n");
-        assert_eq!(out, "a [31mred word\n");
+        assert_eq!(out, "a \\u{1b}[31mred\\u{7} word\n");
     }
 }

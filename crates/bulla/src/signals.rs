@@ -14,7 +14,7 @@ use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::command::Family;
-use crate::exit::Exit;
+use crate::exit::{Exit, Failure};
 
 /// What a signal undoes.
 pub(crate) enum Undo {
@@ -48,10 +48,29 @@ pub(crate) fn remove_on_signal(directory: OwnedFd, name: OsString) {
 
 /// From now on SIGINT, SIGTERM, SIGQUIT and SIGHUP do this before they end the process.
 pub(crate) fn undo_on_signal(undo: Undo) -> Watched {
-    static WATCHER: Once = Once::new();
+    let watched = note(&mut UNDOS.lock().unwrap_or_else(PoisonError::into_inner), undo);
+    watch_for_signals();
+    watched
+}
+
+/// Starts what these signals are to undo. One that comes meanwhile waits until there is something to undo.
+pub(crate) fn started<T>(
+    start: impl FnOnce() -> Result<(T, Undo), Failure>,
+) -> Result<(T, Watched), Failure> {
+    watch_for_signals();
+    let mut undos = UNDOS.lock().unwrap_or_else(PoisonError::into_inner);
+    start().map(|(started, undo)| (started, note(&mut undos, undo)))
+}
+
+fn note(undos: &mut Vec<(u64, Undo)>, undo: Undo) -> Watched {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    UNDOS.lock().unwrap_or_else(PoisonError::into_inner).push((number, undo));
+    undos.push((number, undo));
+    Watched(number)
+}
+
+fn watch_for_signals() {
+    static WATCHER: Once = Once::new();
     WATCHER.call_once(|| {
         let (ready, is_ready) = std::sync::mpsc::channel();
         // Without the thread the next run removes the files.
@@ -62,7 +81,6 @@ pub(crate) fn undo_on_signal(undo: Undo) -> Watched {
             let _ = is_ready.recv();
         }
     });
-    Watched(number)
 }
 
 fn watch(ready: &std::sync::mpsc::Sender<()>) {

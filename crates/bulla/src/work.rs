@@ -5,7 +5,9 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bulla_envelope::{CommitmentPolicy, EnvelopeError, FormatError, Header, HeaderLimits, Job, Output, Summary};
+use bulla_envelope::{
+    CommitmentPolicy, EnvelopeError, FormatError, Header, HeaderLimits, Job, Output, Summary,
+};
 
 use crate::app::App;
 use crate::cli::Work;

@@ -8,9 +8,7 @@ use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use bulla_envelope::{
-    ContentType, EncryptedDataKey, HeaderLimits, Input, Inspection,
-};
+use bulla_envelope::{ContentType, EncryptedDataKey, HeaderLimits, Input, Inspection};
 
 use crate::app::App;
 use crate::at::At;

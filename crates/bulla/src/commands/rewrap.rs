@@ -11,8 +11,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use bulla_envelope::{
-    ContentType, DEFAULT_FRAME_LENGTH, EncryptedDataKey, EnvelopeError, Header, HeaderLimits,
-    Input, Job, Keyring, MAX_SEALED_FRAME_LENGTH, Message, OpenOptions, Opener, Output, SealOptions, Sealer,
+    ContentType, DEFAULT_FRAME_LENGTH, EncryptedDataKey, EnvelopeError, Header, HeaderLimits, Input, Job,
+    Keyring, MAX_SEALED_FRAME_LENGTH, Message, OpenOptions, Opener, Output, SealOptions, Sealer,
 };
 use serde_json::json;
 

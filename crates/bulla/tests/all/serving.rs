@@ -95,7 +95,11 @@ fn a_server_whose_log_cannot_be_written_serves() {
             home.ok(&["encrypt", "-q", "-k", "alias/k@p", "f"]);
             // A failure that is logged by the thread that writes the audit log.
             std::fs::rename(home.data().join("audit.log"), home.file("aside")).unwrap();
-            home.fails(&["decrypt", "--profile", "p", "-o", "o", "f.sealed"], 5, &["InternalException"]);
+            home.fails(
+                &["decrypt", "--profile", "p", "--kms-wait", "1", "-o", "o", "f.sealed"],
+                5,
+                &["InternalException"],
+            );
             std::fs::rename(home.file("aside"), home.data().join("audit.log")).unwrap();
             home.ok(&["decrypt", "--profile", "p", "-o", "o", "f.sealed"]);
             assert_eq!(server.stop(), 0);
