@@ -111,6 +111,18 @@ def test_an_answer_without_end_is_not_read_to_its_end(storage, s3, bucket, statu
         assert time.monotonic() - before < 20, "and not as long as a request may take"
 
 
+@pytest.mark.parametrize("status, code, says", [
+    (507, "InsufficientStorage", "no room"), (507, "XMinioStorageFull", "no room"),
+    (403, "QuotaExceeded", "have the quota raised"), (400, "XMinioAdminBucketQuotaExceeded", "have the quota raised"),
+], ids=lambda one: str(one))
+def test_storage_that_is_full_is_told_as_such(storage, s3, bucket, status, code, says):
+    with Proxy(s3, lambda method, *_: (status, code) if method == "PUT" else None) as proxy:
+        told = one_line(storage.seal("-o", f"s3://{bucket}/x", input=b"short", url=proxy.url, check=1))
+    assert code in told and says in told
+    assert "--s3-wait" not in told and "credentials" not in told, "neither waiting nor another user helps"
+    assert s3.keys(bucket) == []
+
+
 def test_a_kms_that_answers_without_end_is_none(storage, s3):
     with Proxy(s3, lambda *_: Endless(200)) as proxy:
         before = time.monotonic()

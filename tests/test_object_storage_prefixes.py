@@ -98,5 +98,13 @@ def test_a_prefix_is_no_place_to_write_to_or_to_read_from(storage, bucket):
     refused = storage.run("inspect", "--keys", "x", f"s3://{bucket}/p/", check=2)
     assert "--keys" in one_line(refused)
     assert "names no object" in one_line(storage.open("-o", "-", f"s3://{bucket}/", check=2))
-    assert "names no object" in one_line(storage.run("inspect", f"s3://{bucket}", check=2))
+    for command in (["inspect"], ["verify"], ["rewrap", "--add", storage.key]):
+        assert f"names no object; write s3://{bucket}/KEY, or s3://{bucket}/ for all objects" in one_line(storage.run(*command, f"s3://{bucket}", check=2))
+    refused = "what is behind a prefix is not taken here"
+    storage.seal("-o", f"s3://{bucket}/behind/x", input=b"x")
+    assert refused in one_line(storage.open("-o", "-", f"s3://{bucket}/behind/", check=2))
+    assert refused in one_line(storage.seal("-o", "x", f"s3://{bucket}/behind/", check=2))
+    # A key is no path: an object may be called so.
+    storage.seal("-o", f"s3://{bucket}/behind/", input=b"y")
+    assert storage.open("-o", "-", f"s3://{bucket}/behind/").stdout == b"y"
     assert "NoSuchBucket" in one_line(storage.run("inspect", "s3://no-such-bucket-anywhere/", check=1))

@@ -1,6 +1,6 @@
 """Records of bulla: docs/record-format.md, for Python. Needs `cryptography`; sealed keys need `aws-encryption-sdk` too.
 
-    records = Records(table, esdk_sealer(keyring))
+    records = Records(table, EsdkSealer(keyring))
     row = records.seal({"table": "patients", "column": "name", "id": "17"}, b"Ada")
     records.open({"table": "patients", "column": "name", "id": "17"}, row)
 """

@@ -153,7 +153,8 @@ impl App {
         let settings = &self.settings;
         let is_flag = |rank: Rank| rank == Rank::Flag;
         let kms = settings.kms.as_ref().filter(|kms| {
-            is_flag(kms.rank) && (kms.value == KmsKind::Aws || matches!(command, Command::Serve(_)))
+            is_flag(kms.rank)
+                && (kms.value == KmsKind::Aws || matches!(command, Command::Serve(_) | Command::Drill(_)))
         });
         let given = kms.map(|kms| format!("{} {}", kms.because, kms.value.name())).or_else(|| {
             [&settings.endpoint_url, &settings.profile]
@@ -163,6 +164,9 @@ impl App {
                 .map(|setting| setting.because.clone())
         });
         match given {
+            Some(given) if matches!(command, Command::Drill(_)) => Err(Failure::usage(format!(
+                "{given}: bulla {what} is about the store of the backup, and asks no other KMS; leave it out"
+            ))),
             Some(given) => Err(Failure::usage(format!(
                 "{given}: bulla {what} is about the store of this host, in --data-dir, and asks no other KMS; leave it out"
             ))),

@@ -357,7 +357,8 @@ pub(crate) struct Decrypt {
     /// Write what a signed message from a pipe holds before its signature has been checked
     #[arg(long)]
     pub(crate) release_before_signature: bool,
-    /// Write only these bytes of the content, counted from 0, the last one included; FIRST- is all from there on
+    /// Write only these bytes of the content, counted from 0, the last one included; FIRST- is all from there on. What is signed, or in
+    /// one piece, is opened whole only, and refused
     #[arg(long, value_name = "FIRST-LAST")]
     pub(crate) range: Option<String>,
     /// Unpack what is opened, a tar archive, into a directory of its own; setuid and setgid bits are left out

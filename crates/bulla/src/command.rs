@@ -8,10 +8,11 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bulla_envelope::{EnvelopeError, Output, Side, Summary, end_with_parent};
@@ -415,6 +416,37 @@ pub(crate) enum Fed {
     Part,
 }
 
+/// A pipe, and whether anything was written to it.
+struct Noted<'a> {
+    pipe: File,
+    given: &'a AtomicBool,
+}
+
+impl Noted<'_> {
+    fn note(&self, written: io::Result<usize>) -> io::Result<usize> {
+        if written.as_ref().is_ok_and(|count| *count > 0) {
+            self.given.store(true, Ordering::Relaxed);
+        }
+        written
+    }
+}
+
+impl Write for Noted<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.pipe.write(bytes);
+        self.note(written)
+    }
+
+    fn write_vectored(&mut self, all: &[IoSlice<'_>]) -> io::Result<usize> {
+        let written = self.pipe.write_vectored(all);
+        self.note(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.pipe.flush()
+    }
+}
+
 /// Starts a command, feeds it what `run` opens, and waits for its end. It sees the end of its input only if all is
 /// authentic: else it is killed.
 pub(crate) fn feed(
@@ -432,7 +464,9 @@ pub(crate) fn feed(
     let pipe = pipe.ok_or_else(|| Failure::new(Exit::Command, "the command has no input"))?;
     // Held until the end is to be seen.
     let held = pipe.try_clone().map_err(|error| Failure::new(Exit::Failed, cause(&error)))?;
-    let result = run(Output::stream(File::from(pipe)));
+    let _refused_is_only_slower = rustix::pipe::fcntl_setpipe_size(&pipe, PIPE_BYTES);
+    let given = AtomicBool::new(false);
+    let result = run(Output::writer(Noted { pipe: File::from(pipe), given: &given }));
     let fed = match result {
         Ok(summary) => Fed::All(summary),
         Err(EnvelopeError::Io { side: Side::Output, source })
@@ -445,8 +479,11 @@ pub(crate) fn feed(
             drop(held);
             let became =
                 if reached { "was ended" } else { "could not be ended, and may go on as if that were all" };
-            let text =
-                format!("`{}` {became}: what it read is authentic, but not whole", running.family.name);
+            let read = match given.load(Ordering::Relaxed) {
+                true => "what it read is authentic, but not whole",
+                false => "nothing was given to it to read",
+            };
+            let text = format!("`{}` {became}: {read}", running.family.name);
             return Err(failed(&error).although(&text));
         }
     };

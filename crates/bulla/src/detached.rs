@@ -27,6 +27,7 @@ use crate::app::App;
 use crate::at::At;
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Fresh, OutputRules, Target};
+use crate::small_file;
 use crate::storage::{self, ObjectName, Outgoing, Pinned, StorageOptions, is_object};
 use crate::unlocking::Unlocking;
 use crate::work::STREAM;
@@ -226,6 +227,13 @@ fn not_found(shown: &str, keys: &str) -> Failure {
 pub(crate) fn read(at: At<'_>, limits: HeaderLimits) -> Result<Option<DetachedKeys>, Failure> {
     let bytes = match at.read(DETACHED_KEYS_BYTES_MAX) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if small_file::is_too_long(&error) => {
+            let path = at.path.display();
+            return Err(Failure::new(
+                Exit::NotIntact,
+                format!("`{path}`: {error}, which no keys are; get an undamaged copy"),
+            ));
+        }
         bytes => bytes.map_err(|error| Failure::io("cannot read", at.path.display(), &error))?,
     };
     let shown = at.path.display().to_string();

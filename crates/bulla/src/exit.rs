@@ -4,7 +4,9 @@ use std::fmt;
 use std::io;
 
 use bulla_api::{ErrorCode, KmsError, LocalFailure, is_unprintable};
-use bulla_envelope::{EnvelopeError, ErrorClass, FormatError, Side};
+use bulla_envelope::{EnvelopeError, ErrorClass, FormatError, KeyFailure, Side};
+
+use crate::place::OF_BACKUP;
 
 /// What a process ends with. Scripts rely on the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -128,6 +130,9 @@ impl From<KmsError> for Failure {
                 };
                 return Self::new(exit, format!("{error}; the change may have been made: {next}"));
             }
+            (KmsError::Answered { error, kms }, Exit::KeyUnusable) if kms.starts_with(OF_BACKUP) => {
+                in_backup(error.code)
+            }
             (_, Exit::KeyUnusable) => {
                 "; check the key with `bulla key list`, or name another KMS with --kms or --endpoint-url"
             }
@@ -195,7 +200,9 @@ impl Failure {
             };
         }
         let exit = exit_of(error.class());
-        Self::new(exit, format!("`{input}`: {error}{}{}", next_step(error, exit), raw_form(error)))
+        let backup = next_in_backup(error).filter(|_| exit == Exit::KeyUnusable);
+        let next = backup.unwrap_or_else(|| next_step(error, exit));
+        Self::new(exit, format!("`{input}`: {error}{next}{}", raw_form(error)))
     }
 }
 
@@ -215,6 +222,27 @@ fn next_step(error: &EnvelopeError, exit: Exit) -> &'static str {
         (_, Exit::KeyUnusable) => "; see bulla key list, or name another KMS with --kms or --endpoint-url",
         _ => "",
     }
+}
+
+/// What to do about a key that a backup of a store has not, or not for use: no other KMS is asked there.
+const fn in_backup(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::NotFoundException => "; the backup does not have this key: take a newer backup",
+        _ => "; so it was when the backup was made: enable the key after a restore, or take a newer backup",
+    }
+}
+
+/// The same, where a key of a backup was tried.
+fn next_in_backup(error: &EnvelopeError) -> Option<&'static str> {
+    let EnvelopeError::NoKeyOpens(none) = error else { return None };
+    none.trials.iter().find_map(|trial| match &trial.cause {
+        KeyFailure::Kms(error @ KmsError::Answered { error: answer, kms })
+            if kms.starts_with(OF_BACKUP) && exit_of_kms(error) == Exit::KeyUnusable =>
+        {
+            Some(in_backup(answer.code))
+        }
+        _ => None,
+    })
 }
 
 /// How a raw key that a message was sealed for is given: the header has no more of it than its names.

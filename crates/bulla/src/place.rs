@@ -12,6 +12,8 @@ use crate::exit::Failure;
 
 /// How messages begin to name the engine in this process.
 pub(crate) const EMBEDDED: &str = "the embedded KMS";
+/// And that over a store which is there for a rehearsal only.
+pub(crate) const OF_BACKUP: &str = "the embedded KMS with the backup ";
 
 /// A data directory and how to open the store in it.
 #[derive(Debug, Clone)]
@@ -72,7 +74,7 @@ impl Place {
     /// How messages name the engine over this store.
     pub(crate) fn describe(&self) -> String {
         match &self.backup {
-            Some(backup) => format!("{EMBEDDED} with the backup {} ({})", backup.display(), self.because),
+            Some(backup) => format!("{OF_BACKUP}{} ({})", backup.display(), self.because),
             None => format!("{EMBEDDED} in {} ({})", self.directory.display(), self.because),
         }
     }

@@ -41,12 +41,18 @@ impl Progress {
             if say.json {
                 return tell_each_second(&name, &moved, length, started, &stopped);
             }
+            // Until something has moved there is no speed, and nothing to show.
+            while moved.load(Ordering::Relaxed) == 0 {
+                if stopped.recv_timeout(REDRAW) != Err(RecvTimeoutError::Timeout) {
+                    return;
+                }
+            }
             let bar = match length {
                 Some(length) => ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr()),
                 None => ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()),
             };
             // Of the whole time: the bar's own estimates begin with it, when much was moved already.
-            let bar = bar.with_elapsed(DELAY);
+            let bar = bar.with_elapsed(started.elapsed());
             let template = match length {
                 Some(_) => "{msg} [{wide_bar}] {bytes}/{total_bytes} {prefix}",
                 None => "{msg} {bytes} {prefix} {elapsed}",
@@ -54,10 +60,12 @@ impl Progress {
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style);
             }
-            bar.set_message(one_line(&name));
+            let mut bar = bar.with_message(one_line(&name));
             loop {
                 let now = moved.load(Ordering::Relaxed);
-                bar.set_prefix(speed(now, length, bar.elapsed()));
+                // Drawn by the position, with all that stands beside it.
+                let speed = speed(now, length, bar.elapsed());
+                bar = bar.with_prefix(speed);
                 bar.set_position(now);
                 if stopped.recv_timeout(REDRAW) != Err(RecvTimeoutError::Timeout) {
                     break;

@@ -121,6 +121,16 @@ fn read_all(mut from: impl Read, max: usize) -> io::Result<SecretBytes> {
     Err(too_long(max))
 }
 
+/// A file is longer than it can be.
+#[derive(Debug, thiserror::Error)]
+#[error("it is longer than {0} bytes")]
+struct TooLong(usize);
+
 fn too_long(max: usize) -> io::Error {
-    io::Error::other(format!("it is longer than {max} bytes"))
+    io::Error::other(TooLong(max))
+}
+
+/// Whether a file was not read because it is longer than it can be.
+pub(crate) fn is_too_long(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<TooLong>())
 }

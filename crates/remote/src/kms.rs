@@ -1,5 +1,6 @@
 //! A KMS across the network, through AWS's own client: profiles, SSO, roles and retries are AWS's own.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -63,6 +64,10 @@ pub struct RemoteKms {
     last_failure: LastFailure,
     /// Of a call with all its retries.
     wait: Duration,
+    /// Whether it is waited for once only.
+    waits_once: bool,
+    /// Whether the last call has waited in vain.
+    in_vain: AtomicBool,
     /// What is wrong with aws's configuration, which the SDK takes for an empty one.
     broken: Option<String>,
 }
@@ -271,8 +276,24 @@ impl RemoteKms {
             region: region.to_string(),
             last_failure,
             wait,
+            waits_once: false,
+            in_vain: AtomicBool::new(false),
             broken,
         })
+    }
+
+    /// For a program that does one thing after another and ends: once a call has waited in vain, each further one is one
+    /// attempt, until one succeeds.
+    #[must_use]
+    pub const fn waiting_once(mut self) -> Self {
+        self.waits_once = true;
+        self
+    }
+
+    /// The retries of the next call, where they are not those of all.
+    fn retries_now(&self) -> Option<RetryConfig> {
+        let alone = self.waits_once && self.in_vain.load(Ordering::Relaxed);
+        alone.then(|| retries(Duration::ZERO))
     }
 
     /// The region that is asked.
@@ -314,6 +335,8 @@ impl RemoteKms {
                 KmsError::Answered { error: ApiError::new(code, message), kms: kms.clone() }
             }
             SdkError::TimeoutError(_) => {
+                // Short of the whole time, an attempt that took too long is made again.
+                self.in_vain.store(true, Ordering::Relaxed);
                 let last = self.last_failure.0.lock().unwrap_or_else(PoisonError::into_inner).take();
                 unreachable(last.map_or(
                     "no answer in time".to_owned(),
@@ -361,11 +384,17 @@ impl RemoteKms {
         };
         let carrier = self.kms.enable_key().customize().interceptor(exchange.clone());
         match row.effect {
-            Effect::Reads => carrier.send().await.map_err(|error| self.failed(error))?,
+            Effect::Reads => {
+                let mut config = aws_sdk_kms::config::Builder::default();
+                config.set_retry_config(self.retries_now());
+                let sent = carrier.config_override(config).send().await;
+                sent.map_err(|error| self.failed(error))?
+            }
             Effect::Changes => {
                 let once = Once::new(exchange.body.clone());
                 let mut config = aws_sdk_kms::config::Builder::default();
                 config.push_retry_classifier(SharedRetryClassifier::new(once.clone()));
+                config.set_retry_config(self.retries_now());
                 // One attempt has all the time, as there may be no other.
                 config.set_timeout_config(Some(timeouts(self.wait, self.wait)));
                 config.set_stalled_stream_protection(Some(StalledStreamProtectionConfig::disabled()));
@@ -381,6 +410,7 @@ impl RemoteKms {
                 })?
             }
         };
+        self.in_vain.store(false, Ordering::Relaxed);
         // So that a connection that has ended gives back its buffers now: its task may not run again before the work is done.
         for _ in 0..TURNS_TO_END {
             tokio::task::yield_now().await;
@@ -390,7 +420,11 @@ impl RemoteKms {
 
     /// The one operation of STS, which has another protocol: its answer as JSON.
     async fn identity(&self) -> Result<WipedBuffer, KmsError> {
-        let found = self.sts.get_caller_identity().send().await.map_err(|error| self.failed(error))?;
+        let mut config = aws_sdk_sts::config::Builder::default();
+        config.set_retry_config(self.retries_now());
+        let asked = self.sts.get_caller_identity().customize().config_override(config);
+        let found = asked.send().await.map_err(|error| self.failed(error))?;
+        self.in_vain.store(false, Ordering::Relaxed);
         let members = [("UserId", found.user_id), ("Account", found.account), ("Arn", found.arn)];
         let object: serde_json::Map<_, _> =
             members.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.into()))).collect();

@@ -29,7 +29,8 @@ pub(crate) struct Rewrap {
     /// Say what would change, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Sealed files and objects, those with their keys, and directories and prefixes, s3://BUCKET/PREFIX/: all that is sealed in them
+    /// Sealed files and objects, those with their keys, and directories and prefixes, s3://BUCKET/PREFIX/ or
+    /// az://CONTAINER/PREFIX/: all that is sealed in them
     #[arg(value_name = "INPUT", required = true)]
     pub(crate) input: Vec<PathBuf>,
 }

@@ -23,7 +23,8 @@ pub(crate) async fn reach(to: &Remote, wait: Duration) -> Result<RemoteKms, KmsE
         authorities: authorities(&to.ca_files)?,
         because: to.because.clone(),
     };
-    RemoteKms::new(&options, wait).await
+    // Of many files none waits again for a KMS that the first has waited for.
+    Ok(RemoteKms::new(&options, wait).await?.waiting_once())
 }
 
 /// The authorities of files, each with the setting that named it.

@@ -21,6 +21,8 @@ const NO_CONFLICTS: [&str; 8] = [
     "SnapshotsPresent",
     "FeatureVersionMismatch",
 ];
+/// What to do about storage that is full.
+const NO_ROOM: &str = "the storage has no room for it; free some, or write elsewhere";
 
 /// Why a request failed after all its retries.
 #[derive(Debug, Clone)]
@@ -122,7 +124,7 @@ impl Problem {
 
     /// Whether an answer says that there is no such object. (That to HEAD can't tell it from a bucket that isn't there.)
     pub(super) fn is_absent(&self) -> bool {
-        self.status() == Some(404) && !matches!(self.code(), "NoSuchBucket" | "ContainerNotFound")
+        self.status() == Some(404) && !is_no_bucket(self.code())
     }
 
     /// Whether an answer says that this can't be had, and not that the server fails.
@@ -177,10 +179,20 @@ impl Tried<'_> {
             Provider::S3 => next_at_s3(status, code),
             Provider::Azure => next_at_azure(status, code),
         };
+        let is_prefix = status == 404 && self.doing == "read" && self.what.key.ends_with('/');
+        let known = match known {
+            Some(_) if is_prefix && !is_no_bucket(code) => Some((
+                Exit::Usage,
+                "no object has just this name, and what is behind a prefix is not taken here; name an object",
+            )),
+            known => known,
+        };
         let (exit, next) = known.unwrap_or(match status {
             404 => (Exit::Failed, "there is no such object; check its name"),
             412 => (Exit::Failed, "it was replaced meanwhile; try again"),
-            429 | 500..=599 => (Exit::Failed, "try again later, or wait longer with --s3-wait"),
+            429 | 500 | 502..=504 => (Exit::Failed, "try again later, or wait longer with --s3-wait"),
+            // Not asked again: it takes more than time.
+            507 => (Exit::Failed, NO_ROOM),
             _ => (Exit::Failed, "see what the server says"),
         });
         self.failed(exit, format!("{said}; {next}"))
@@ -195,8 +207,19 @@ fn said(status: u16, code: Option<&str>, message: Option<&str>) -> String {
     }
 }
 
+/// Whether a code says that there is no such bucket.
+fn is_no_bucket(code: &str) -> bool {
+    matches!(code, "NoSuchBucket" | "ContainerNotFound")
+}
+
 fn next_at_s3(status: u16, code: &str) -> Option<(Exit, &'static str)> {
     Some(match (status, code) {
+        (507, _) | (_, "XMinioStorageFull") => (Exit::Failed, NO_ROOM),
+        // Of Ceph 403, of MinIO 400 (Ceph, `rgw_common.cc`; MinIO, `api-errors.go`).
+        (_, code) if code.ends_with("QuotaExceeded") => (
+            Exit::Failed,
+            "the bucket or its owner may have no more; remove what is not needed, have the quota raised, or write elsewhere",
+        ),
         (_, "ExpiredToken" | "TokenRefreshRequired") => {
             (Exit::Denied, "the credentials have expired; get new ones")
         }

@@ -33,24 +33,42 @@ impl fmt::Display for Prefix {
 }
 
 impl Prefix {
-    /// The prefix that an argument names: of objects, and with a slash at its end; none for everything else.
+    /// The prefix that an argument names: of objects, and with a slash at its end; none for everything else. A bucket alone
+    /// is refused, as it doesn't say whether all of it is meant.
     pub(crate) fn of(argument: &Path) -> Result<Option<Self>, Failure> {
         use std::os::unix::ffi::OsStrExt;
-        if !argument.as_os_str().as_bytes().ends_with(b"/") {
+        let is_bucket = names_bucket(argument);
+        if !is_bucket && !argument.as_os_str().as_bytes().ends_with(b"/") {
             return Ok(None);
         }
         // What holds of an object behind it holds of it.
         let mut behind = OsString::from(argument);
-        behind.push("x");
+        behind.push(if is_bucket { "/x" } else { "x" });
         let Some(name) = ObjectName::of(&resolve(Path::new(&behind))?)? else { return Ok(None) };
         let key = name.key.strip_suffix('x').unwrap_or_default().to_owned();
-        Ok(Some(Self(ObjectName { key, ..name })))
+        let prefix = Self(ObjectName { key, ..name });
+        if is_bucket {
+            let bucket = argument.display();
+            return Err(Failure::usage(format!(
+                "`{bucket}` names no object; write {prefix}KEY, or {prefix} for all objects in it"
+            )));
+        }
+        Ok(Some(prefix))
     }
 
     /// Where it is.
     pub(crate) const fn provider(&self) -> Provider {
         self.0.provider
     }
+}
+
+/// Whether an argument is the URL of a bucket, and of nothing in it.
+fn names_bucket(argument: &Path) -> bool {
+    use std::os::unix::ffi::OsStrExt;
+    let bytes = argument.as_os_str().as_bytes();
+    let Some((scheme, bucket)) = bytes.split_at_checked("s3://".len()) else { return false };
+    let is_storage = ["s3://", "az://"].iter().any(|one| scheme.eq_ignore_ascii_case(one.as_bytes()));
+    is_storage && !bucket.is_empty() && !bucket.contains(&b'/')
 }
 
 /// Objects behind a prefix, in the server's order, a few at a time.
@@ -211,11 +229,23 @@ mod tests {
         assert_eq!(of("s3://bucket/a/b/"), Some("s3://bucket/a/b/".to_owned()));
         assert_eq!(of("s3://bucket/"), Some("s3://bucket/".to_owned()));
         assert_eq!(of("S3://bucket/a?b//"), Some("s3://bucket/a?b//".to_owned()));
-        for text in ["s3://bucket/a", "s3://bucket", "/tmp/", "./s3:/", "file:///tmp/"] {
+        for bucket in ["s3://bucket", "S3://bucket", "az://container"] {
+            let failure = Prefix::of(Path::new(bucket)).unwrap_err();
+            assert!(failure.message.ends_with("/ for all objects in it"), "{failure}");
+        }
+        for text in ["s3://bucket/a", "/tmp/", "./s3:/", "file:///tmp/"] {
             assert_eq!(of(text), None, "{text}");
         }
         assert_eq!(of("az://container/a/"), Some("az://container/a/".to_owned()));
-        for text in ["s3:///", "s3://b/", "s3://a:SECRET@bucket/", "gs://bucket/a/", "az://b/"] {
+        for text in [
+            "s3:///",
+            "s3://b/",
+            "s3://a:SECRET@bucket",
+            "az://a?sig=SECRET",
+            "s3://a:SECRET@bucket/",
+            "gs://bucket/a/",
+            "az://b/",
+        ] {
             let failure = Prefix::of(Path::new(text)).unwrap_err();
             assert!(!failure.message.contains("SECRET"), "{failure}");
         }

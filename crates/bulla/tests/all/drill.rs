@@ -129,7 +129,7 @@ fn a_kms_that_is_gone_matters_only_if_no_other_key_opens() {
     let raw = "raw-aes:ns:n:raw.key";
     let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(home.file("raw.key"), private).unwrap();
-    home.ok(&["key", "create", "alias/k"]);
+    let made = home.ok(&["key", "create", "--json", "alias/k"]);
     home.ok(&["encrypt", "-q", "-k", "alias/k", "-k", raw, "f"]);
     std::fs::create_dir_all(home.file(".aws")).unwrap();
     home.write(".aws/config", "[profile gone]\nregion = us-east-1\nendpoint_url = http://127.0.0.1:1\n");
@@ -149,6 +149,20 @@ fn a_kms_that_is_gone_matters_only_if_no_other_key_opens() {
     open(&["alias/k@gone"]).is_failure(5, &["gone"]);
     home.ok(&["key", "create", "alias/other"]);
     open(&["alias/k@gone", "alias/other@embedded"]).is_failure(5, &["no other key opens"]);
+    // It is waited for once, and each file is tried.
+    let mut lines = made.text().lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let arn = lines.find_map(|line| line["Arn"].as_str().map(str::to_owned)).unwrap();
+    let key = format!("{arn}@gone");
+    std::fs::create_dir(home.file("many")).unwrap();
+    for number in 0..6 {
+        std::fs::copy(home.file("f.sealed"), home.file(&format!("many/{number}.sealed"))).unwrap();
+    }
+    let started = std::time::Instant::now();
+    let told = home.run(&["verify", "--kms-wait", "2", "-k", &key, "many"]);
+    assert_eq!((told.code, told.err.lines().count()), (5, 6), "{}", told.err);
+    assert!((0..6).all(|number| told.err.contains(&format!("many/{number}.sealed"))), "{}", told.err);
+    let took = started.elapsed().as_secs_f64();
+    assert!((2.0..8.0).contains(&took), "{took} s");
 }
 
 #[test]
@@ -167,6 +181,37 @@ fn a_drill_names_the_backup_and_not_where_it_was_restored() {
         "{}",
         told.err
     );
+}
+
+#[test]
+fn a_drill_gives_advice_that_it_has_options_for() {
+    let home = Home::new();
+    home.write("f", "sealed later");
+    home.ok(&["key", "create", "alias/off"]);
+    home.ok(&["encrypt", "-q", "-k", "alias/off", "-o", "off.sealed", "f"]);
+    home.ok(&["key", "disable", "alias/off"]);
+    home.ok(&["store", "backup", "keys.bak"]);
+    home.ok(&["key", "create", "alias/later"]);
+    home.ok(&["encrypt", "-q", "-k", "alias/later", "f"]);
+    home.ok(&["encrypt", "-q", "--detached-keys", "-k", "alias/later", "-o", "apart", "f"]);
+    std::fs::copy(home.root_key(), home.file("root")).unwrap();
+    std::fs::create_dir(home.file("tmp")).unwrap();
+    let newer = "take a newer backup";
+    for (arguments, says) in [
+        (&["f.sealed"][..], "the backup does not have this key"),
+        (&["apart"], "the backup does not have this key"),
+        (&["-k", "alias/later", "f.sealed"], "the backup does not have this key"),
+        (&["off.sealed"], "so it was when the backup was made"),
+    ] {
+        let told = drill(&home, arguments);
+        told.is_failure(6, &[says, newer, "keys.bak"]);
+        assert!(!told.err.contains("--kms") && !told.err.contains("bulla key list"), "{}", told.err);
+    }
+    let told = drill(&home, &["--kms", "embedded", "f.sealed"]);
+    told.is_failure(2, &["--kms embedded", "the store of the backup", "leave it out"]);
+    let by_variable = home
+        .shell("BULLA_KMS=embedded \"$BULLA\" drill --store-backup keys.bak --root-key file:root off.sealed");
+    assert_eq!(by_variable.code, 6, "what is set for all commands is none of its: {}", by_variable.err);
 }
 
 #[test]

@@ -125,6 +125,16 @@ fn keys_that_are_missing_or_another_files_are_told_and_nothing_is_written() {
     home.fails(&["rewrap", "-k", &key, "--add", &raw("b"), "f.sealed"], 3, &["the keys of another file"]);
     home.write("f.sealed.keys", "no keys");
     home.fails(&decrypt, 3, &["f.sealed.keys", "not a sealed message"]);
+    // Longer than keys can be, and sound at its start.
+    home.write("f.sealed.keys", [home.read("aside"), vec![0; 2 << 20]].concat());
+    for command in [
+        &decrypt[..],
+        &["rewrap", "-k", &key, "--add", &raw("b"), "f.sealed"],
+        &["rewrap", "-k", &key, "--add", &raw("b"), "f.sealed.keys"],
+        &["inspect", "f.sealed"],
+    ] {
+        home.fails(command, 3, &["f.sealed.keys", "is longer than", "get an undamaged copy"]);
+    }
     std::fs::copy(home.file("g.sealed"), home.file("f.sealed.keys")).unwrap();
     home.fails(&decrypt, 3, &["f.sealed.keys", "no detached keys"]);
     // The header of another file before this one's body.

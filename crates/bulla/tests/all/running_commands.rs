@@ -200,7 +200,11 @@ fn a_command_is_killed_rather_than_shown_an_end_that_is_none() {
     // What has lost its parent as well, as daemons do.
     let lost = "setsid --fork sh -c 'cat > got; touch complete' <&0; sleep 600";
     for script in [script, nested, apart, lost] {
-        home.fails(&["decrypt", "bad.sealed", "--", "sh", "-c", script], 3, &["not authentic", "was ended"]);
+        home.fails(
+            &["decrypt", "bad.sealed", "--", "sh", "-c", script],
+            3,
+            &["not authentic", "was ended: what it read is authentic, but not whole"],
+        );
         assert!(!home.file("complete").exists());
         // What it did see is the true beginning.
         let got = std::fs::read(home.file("got")).unwrap_or_default();
@@ -235,7 +239,11 @@ fn a_signed_message_is_verified_before_a_command_sees_any_of_it() {
     let last = sealed.len() - 1;
     sealed[last] ^= 1;
     home.write("bad.sealed", &sealed);
-    home.fails(&["decrypt", "bad.sealed", "--", "sh", "-c", "cat > got"], 3, &["signature"]);
+    home.fails(
+        &["decrypt", "bad.sealed", "--", "sh", "-c", "cat > got"],
+        3,
+        &["signature", "nothing was given to it"],
+    );
     assert!(std::fs::read(home.file("got")).unwrap_or_default().is_empty());
 }
 
