@@ -76,20 +76,20 @@ pub struct RecordedChanges {
 /// # Errors
 /// [`VaultError`].
 pub async fn recorded_changes(vault: &Vault) -> Result<Option<RecordedChanges>, VaultError> {
-    // Those that wait first: what is written meanwhile is then taken for waiting still.
-    let waiting = vault.scan(outbox_path().children(), None, 1).await?;
-    let first = waiting.records.first().map(|(path, _)| path.last());
-    let first = first.and_then(|name| std::str::from_utf8(&name).ok()?.parse::<u64>().ok());
     let head = match read_head(vault).await? {
         Head::At(stored) => Some(stored.fields),
         Head::NotBegun => None,
         Head::Missing => return Ok(None),
     };
+    // After the number: a change that comes in between waits, and is none of those that are counted.
+    let waiting = vault.scan(outbox_path().children(), None, 1).await?;
+    let first = waiting.records.first().map(|(path, _)| path.last());
+    let first = first.and_then(|name| std::str::from_utf8(&name).ok()?.parse::<u64>().ok());
     let last = head.as_ref().and_then(next_of).map_or(0, |next| next.saturating_sub(1));
     Ok(Some(RecordedChanges {
         last,
         last_event_id: head.and_then(|head| head.get_str(HEAD_LAST_EVENT_ID).map(ToOwned::to_owned)),
-        relayed_through: first.map_or(last, |first| first.saturating_sub(1)),
+        relayed_through: first.map_or(last, |first| first.saturating_sub(1).min(last)),
     }))
 }
 
